@@ -1,0 +1,1 @@
+// The room of Calibration; see docs/architecture.md.

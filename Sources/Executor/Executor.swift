@@ -1,0 +1,1 @@
+// The room of Executor; see docs/architecture.md.

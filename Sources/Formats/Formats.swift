@@ -1,0 +1,1 @@
+// The room of Formats; see docs/architecture.md.

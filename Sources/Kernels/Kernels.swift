@@ -1,0 +1,1 @@
+// The room of Kernels; see docs/architecture.md.

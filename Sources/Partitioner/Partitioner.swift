@@ -1,0 +1,1 @@
+// The room of Partitioner; see docs/architecture.md.

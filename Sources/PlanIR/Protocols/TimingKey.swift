@@ -1,0 +1,73 @@
+/// The identity of one measured kernel on one kind of machine.
+///
+/// Two kernels with equal keys cost the same; whatever changes a time is in the key. Keys are stored
+/// on disk, so their fields are spelled out and never hashed with Swift's per-process hasher.
+package struct TimingKey: Hashable, Sendable, Codable, Comparable {
+  /// What computes: `matmul`, `norm-apply`, ...
+  package var kernel: String
+  package var dtype: DType
+  /// The kernel's sizes; of a matmul m, n, k.
+  package var shape: [Int]
+  /// For a matmul `NN`, `NT`, `TN` or `TT`, else empty.
+  package var transposition: String
+  /// What ran it: `openblas`, `swift`, `cublas`.
+  package var backend: String
+  /// The machine: processor, library build, core name, thread count.
+  package var fingerprint: String
+
+  package init(
+    kernel: String, dtype: DType, shape: [Int], transposition: String = "", backend: String,
+    fingerprint: String
+  ) {
+    self.kernel = kernel
+    self.dtype = dtype
+    self.shape = shape
+    self.transposition = transposition
+    self.backend = backend
+    self.fingerprint = fingerprint
+  }
+
+  package static func < (left: TimingKey, right: TimingKey) -> Bool {
+    left.ordering.lexicographicallyPrecedes(right.ordering)
+      || (left.ordering == right.ordering && left.shape.lexicographicallyPrecedes(right.shape))
+  }
+
+  private var ordering: [String] { [fingerprint, backend, kernel, dtype.rawValue, transposition] }
+}
+
+/// What was measured for a key.
+package struct Timing: Hashable, Sendable, Codable {
+  /// How many runs were timed.
+  package var samples: Int
+  /// Median time of one run, thread CPU time where the kernel runs on a CPU.
+  package var medianNanoseconds: Double
+  /// Half the distance between the first and third quartile.
+  package var spreadNanoseconds: Double
+  /// The day of the measurement, `2026-11-23`.
+  package var date: String
+  /// The version of tpplan that measured.
+  package var version: String
+
+  package init(
+    samples: Int, medianNanoseconds: Double, spreadNanoseconds: Double, date: String,
+    version: String
+  ) {
+    self.samples = samples
+    self.medianNanoseconds = medianNanoseconds
+    self.spreadNanoseconds = spreadNanoseconds
+    self.date = date
+    self.version = version
+  }
+}
+
+/// Where measured times are looked up.
+package protocol TimingSource: Sendable {
+  /// The timing stored for `key`, or nil where none was measured.
+  func timing(for key: TimingKey) throws -> Timing?
+}
+
+/// Where measured times are kept.
+package protocol TimingSink: Sendable {
+  /// Stores all of `timings` or none, replacing what their keys held.
+  func record(_ timings: [(key: TimingKey, timing: Timing)]) throws
+}

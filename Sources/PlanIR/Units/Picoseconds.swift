@@ -1,0 +1,34 @@
+/// A duration in integer picoseconds.
+///
+/// Integer sums are associative, so every search order adds up to the same bits. One step may last
+/// up to 100 days.
+package struct Picoseconds: Hashable, Comparable, Sendable, AdditiveArithmetic {
+  /// The count.
+  package var count: Int
+
+  /// Makes a duration of `count` picoseconds.
+  package init(_ count: Int) { self.count = count }
+
+  /// The duration nearest to `seconds`, which must be finite; it saturates at about 100 days.
+  package init(seconds: Double) {
+    let limit = 9.0e18
+    count = Int(min(max((seconds * 1e12).rounded(), -limit), limit))
+  }
+
+  /// The duration in seconds.
+  package var seconds: Double { Double(count) / 1e12 }
+
+  package static let zero = Picoseconds(0)
+  package static func + (left: Picoseconds, right: Picoseconds) -> Picoseconds {
+    Picoseconds(left.count + right.count)
+  }
+  package static func - (left: Picoseconds, right: Picoseconds) -> Picoseconds {
+    Picoseconds(left.count - right.count)
+  }
+  package static func * (left: Picoseconds, right: Int) -> Picoseconds {
+    Picoseconds(left.count * right)
+  }
+  package static func < (left: Picoseconds, right: Picoseconds) -> Bool {
+    left.count < right.count
+  }
+}

@@ -1,0 +1,1 @@
+// The room of Reference; see docs/architecture.md.

@@ -1,0 +1,1 @@
+// The room of TimingStore; see docs/architecture.md.

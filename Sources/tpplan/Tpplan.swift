@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Tpplan: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "tpplan")
+}
