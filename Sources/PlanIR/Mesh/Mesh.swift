@@ -1,0 +1,117 @@
+/// A named axis of a mesh.
+package struct MeshAxis: Hashable, Sendable {
+  package var name: String
+  package var size: Int
+
+  package init(_ name: String, _ size: Int) {
+    self.name = name
+    self.size = size
+  }
+}
+
+/// Devices arranged along named axes, numbered row-major, first axis major. Axes of size 1 are left
+/// out.
+package struct Mesh: Hashable, Sendable {
+  package let axes: [MeshAxis]
+
+  /// A mesh of those of `axes` that are larger than 1.
+  package init(_ axes: [MeshAxis]) { self.axes = axes.filter { $0.size > 1 } }
+
+  /// The number of devices.
+  package var deviceCount: Int { axes.reduce(1) { $0 * $1.size } }
+
+  /// The whole of axis `name`, or nil where the mesh has none of that name.
+  package func axis(_ name: String) -> AxisReference? {
+    axes.firstIndex { $0.name == name }.map {
+      AxisReference(axis: $0, preSize: 1, size: axes[$0].size)
+    }
+  }
+
+  /// The whole of axis `name` as a list: empty where its size is 1.
+  package func whole(_ name: String) -> [AxisReference] { axis(name).map { [$0] } ?? [] }
+
+  /// Each axis's coordinate of `device`.
+  package func coordinates(of device: Int) -> [Int] {
+    var rest = device
+    var coordinates = [Int](repeating: 0, count: axes.count)
+    for index in axes.indices.reversed() {
+      coordinates[index] = rest % axes[index].size
+      rest /= axes[index].size
+    }
+    return coordinates
+  }
+
+  /// The coordinate of `device` along a whole axis or a sub-axis.
+  package func coordinate(of device: Int, along reference: AxisReference) -> Int {
+    device / stride(of: reference) % reference.size
+  }
+
+  /// Devices between two that differ by one along `reference`.
+  package func stride(of reference: AxisReference) -> Int {
+    let inner = axes[(reference.axis + 1)...].reduce(1) { $0 * $1.size }
+    return inner * axes[reference.axis].size / (reference.preSize * reference.size)
+  }
+
+  /// The position of `device` among those that differ along `references` only, major first.
+  package func index(of device: Int, along references: [AxisReference]) -> Int {
+    references.reduce(0) { $0 * $1.size + coordinate(of: device, along: $1) }
+  }
+
+  /// The devices that differ from `device` along `references` only, in the order of their index.
+  package func group(of device: Int, over references: [AxisReference]) -> [Int] {
+    var members = [device]
+    for reference in references {
+      let stride = stride(of: reference)
+      members = members.flatMap { member in
+        let base = member - coordinate(of: member, along: reference) * stride
+        return (0..<reference.size).map { base + $0 * stride }
+      }
+    }
+    return members
+  }
+
+  /// `references` joined with `+` in mesh order, sub-axes as `axis:(pre)size`.
+  package func name(of references: [AxisReference]) -> String {
+    references.sorted().map(name(of:)).joined(separator: "+")
+  }
+
+  /// The name of an axis, or `axis:(pre)size` of a sub-axis.
+  package func name(of reference: AxisReference) -> String {
+    let axis = axes[reference.axis]
+    if reference.preSize == 1 && reference.size == axis.size { return axis.name }
+    return "\(axis.name):(\(reference.preSize))\(reference.size)"
+  }
+}
+
+/// A whole axis, or the sub-axis of `size` that has `preSize` major to it (Shardy's
+/// `axis:(preSize)size`).
+package struct AxisReference: Hashable, Sendable, Comparable {
+  /// The place of the axis in its mesh.
+  package var axis: Int
+  package var preSize: Int
+  package var size: Int
+
+  package init(axis: Int, preSize: Int, size: Int) {
+    self.axis = axis
+    self.preSize = preSize
+    self.size = size
+  }
+
+  /// Mesh order: by axis, then major sub-axes first.
+  package static func < (left: AxisReference, right: AxisReference) -> Bool {
+    (left.axis, left.preSize, left.size) < (right.axis, right.preSize, right.size)
+  }
+
+  /// This axis cut in two: `majorSize` parts major, the rest minor; parts of size 1 left out.
+  package func split(majorSize: Int) -> (major: [AxisReference], minor: [AxisReference]) {
+    let minorSize = size / majorSize
+    let major = AxisReference(axis: axis, preSize: preSize, size: majorSize)
+    let minor = AxisReference(axis: axis, preSize: preSize * majorSize, size: minorSize)
+    return (majorSize > 1 ? [major] : [], minorSize > 1 ? [minor] : [])
+  }
+}
+
+extension [AxisReference] {
+  /// The number of devices in a group over these axes.
+  package var groupSize: Int { reduce(1) { $0 * $1.size } }
+}

@@ -1,0 +1,54 @@
+/// Which axes split each dimension, by name: what a layout's tables are made of.
+package struct DimensionAxes: Hashable, Sendable {
+  private var table: [Dimension: [AxisReference]]
+
+  /// Drops dimensions that no axis splits, so that equal assignments are equal values.
+  package init(_ table: [Dimension: [AxisReference]] = [:]) {
+    self.table = table.filter { !$0.value.isEmpty }
+  }
+
+  package subscript(dimension: Dimension) -> [AxisReference] {
+    get { table[dimension, default: []] }
+    set { table[dimension] = newValue.isEmpty ? nil : newValue }
+  }
+
+  /// Every axis named, in mesh order, once.
+  package var axes: [AxisReference] { Set(table.values.joined()).sorted() }
+
+  /// The sharding this gives a tensor of `dimensions`, with nothing unreduced.
+  package func sharding(of dimensions: [Dimension]) -> Sharding {
+    Sharding(dimensions: dimensions.map { self[$0] })
+  }
+}
+
+/// For each dimension the axes that split it, major to minor, and the axes over which the devices
+/// hold partial sums (Shardy's *unreduced*). An axis named nowhere means equal copies.
+///
+/// Order within a dimension is meaning: only its minor end can be gathered or scattered.
+package struct Sharding: Hashable, Sendable {
+  package var dimensions: [[AxisReference]]
+  /// In mesh order.
+  package var unreduced: [AxisReference]
+
+  package init(dimensions: [[AxisReference]], unreduced: [AxisReference] = []) {
+    self.dimensions = dimensions
+    self.unreduced = unreduced.sorted()
+  }
+
+  /// Every axis that splits a dimension.
+  package var axes: [AxisReference] { dimensions.flatMap(\.self) }
+
+  /// The same split with other unreduced axes.
+  package func with(unreduced: [AxisReference]) -> Sharding {
+    Sharding(dimensions: dimensions, unreduced: unreduced)
+  }
+
+  /// Shardy-like text: `[{data}, {}, {tensor}] unreduced {pipeline}`.
+  package func text(in mesh: Mesh) -> String {
+    let parts = dimensions.map { axes in
+      "{" + axes.map { mesh.name(of: $0) }.joined(separator: ", ") + "}"
+    }
+    let split = "[" + parts.joined(separator: ", ") + "]"
+    return unreduced.isEmpty ? split : split + " unreduced {\(mesh.name(of: unreduced))}"
+  }
+}
