@@ -90,7 +90,7 @@ package struct BlockGraph: Hashable, Sendable {
   package var loss: ValueID?
   /// The logits, of a head.
   package var logits: ValueID?
-  /// Whether each value's sharding was annotated; empty until annotations are honoured.
+  /// Sizes of all dimensions but batch, unpadded.
   package var sizes: DimensionSizes
 }
 
@@ -112,12 +112,5 @@ extension BlockGraph {
     if dimensions.contains(.wide) { return .wide }
     if dimensions.contains(.vocabulary) { return .logits }
     return dimensions.contains(.hidden) ? .stream : nil
-  }
-
-  /// Dimensions of the operands of `operation` that no result has.
-  package func contracted(_ operation: GraphOperation) -> [Dimension] {
-    var seen = Set(operation.outputs.flatMap { values[$0].dimensions })
-    if operation.kind == .embedding { seen.remove(.vocabulary) }
-    return operation.inputs.flatMap { values[$0].dimensions }.filter { seen.insert($0).inserted }
   }
 }

@@ -1,0 +1,120 @@
+/// Devices of one kind and the networks that join them.
+package struct Cluster: Hashable, Sendable {
+  package var name: String
+  package var device: Device
+  /// Devices of a node.
+  package var devicesPerNode: Int
+  /// Networks from the innermost outwards; the last reaches every device.
+  package var levels: [Level]
+  /// Cores that all devices share, of a cluster whose devices are threads of one machine.
+  package var sharedCores: Int?
+  /// Where each figure comes from, by the figure's name.
+  package var sources: [String: String]
+
+  package init(
+    name: String, device: Device, devicesPerNode: Int, levels: [Level], sharedCores: Int? = nil,
+    sources: [String: String] = [:]
+  ) {
+    self.name = name
+    self.device = device
+    self.devicesPerNode = devicesPerNode
+    self.levels = levels
+    self.sharedCores = sharedCores
+    self.sources = sources
+  }
+
+  /// One accelerator.
+  package struct Device: Hashable, Sendable {
+    package var name: String
+    /// Memory of one device.
+    package var memory: Bytes
+    /// What contexts and fragmentation keep from plans.
+    package var reserved: Bytes
+    /// What a framework allocates beside the program's buffers: library workspaces.
+    package var framework: Bytes
+    /// Dense matmul peak with 16-bit operands, FLOP/s.
+    package var matmulFlops16: Double
+    /// Dense matmul peak with 32-bit operands, FLOP/s.
+    package var matmulFlops32: Double
+    /// Fraction of the peak that large matmuls reach.
+    package var matmulEfficiency: Double
+    /// Bytes a second to and from memory.
+    package var memoryBandwidth: Double
+    /// Fraction of the bandwidth that streaming kernels reach.
+    package var memoryEfficiency: Double
+    /// Seconds from one kernel to the next.
+    package var launchSeconds: Double
+
+    package init(
+      name: String, memory: Bytes, reserved: Bytes, framework: Bytes, matmulFlops16: Double,
+      matmulFlops32: Double, matmulEfficiency: Double, memoryBandwidth: Double,
+      memoryEfficiency: Double, launchSeconds: Double
+    ) {
+      self.name = name
+      self.memory = memory
+      self.reserved = reserved
+      self.framework = framework
+      self.matmulFlops16 = matmulFlops16
+      self.matmulFlops32 = matmulFlops32
+      self.matmulEfficiency = matmulEfficiency
+      self.memoryBandwidth = memoryBandwidth
+      self.memoryEfficiency = memoryEfficiency
+      self.launchSeconds = launchSeconds
+    }
+  }
+
+  /// A network that joins groups of devices.
+  package struct Level: Hashable, Sendable {
+    package var name: String
+    /// Devices joined; nil for all there are.
+    package var devices: Int?
+    /// Bytes a second that one device sends while all send.
+    package var bandwidth: Double
+    /// Seconds of one message.
+    package var latency: Double
+
+    package init(name: String, devices: Int?, bandwidth: Double, latency: Double) {
+      self.name = name
+      self.devices = devices
+      self.bandwidth = bandwidth
+      self.latency = latency
+    }
+  }
+
+  /// Whether devices are threads of this machine, with measured times.
+  package var isLocal: Bool { sharedCores != nil }
+
+  /// The innermost level that joins all of `devices`, which are numbered so that consecutive ones
+  /// are close.
+  package func level(joining devices: [Int]) -> Level {
+    let joined = levels.first { level in
+      guard let size = level.devices, let first = devices.first else { return true }
+      return devices.allSatisfy { $0 / size == first / size }
+    }
+    return joined ?? levels[levels.count - 1]
+  }
+}
+
+extension Cluster {
+  /// The first thing about this cluster that cannot be, or nil.
+  package func verify() -> ModelError? {
+    func wrong(_ place: String, _ expected: String, _ found: Any) -> ModelError {
+      ModelError(
+        place: "cluster \(name), \(place)", expected: expected, found: "\(found)",
+        remedy: "see docs/schemas/cluster.schema.json")
+    }
+    if devicesPerNode < 1 { return wrong("devices_per_node", "at least 1", devicesPerNode) }
+    if levels.isEmpty { return wrong("levels", "at least one", 0) }
+    if device.reserved >= device.memory {
+      return wrong("reserved_bytes", "less than memory_bytes", device.reserved.count)
+    }
+    for (inner, outer) in zip(levels, levels.dropFirst()) {
+      guard let size = inner.devices, outer.devices.map({ $0 % size == 0 && $0 > size }) ?? true
+      else { return wrong("levels", "each a multiple of the one inside it", outer.name) }
+    }
+    if levels.last?.devices != nil {
+      return wrong("levels", "the last without `devices`, reaching all", levels.count)
+    }
+    return nil
+  }
+}
