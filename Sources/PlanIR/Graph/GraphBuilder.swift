@@ -14,7 +14,8 @@ package struct GraphBuilder {
   ///
   /// A model that begins without an embedding gets a block of drawn features, one without a head
   /// the product with a drawn cotangent, so that every chain runs from data to a loss.
-  package static func chain(of model: Model, workload: Workload) throws(ModelError) -> [ChainSegment]
+  package static func chain(of model: Model, workload: Workload) throws(ModelError)
+    -> [ChainSegment]
   {
     var segments: [ChainSegment] = []
     if !model.has(.embedding) {
