@@ -1,3 +1,5 @@
+package import PlanIR
+
 extension ActivationKernels {
   /// y = act(gate) * up.
   package static func gatedForward(

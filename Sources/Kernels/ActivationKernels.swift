@@ -1,3 +1,5 @@
+package import PlanIR
+
 /// Nonlinearities, plain and gated, and their gradients; all element by element.
 package enum ActivationKernels {
   /// y = act(x); in place ok.

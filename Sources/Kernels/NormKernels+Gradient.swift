@@ -1,3 +1,5 @@
+import PlanIR
+
 extension NormKernels {
   /// dstats [2, rows] = sums over local columns of dxhat and of dxhat * xhat (layer), or
   /// dstats [1, rows] = sums of dxhat * xhat (rms), where dxhat = dy * gain.

@@ -1,3 +1,5 @@
+import PlanIR
+
 /// LayerNorm and RMSNorm in two phases, because the normalised dimension may be sharded.
 ///
 ///     statistics      local sums over columns   [1 or 2, rows]   then all-reduce over the shards

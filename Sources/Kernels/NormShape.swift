@@ -1,16 +1,4 @@
-/// Which normalisation: subtract the mean and divide by the deviation, or divide by the root mean
-/// square only.
-package enum NormKind: String, Sendable, CaseIterable {
-  case layer, rms
-
-  /// How many statistics a row has: the leading extent of `stats` and `dstats`.
-  package var statisticCount: Int {
-    switch self {
-    case .layer: 2
-    case .rms: 1
-    }
-  }
-}
+package import PlanIR
 
 /// The extents of one normalisation over the last dimension, which may be sharded.
 package struct NormShape: Sendable {

@@ -1,3 +1,5 @@
+package import PlanIR
+
 import Glibc
 
 extension Naive {

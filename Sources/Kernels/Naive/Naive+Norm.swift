@@ -1,3 +1,5 @@
+package import PlanIR
+
 extension Naive {
   /// The normalised x [rows, columns], before gain and bias; rows whole.
   package static func normalise(
