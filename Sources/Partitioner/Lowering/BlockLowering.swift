@@ -151,7 +151,13 @@ struct BlockLowering {
   ) -> KernelCall {
     KernelCall(
       .operation(operation.kind), reads: reads, writes: writes, accumulate: accumulate,
-      site: operation.outputs.first.map { graph.values[$0].name } ?? "")
+      site: site(operation))
+  }
+
+  /// The value whose name random draws go by: backward, that of the forward result.
+  private func site(_ operation: GraphOperation) -> String {
+    if case .attentionGradient = operation.kind { return graph.values[operation.inputs[4]].name }
+    return operation.outputs.first.map { graph.values[$0].name } ?? ""
   }
 
   /// The sharding in which `operation` computes `output`: split as its factors are, partial over
