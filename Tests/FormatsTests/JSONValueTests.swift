@@ -40,7 +40,8 @@ struct JSONValueTests {
   @Test(
     "Numbers read back bit for bit and as the same case",
     arguments: [
-      0.1, 3, -0.0, 1e16, 1e300, Double.leastNonzeroMagnitude, 1.7976931348623157e308, 123_456_789.123, 1.0 / 3,
+      0.1, 3, -0.0, 1e16, 1e300, Double.leastNonzeroMagnitude, 1.7976931348623157e308,
+      123_456_789.123, 1.0 / 3,
     ])
   func numbers(number: Double) throws {
     let text = JSONValue.number(number).canonicalText
