@@ -11,9 +11,9 @@ struct TimingOpening {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
     try makeFolder(folder)
     let queue = try DatabaseQueue(path: plainPath, configuration: configuration)
-    _ = try usable(queue.read(TimingSchema.state))
+    let isCurrent = try isCurrent(queue)
     try retryingWhileBusy { try queue.writeWithoutTransaction(Self.useWriteAheadLog) }
-    try migrate(queue)
+    if !isCurrent { try migrate(queue) }
     return queue
   }
 
@@ -23,7 +23,7 @@ struct TimingOpening {
     var configuration = self.configuration
     configuration.readonly = true
     let queue = try DatabaseQueue(path: plainPath, configuration: configuration)
-    return try usable(queue.read(TimingSchema.state)) ? queue : nil
+    return try isCurrent(queue) ? queue : nil
   }
 
   /// The path as SQLite takes it literally; `:memory:` and `file:` mean something else to it.
@@ -36,11 +36,11 @@ struct TimingOpening {
     return configuration
   }
 
-  /// Whether there are tables of ours.
-  private func usable(_ state: TimingSchema.State) throws -> Bool {
-    switch state {
+  /// Whether all tables are there as this version makes them.
+  private func isCurrent(_ queue: DatabaseQueue) throws -> Bool {
+    switch try queue.read(TimingSchema.state) {
     case .empty: return false
-    case .ours: return true
+    case .ours(let isCurrent): return isCurrent
     case .newer(let migrations):
       throw TimingStoreError.newer(file: path, migrations: migrations)
     case .foreign:
@@ -67,13 +67,12 @@ struct TimingOpening {
   /// Makes the tables. Another process may do the same at the same time: who comes second finds
   /// them made, fails, and may go on.
   private func migrate(_ queue: DatabaseQueue) throws {
-    let migrator = TimingSchema.migrator
-    if try queue.read(migrator.hasCompletedMigrations) { return }
     do {
-      try retryingWhileBusy { try migrator.migrate(queue) }
+      try retryingWhileBusy { try TimingSchema.migrator.migrate(queue) }
     } catch {
-      if try !queue.read(migrator.hasCompletedMigrations) { throw error }
+      if try !isCurrent(queue) { throw error }
     }
+    queue.writeWithoutTransaction { $0.clearSchemaCache() }
   }
 
   /// SQLite does not wait by itself when several processes change the journal mode of a new file.

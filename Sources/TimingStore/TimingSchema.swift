@@ -32,25 +32,27 @@ enum TimingSchema {
   enum State {
     /// No table at all: new, or made by a process that has not come to its tables yet.
     case empty
-    /// Tables of ours, perhaps of an earlier version.
-    case ours
+    /// Tables of ours, of an earlier version unless `isCurrent`.
+    case ours(isCurrent: Bool)
     case newer([String])
     case foreign
   }
 
-  /// Looks at the tables without changing anything.
+  /// Looks at the tables in the current transaction without changing anything.
+  ///
+  /// Other processes may make the tables meanwhile. So it asks SQLite alone: the first query fixes
+  /// what the transaction sees, while GRDB would remember for good that a table was missing.
   static func state(_ database: Database) throws -> State {
-    let migrator = Self.migrator
-    let applied = try migrator.appliedIdentifiers(database)
-    let unknown = applied.subtracting(migrator.migrations).sorted()
-    // A file of ours has its first migration; other programs use GRDB, too.
-    if let first = migrator.migrations.first, applied.contains(first) {
-      return unknown.isEmpty ? .ours : .newer(unknown)
-    }
-    let tables = try Int.fetchOne(
-      database,
-      sql: "SELECT count(*) FROM sqlite_schema WHERE name <> 'grdb_migrations'"
-        + " AND name NOT LIKE 'sqlite_%'")
-    return tables == 0 && unknown.isEmpty ? .empty : .foreign
+    let tables = try String.fetchSet(
+      database, sql: "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
+    guard tables.contains("grdb_migrations") else { return tables.isEmpty ? .empty : .foreign }
+    let applied = try String.fetchSet(database, sql: "SELECT identifier FROM grdb_migrations")
+    if applied.isEmpty { return tables.count == 1 ? .empty : .foreign }
+    let known = migrator.migrations
+    // Other programs use GRDB, too; a file of ours has our first migration.
+    guard let first = known.first, applied.contains(first) else { return .foreign }
+    let unknown = applied.subtracting(known)
+    return unknown.isEmpty
+      ? .ours(isCurrent: applied.count == known.count) : .newer(unknown.sorted())
   }
 }

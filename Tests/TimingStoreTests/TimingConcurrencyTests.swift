@@ -36,10 +36,19 @@ struct TimingConcurrencyTests {
       await withTaskGroup { group in
         for number in 1...8 {
           group.addTask {
-            await #expect(processExitsWith: .success, "process \(number)") {
-              [path = path as String, number = number as Int] in
-              try Self.measure(path, machine: "machine \(number)", count: 25)
+            let result = await #expect(
+              processExitsWith: .success, observing: [\.standardErrorContent],
+              "process \(number)"
+            ) { [path = path as String, number = number as Int] in
+              // An error that left this closure would end the process without its message.
+              do {
+                try Self.measure(path, machine: "machine \(number)", count: 25)
+              } catch {
+                FileHandle.standardError.write(Data("\(error)".utf8))
+              }
             }
+            let message = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+            #expect(message == "", "process \(number)")
           }
         }
       }
