@@ -72,7 +72,8 @@ private struct Sigmoid<Scalar: KernelFloat> {
   init(_ x: Scalar) {
     // Further out the exponential would overflow and the derivative become inf * 0.
     let limit = Scalar.largestExponent
-    let opposite = Scalar.exponential(x < -limit ? limit : -x)
+    let above = x < -limit ? -limit : x
+    let opposite = Scalar.boundedExponential(-(above > limit ? limit : above))
     value = 1 / (1 + opposite)
     slope = opposite * value * value
   }

@@ -19,14 +19,17 @@ extension ActivationKernels {
     precondition(gate.count == y.count && up.count == y.count, "gate of unequal counts")
     switch y.precision {
     case .single:
-      Loops.zip(gate.values(Float.self), up.values(), into: y.values(), count: y.count) {
-        function.value($0) * $1
-      }
+      products(function, gate.values(Float.self), up.values(), y.values(), count: y.count)
     case .double:
-      Loops.zip(gate.values(Double.self), up.values(), into: y.values(), count: y.count) {
-        function.value($0) * $1
-      }
+      products(function, gate.values(Double.self), up.values(), y.values(), count: y.count)
     }
+  }
+
+  private static func products<Function: ActivationFunction, Scalar: KernelFloat>(
+    _ function: Function.Type, _ gate: UnsafePointer<Scalar>, _ up: UnsafePointer<Scalar>,
+    _ y: UnsafeMutablePointer<Scalar>, count: Int
+  ) {
+    for index in 0..<count { y[index] = function.value(gate[index]) * up[index] }
   }
 
   /// dGate = dy * up * act'(gate) and dUp = dy * act(gate); the outputs must not overlap the

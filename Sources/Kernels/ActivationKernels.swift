@@ -1,6 +1,9 @@
 package import PlanIR
 
 /// Nonlinearities, plain and gated, and their gradients; all element by element.
+///
+/// The loops are spelt out and not ``Loops``': a closure as large as these functions is not inlined
+/// where it is used twice, and a call an element took 17 ns against 3.7 (geluErf).
 package enum ActivationKernels {
   /// y = act(x); in place ok.
   package static func forward(_ kind: ActivationKind, _ x: TensorView, into y: TensorView) {
@@ -17,10 +20,19 @@ package enum ActivationKernels {
   ) {
     precondition(x.count == y.count, "activation of unequal counts")
     switch y.precision {
-    case .single:
-      Loops.map(x.values(Float.self), into: y.values(), count: y.count) { function.value($0) }
-    case .double:
-      Loops.map(x.values(Double.self), into: y.values(), count: y.count) { function.value($0) }
+    case .single: values(function, x.values(Float.self), y.values(), count: y.count)
+    case .double: values(function, x.values(Double.self), y.values(), count: y.count)
+    }
+  }
+
+  private static func values<Function: ActivationFunction, Scalar: KernelFloat>(
+    _ function: Function.Type, _ x: UnsafePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>,
+    count: Int
+  ) {
+    if x == UnsafePointer(y) {
+      for index in 0..<count { y[index] = function.value(y[index]) }
+    } else {
+      for index in 0..<count { y[index] = function.value(x[index]) }
     }
   }
 
@@ -42,13 +54,20 @@ package enum ActivationKernels {
     precondition(x.count == dx.count && dy.count == dx.count, "activation of unequal counts")
     switch dx.precision {
     case .single:
-      Loops.zip(dy.values(Float.self), x.values(), into: dx.values(), count: dx.count) {
-        $0 * function.slope($1)
-      }
+      slopes(function, dy.values(Float.self), x.values(), dx.values(), count: dx.count)
     case .double:
-      Loops.zip(dy.values(Double.self), x.values(), into: dx.values(), count: dx.count) {
-        $0 * function.slope($1)
-      }
+      slopes(function, dy.values(Double.self), x.values(), dx.values(), count: dx.count)
+    }
+  }
+
+  private static func slopes<Function: ActivationFunction, Scalar: KernelFloat>(
+    _ function: Function.Type, _ dy: UnsafePointer<Scalar>, _ x: UnsafePointer<Scalar>,
+    _ dx: UnsafeMutablePointer<Scalar>, count: Int
+  ) {
+    if dy == UnsafePointer(dx) {
+      for index in 0..<count { dx[index] *= function.slope(x[index]) }
+    } else {
+      for index in 0..<count { dx[index] = dy[index] * function.slope(x[index]) }
     }
   }
 }

@@ -19,7 +19,8 @@ extension AttentionKernels {
   /// and dv over the query heads that share a key-value head.
   ///
   /// A block at a time: P = exp(scores - logSumExp), dP = dOut v^T, dS = P (dP - sum(dOut o)).
-  /// Scratch: 2 * min(64, querySequence) * keySequence elements. The outputs must not overlap the
+  /// Scratch: 2 * min(64, querySequence) * keySequence elements, and keySequence bytes if
+  /// dropping. The outputs must not overlap the
   /// inputs.
   package static func backward(
     _ shape: AttentionShape, tape: AttentionTape, dOut: TensorView, dropout: AttentionDropout?,
@@ -94,21 +95,22 @@ private struct AttentionBackward<Scalar: KernelFloat> {
         for key in 0..<count { slopes[key] = row[key] * (slopes[key] - mean) }
         continue
       }
-      let first = dropout.firstIndex(
-        batch: block.batch, head: block.head, query: query, shape: shape)
-      drop(row, slopes, count, mean, first &+ UInt64(block.keys.lowerBound), dropout)
+      withScratch(UInt8.self, count: count) { mask in
+        dropout.fill(mask, block, query: query, shape: shape)
+        let factor = DropoutKernels.keptFactor(dropout.probability, Scalar.self)
+        drop(row, slopes, UnsafePointer(mask), count: count, mean: mean, factor: factor)
+      }
     }
   }
 
   private func drop(
-    _ row: Values, _ slopes: Values, _ count: Int, _ mean: Scalar, _ first: UInt64,
-    _ dropout: AttentionDropout
+    _ row: Values, _ slopes: Values, _ mask: UnsafePointer<UInt8>, count: Int, mean: Scalar,
+    factor: Scalar
   ) {
-    let kept = DropoutKernels.keptFactor(dropout.probability, Scalar.self)
     for key in 0..<count {
-      let factor = dropout.keeps(first &+ UInt64(key)) ? kept : 0
-      slopes[key] = row[key] * (slopes[key] * factor - mean)
-      row[key] *= factor
+      let kept = Scalar(byte: mask[key]) * factor
+      slopes[key] = row[key] * (slopes[key] * kept - mean)
+      row[key] *= kept
     }
   }
 }

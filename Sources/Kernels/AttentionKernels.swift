@@ -8,7 +8,7 @@ package enum AttentionKernels {
   /// o [batch, querySequence, heads, width] = softmax(scale * q k^T) v, and logSumExp [batch, heads,
   /// querySequence]; a row with no visible key is 0 with logSumExp -infinity.
   ///
-  /// Scratch: min(64, querySequence) * keySequence elements. `o` must not overlap the inputs.
+  /// Scratch: min(64, querySequence) * keySequence elements, and keySequence bytes if dropping. `o` must not overlap the inputs.
   package static func forward(
     _ shape: AttentionShape, q: TensorView, k: TensorView, v: TensorView,
     dropout: AttentionDropout?, into o: TensorView, logSumExp: TensorView
@@ -55,19 +55,11 @@ package enum AttentionKernels {
       let row = scores + line * count
       sums[query] = SoftmaxRow.normalise(row, count: count, visible: visible)
       guard let dropout else { continue }
-      let first = dropout.firstIndex(
-        batch: block.batch, head: block.head, query: query, shape: shape)
-      drop(row, visible, first &+ UInt64(block.keys.lowerBound), dropout)
-    }
-  }
-
-  private static func drop<Scalar: KernelFloat>(
-    _ row: UnsafeMutablePointer<Scalar>, _ visible: Range<Int>, _ first: UInt64,
-    _ dropout: AttentionDropout
-  ) {
-    let factor = DropoutKernels.keptFactor(dropout.probability, Scalar.self)
-    for key in visible {
-      row[key] = dropout.keeps(first &+ UInt64(key)) ? row[key] * factor : 0
+      withScratch(UInt8.self, count: count) { mask in
+        dropout.fill(mask, block, query: query, shape: shape)
+        let factor = DropoutKernels.keptFactor(dropout.probability, Scalar.self)
+        DropoutKernels.apply(mask, UnsafePointer(row), row, count: count, factor: factor)
+      }
     }
   }
 }

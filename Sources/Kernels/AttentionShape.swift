@@ -127,7 +127,13 @@ package struct AttentionDropout: Sendable {
     return UInt64(row * globalKeySequence + shape.keyOffset)
   }
 
-  /// Whether the element at a global index is kept.
-  @inline(__always)
-  func keeps(_ index: UInt64) -> Bool { generator.uniform(at: index) >= probability }
+  /// Draws the mask of `count` keys from `first` on, for one query row of a block.
+  func fill(
+    _ mask: UnsafeMutablePointer<UInt8>, _ block: AttentionBlock, query: Int,
+    shape: AttentionShape
+  ) {
+    let row = firstIndex(batch: block.batch, head: block.head, query: query, shape: shape)
+    DropoutDraw(generator: generator, probability: probability)
+      .fill(mask, count: block.keys.count, from: row &+ UInt64(block.keys.lowerBound))
+  }
 }

@@ -2,7 +2,8 @@ package import PlanIR
 
 /// Dropout whose mask depends on seed, stream and global element index alone.
 package enum DropoutKernels {
-  /// y = x / (1 - probability) where the mask is 1, else 0, and the mask; in place ok.
+  /// y = x / (1 - probability) where the mask is 1, else 0 (for finite x), and the mask;
+  /// in place ok.
   ///
   /// An element is kept where the generator's uniform at its global index is at least
   /// `probability`. mask holds a byte an element.
@@ -21,17 +22,12 @@ package enum DropoutKernels {
     _ type: Scalar.Type, _ x: TensorView, _ probability: Double, _ generator: CounterGenerator,
     _ index: DropoutIndex, _ y: TensorView, _ mask: TensorView
   ) {
-    let (input, output, bytes) = (x.values(type), y.values(type), mask.mask)
-    let factor = keptFactor(probability, type)
+    let draw = DropoutDraw(generator: generator, probability: probability)
     for row in 0..<index.rowCount {
-      let first = index.globalIndex(ofRow: row)
-      for column in 0..<index.rowSize {
-        let local = row * index.rowSize + column
-        let kept = generator.uniform(at: first &+ UInt64(column)) >= probability
-        bytes[local] = kept ? 1 : 0
-        output[local] = kept ? input[local] * factor : 0
-      }
+      let bytes = mask.mask + row * index.rowSize
+      draw.fill(bytes, count: index.rowSize, from: index.globalIndex(ofRow: row))
     }
+    gradient(type, x, mask, probability, y)
   }
 
   /// dx = dy / (1 - probability) where the mask is 1, else 0; in place ok.
@@ -51,7 +47,20 @@ package enum DropoutKernels {
   ) {
     let (upstream, output, bytes) = (dy.values(type), dx.values(type), mask.mask)
     let factor = keptFactor(probability, type)
-    for index in 0..<dx.count { output[index] = bytes[index] != 0 ? upstream[index] * factor : 0 }
+    apply(UnsafePointer(bytes), UnsafePointer(upstream), output, count: dx.count, factor: factor)
+  }
+
+  /// y = x * mask * factor; in place ok.
+  @inline(__always)
+  static func apply<Scalar: KernelFloat>(
+    _ mask: UnsafePointer<UInt8>, _ x: UnsafePointer<Scalar>, _ y: UnsafeMutablePointer<Scalar>,
+    count: Int, factor: Scalar
+  ) {
+    if x == UnsafePointer(y) {
+      for index in 0..<count { y[index] *= Scalar(byte: mask[index]) * factor }
+    } else {
+      for index in 0..<count { y[index] = x[index] * (Scalar(byte: mask[index]) * factor) }
+    }
   }
 
   /// 1 / (1 - probability), or 0 where nothing is kept.

@@ -52,7 +52,8 @@ package enum ElementwiseKernels {
   ) {
     let input = x.values(type)
     Loops.sumRows(rows: rows, columns: columns, into: y.values(type), accumulate: accumulate) {
-      input[$0 * columns + $1].widened
+      let line = input + $0 * columns + $1
+      for column in 0..<$2.count { $2[column] += line[column].widened }
     }
   }
 

@@ -12,8 +12,11 @@ protocol KernelFloat: BinaryFloatingPoint, SIMDScalar, Codable, Sendable {
   /// The same number as a `Double`.
   var widened: Double { get }
 
-  /// Eight consecutive elements from `pointer`, widened.
-  static func lanes(at pointer: UnsafePointer<Self>) -> SIMD8<Double>
+  /// 0 or 1, or what else a mask byte holds.
+  init(byte: UInt8)
+
+  /// Four consecutive elements from `pointer`, widened.
+  static func lanes(at pointer: UnsafePointer<Self>) -> SIMD4<Double>
 
   /// The largest of `count` elements, -infinity if there are none.
   static func maximum(_ pointer: UnsafePointer<Self>, count: Int) -> Self
@@ -21,8 +24,11 @@ protocol KernelFloat: BinaryFloatingPoint, SIMDScalar, Codable, Sendable {
   /// A bound within which `exponential` neither overflows nor vanishes.
   static var largestExponent: Self { get }
 
-  /// e to the power `x`.
+  /// e to the power `x`, for `x` of at most `largestExponent`.
   static func exponential(_ x: Self) -> Self
+
+  /// e to the power `x`, for `x` of at most `largestExponent` in size.
+  static func boundedExponential(_ x: Self) -> Self
 
   /// The standard normal distribution at `x`: P(X <= x), and exp(-x^2 / 2) / sqrt(2 pi).
   static func normal(at x: Self) -> (cumulative: Self, density: Self)
@@ -54,14 +60,17 @@ struct MatrixOperand<Scalar: KernelFloat> {
 }
 
 extension Float: KernelFloat {
+  @inline(__always)
+  init(byte: UInt8) { self = Float(Int32(byte)) }
+
   static var dtype: DType { .float32 }
 
   @inline(__always)
   var widened: Double { Double(self) }
 
   @inline(__always)
-  static func lanes(at pointer: UnsafePointer<Float>) -> SIMD8<Double> {
-    SIMD8<Double>(UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self))
+  static func lanes(at pointer: UnsafePointer<Float>) -> SIMD4<Double> {
+    SIMD4<Double>(UnsafeRawPointer(pointer).loadUnaligned(as: SIMD4<Float>.self))
   }
 
   static func maximum(_ pointer: UnsafePointer<Float>, count: Int) -> Float {
@@ -91,19 +100,32 @@ extension Float: KernelFloat {
 }
 
 extension Double: KernelFloat {
+  @inline(__always)
+  init(byte: UInt8) { self = Double(Int32(byte)) }
+
   static var dtype: DType { .float64 }
 
   @inline(__always)
   var widened: Double { self }
 
   @inline(__always)
-  static func lanes(at pointer: UnsafePointer<Double>) -> SIMD8<Double> {
-    UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Double>.self)
+  static func lanes(at pointer: UnsafePointer<Double>) -> SIMD4<Double> {
+    UnsafeRawPointer(pointer).loadUnaligned(as: SIMD4<Double>.self)
   }
 
   static func maximum(_ pointer: UnsafePointer<Double>, count: Int) -> Double {
-    var largest = -Double.infinity
-    for index in 0..<count { largest = pointer[index] > largest ? pointer[index] : largest }
+    var lanes = SIMD4<Double>(repeating: -.infinity)
+    var index = 0
+    while index + 4 <= count {
+      let next = UnsafeRawPointer(pointer + index).loadUnaligned(as: SIMD4<Double>.self)
+      lanes.replace(with: next, where: next .> lanes)
+      index += 4
+    }
+    var largest = lanes.max()
+    while index < count {
+      largest = pointer[index] > largest ? pointer[index] : largest
+      index += 1
+    }
     return largest
   }
 

@@ -31,18 +31,19 @@ enum Loops {
 
   /// The sum of `term(i)` for `i` in `0..<count`, eight at a time in double.
   ///
-  /// `lanes(i)` are the terms `i` to `i + 7`. The order of additions is fixed.
+  /// `lanes(i)` are the terms `i` to `i + 3`. The order of additions is fixed.
   @inline(__always)
   static func sum(
-    count: Int, lanes: (Int) -> SIMD8<Double>, term: (Int) -> Double
+    count: Int, lanes: (Int) -> SIMD4<Double>, term: (Int) -> Double
   ) -> Double {
-    var partial = SIMD8<Double>.zero
+    var (first, second) = (SIMD4<Double>.zero, SIMD4<Double>.zero)
     var index = 0
     while index + 8 <= count {
-      partial += lanes(index)
+      first += lanes(index)
+      second += lanes(index + 4)
       index += 8
     }
-    var total = partial.sum()
+    var total = (first + second).sum()
     while index < count {
       total += term(index)
       index += 1
@@ -75,13 +76,14 @@ enum Loops {
     x.update(repeating: 0, count: count)
   }
 
-  /// Sums over rows: `y[j]` (+)= the sum over `i` of `term(i, j)`, in double.
+  /// Sums over rows: `y[j]` (+)= the sum over rows of what `add` adds to `sums`, in double.
   ///
+  /// `add` gets a row, the first column of a tile, and the sums of that tile's columns.
   /// Scratch: 2 KiB, the sums of one tile of 256 columns.
   @inline(__always)
   static func sumRows<Scalar: KernelFloat>(
     rows: Int, columns: Int, into y: UnsafeMutablePointer<Scalar>, accumulate: Bool,
-    _ term: (Int, Int) -> Double
+    _ add: (_ row: Int, _ start: Int, _ sums: UnsafeMutableBufferPointer<Double>) -> Void
   ) {
     let tile = 256
     withScratch(Double.self, count: tile) { sums in
@@ -89,7 +91,7 @@ enum Loops {
         let width = min(tile, columns - start)
         sums.update(repeating: 0, count: width)
         for row in 0..<rows {
-          for column in 0..<width { sums[column] += term(row, start + column) }
+          add(row, start, UnsafeMutableBufferPointer(start: sums, count: width))
         }
         for column in 0..<width {
           y[start + column] = Scalar(sums[column]) + (accumulate ? y[start + column] : 0)

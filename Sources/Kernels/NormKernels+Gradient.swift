@@ -39,7 +39,7 @@ extension NormKernels {
     _ dy: UnsafePointer<Scalar>, _ x: UnsafePointer<Scalar>, _ gain: UnsafePointer<Scalar>,
     _ scale: RowScale, count: Int
   ) -> Double {
-    let mean = SIMD8<Double>(repeating: scale.mean)
+    let mean = SIMD4<Double>(repeating: scale.mean)
     let sum = Loops.sum(count: count) {
       Scalar.lanes(at: dy + $0) * Scalar.lanes(at: gain + $0)
         * (Scalar.lanes(at: x + $0) - mean)
@@ -142,10 +142,13 @@ extension NormKernels {
       }
       Loops.sumRows(
         rows: shape.rows, columns: columns, into: dgain.values(type), accumulate: accumulate
-      ) { row, column in
-        let index = row * columns + column
+      ) { row, start, sums in
+        let (slopes, line) = (upstream + row * columns + start, input + row * columns + start)
         let scale = scales[row]
-        return upstream[index].widened * ((input[index].widened - scale.mean) * scale.reciprocal)
+        for column in 0..<sums.count {
+          let xhat = (line[column].widened - scale.mean) * scale.reciprocal
+          sums[column] += slopes[column].widened * xhat
+        }
       }
     }
   }
