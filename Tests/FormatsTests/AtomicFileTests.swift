@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-@testable import Formats
+import Formats
 
 @Suite("Files written whole or not at all")
 struct AtomicFileTests {

@@ -2,7 +2,7 @@ import Foundation
 import PlanIR
 import Testing
 
-@testable import Formats
+import Formats
 
 /// Feeds damaged files to the readers, which must return or throw, never trap.
 ///

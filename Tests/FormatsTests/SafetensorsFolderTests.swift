@@ -1,7 +1,7 @@
 import PlanIR
 import Testing
 
-@testable import Formats
+import Formats
 
 @Suite("Weights in a folder")
 struct SafetensorsFolderTests {

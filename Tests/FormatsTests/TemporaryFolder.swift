@@ -1,6 +1,6 @@
 import Glibc
 
-@testable import Formats
+import Formats
 
 /// A folder of its own for a test, removed with all it holds when the test lets go of it.
 final class TemporaryFolder {

@@ -1,7 +1,7 @@
 import PlanIR
 import Testing
 
-@testable import Formats
+import Formats
 
 @Suite("Timings as text")
 struct TimingsDocumentTests {

@@ -4,7 +4,7 @@ import PlanIR
 import Synchronization
 import Testing
 
-@testable import TimingStore
+import TimingStore
 
 @Suite("Several users of one database")
 struct TimingConcurrencyTests {

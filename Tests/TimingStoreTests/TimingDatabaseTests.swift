@@ -3,7 +3,7 @@ import Foundation
 import PlanIR
 import Testing
 
-@testable import TimingStore
+import TimingStore
 
 @Suite("Database of timings")
 struct TimingDatabaseTests {

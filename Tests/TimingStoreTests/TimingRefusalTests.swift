@@ -3,7 +3,7 @@ import GRDB
 import PlanIR
 import Testing
 
-@testable import TimingStore
+import TimingStore
 
 @Suite("Files that are no database of ours")
 struct TimingRefusalTests {
