@@ -47,13 +47,17 @@ package struct HeadAxis: Sendable {
   /// The whole axis.
   package var whole: [AxisReference] { keyValue + copies }
 
-  /// The dimensions of heads, by what holds for the key/value heads: a copy on each, or while they
-  /// are computed a part of each head's width.
-  package func dimensions(_ form: KeyValueForm, computing: Bool) -> [Dimension: [AxisReference]] {
-    [
-      .heads: whole, .keyValueHeads: keyValue,
-      .headWidth: computing && form == .gathered ? copies : [],
-    ]
+  /// The dimensions of heads where they are stored.
+  package var stored: [Dimension: [AxisReference]] { [.heads: whole, .keyValueHeads: keyValue] }
+
+  /// The dimensions of heads while `linear` computes them: a key/value head that several devices
+  /// use is copied on each, or each computes a part of its width.
+  package func computed(
+    by linear: LinearRole, _ form: KeyValueForm
+  ) -> [Dimension: [AxisReference]] {
+    var dimensions = stored
+    if linear.to == .keyValue && form == .gathered { dimensions[.headWidth] = copies }
+    return dimensions
   }
 }
 

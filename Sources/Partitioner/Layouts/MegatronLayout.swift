@@ -25,8 +25,7 @@ package struct MegatronLayout: Layout {
     switch state {
     case .stream:
       return DimensionAxes(context.sequenceParallel ? [.sequence: tensor.whole] : [:])
-    case .heads:
-      return DimensionAxes(tensor.dimensions(context.keyValue, computing: false))
+    case .heads, .keyValue: return DimensionAxes(tensor.stored)
     case .wide: return DimensionAxes([.wide: tensor.whole])
     case .logits: return DimensionAxes([.vocabulary: tensor.whole])
     }
@@ -38,10 +37,9 @@ package struct MegatronLayout: Layout {
 
   package func factors(of linear: LinearRole, in context: LayoutContext) -> DimensionAxes {
     let tensor = context.headAxis("tensor")
-    var factors = tensor.dimensions(context.keyValue, computing: true)
+    var factors = tensor.computed(by: linear, context.keyValue)
     factors[.wide] = tensor.whole
     factors[.vocabulary] = tensor.whole
-    if linear.from == .heads { factors[.headWidth] = [] }
     return DimensionAxes(factors)
   }
 }

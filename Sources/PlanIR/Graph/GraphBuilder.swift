@@ -61,6 +61,8 @@ package struct GraphBuilder {
     var sizes = model.sizes
     sizes[.sequence] = workload.sequence
     sizes[.keySequence] = workload.sequence
+    sizes[.statistic] = NormKind.rms.statisticCount
+    sizes[.statisticPair] = NormKind.layer.statisticCount
     sizes[.unusedPositions] = max(model.sizes[.positions] - workload.sequence, 0)
     return sizes
   }
