@@ -1,4 +1,4 @@
-internal import GRDB
+import GRDB
 package import PlanIR
 
 /// The timings measured on this and other machines, in one SQLite file that many processes and

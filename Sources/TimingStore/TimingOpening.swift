@@ -1,5 +1,5 @@
-internal import Foundation
-internal import GRDB
+import Foundation
+import GRDB
 
 /// Opens a database file without changing one that is not ours.
 struct TimingOpening {

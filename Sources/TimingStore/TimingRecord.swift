@@ -1,5 +1,5 @@
-internal import GRDB
-internal import PlanIR
+import GRDB
+import PlanIR
 
 /// A row of the table `timing`: a key and what was measured for it.
 struct TimingRecord: Codable, FetchableRecord, PersistableRecord {

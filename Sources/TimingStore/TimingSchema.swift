@@ -1,4 +1,4 @@
-internal import GRDB
+import GRDB
 
 /// The tables of the database and how files of earlier versions become today's.
 enum TimingSchema {

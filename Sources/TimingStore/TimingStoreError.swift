@@ -1,4 +1,4 @@
-internal import GRDB
+import GRDB
 package import PlanIR
 
 /// Why the database of timings could not be used.
