@@ -9,6 +9,10 @@ package struct TimingTable: Sendable {
     package var m, n, k: Int
     package var transposition: String
 
+    package init(m: Int, n: Int, k: Int, transposition: String) {
+      (self.m, self.n, self.k, self.transposition) = (m, n, k, transposition)
+    }
+
     package init(_ shape: MatmulShape) {
       (m, n, k, transposition) = (shape.m, shape.n, shape.k, shape.transposition)
     }
@@ -32,4 +36,7 @@ package struct TimingTable: Sendable {
   package func seconds(of shape: MatmulShape) -> Double? {
     matmuls.isEmpty ? nil : matmuls[MatmulSize(shape)]
   }
+
+  /// The measured time of a product of that size, or nil.
+  package func seconds(of size: MatmulSize) -> Double? { matmuls[size] }
 }

@@ -15,6 +15,10 @@ package struct SearchAnswer: Sendable {
   /// Where nothing fits, the plan that needs least memory.
   package var nearest: RankedPlan?
   package var space = Space()
+  /// Candidates that need more memory than the limit.
+  package var overMemory = 0
+  /// Candidates refused by each constraint.
+  package var refusals: [String: Int] = [:]
 
   /// How many candidates there were and what became of them.
   package struct Space: Hashable, Sendable {
@@ -68,6 +72,7 @@ package struct Search {
       let plan = RankedPlan(choices: choices, predicted: predicted)
       if let limit = request.limit, predicted.memory.total > limit {
         tooLarge.append(plan)
+        answer.overMemory += 1
         answer.space.infeasible += 1
       } else {
         answer.plans.append(plan)
@@ -76,6 +81,7 @@ package struct Search {
       return nil
     } catch {
       answer.space.infeasible += 1
+      answer.refusals[error.constraint, default: 0] += 1
       return error
     }
   }
@@ -111,6 +117,20 @@ package struct Search {
     var space = CandidateSpace(other)
     return space.candidates().contains { choices in
       (try? Lowering(request.training, choices)) != nil
+    }
+  }
+}
+
+extension SearchAnswer {
+  /// The plans that no other beats in time and memory both, fastest first.
+  package var paretoFront: [RankedPlan] {
+    var least: Bytes?
+    let byTime = plans.sorted(by: PlanOrder(.time).precedes)
+    return byTime.filter { plan in
+      let memory = plan.predicted.memory.total
+      guard least.map({ memory < $0 }) ?? true else { return false }
+      least = memory
+      return true
     }
   }
 }
