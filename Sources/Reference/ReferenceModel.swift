@@ -9,7 +9,8 @@ package struct ReferenceModel: Sendable {
   private let model: Model
   private let workload: Workload
   private let seed: UInt64
-  private let weights: [ParameterInstance: [Double]]
+  /// The values that runs start from, in each parameter's own dimension order.
+  package var weights: [ParameterInstance: [Double]]
   private let product = MatrixProduct()
 
   /// A model that starts from `weights`, one entry for each of ``instances(of:)`` in the parameter's

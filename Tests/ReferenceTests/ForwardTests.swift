@@ -8,36 +8,6 @@ import Testing
 
 @Suite("Values of the reference")
 struct ForwardTests {
-  /// The features [batch 1, sequence, hidden] through `block`, read off element by element: the loss
-  /// with a cotangent of one element is that element of the output over the tokens.
-  private func output(
-    of block: Block, _ sizes: [Dimension: Int], features: [Double], sequence: Int,
-    weights: [ParameterInstance: [Double]] = [:]
-  ) throws -> [Double] {
-    let model = Model(
-      name: "one", family: "one", sizes: DimensionSizes(sizes), maximumSequence: sequence,
-      segments: [.init(count: 1, blocks: [block])])
-    let reference = try ReferenceModel(
-      model: model, workload: Workload(globalBatch: 1, sequence: sequence), seed: 0,
-      weights: weights)
-    return try features.indices.map { place in
-      let cotangent = features.indices.map { $0 == place ? Double(sequence) : 0 }
-      return try reference.loss(ReferenceInput(features: features, cotangent: cotangent))
-    }
-  }
-
-  private func block(
-    _ operations: [ModelOperation], _ parameters: [Parameter] = []
-  ) -> Block {
-    Block(
-      name: "one", blockClass: .mlp, parameters: parameters, operations: operations, output: "y")
-  }
-
-  private func parameter(_ name: String, _ dimensions: [Dimension]) -> Parameter {
-    Parameter(
-      name: name, dimensions: dimensions, initial: .bias, checkpoint: CheckpointSlice(name))
-  }
-
   @Test(
     "of activations are those of their formulas at -1 and 2",
     arguments: [
@@ -45,8 +15,8 @@ struct ForwardTests {
       (.geluErf, -0.158655254, 1.954499736), (.relu, 0, 2), (.silu, -0.268941421, 1.761594156),
     ])
   func activation(kind: ActivationKind, low: Double, high: Double) throws {
-    let block = block([.init(.activation(kind), ["input"], output: "y")])
-    let found = try output(of: block, [.hidden: 2], features: [-1, 2], sequence: 1)
+    let block = SingleBlock.block([.init(.activation(kind), ["input"], output: "y")])
+    let found = try SingleBlock.output(of: block, [.hidden: 2], features: [-1, 2], sequence: 1)
     #expect(abs(found[0] - low) < 1e-9 && abs(found[1] - high) < 1e-9, "\(found)")
   }
 
@@ -56,8 +26,8 @@ struct ForwardTests {
   func norm(kind: NormKind, expected: [Double]) throws {
     let operation = ModelOperation(.norm(kind, epsilon: 0), ["input", "gain"], output: "y")
     let gain = ParameterInstance(block: "one", parameter: "gain")
-    let found = try output(
-      of: block([operation], [parameter("gain", [.hidden])]), [.hidden: 2],
+    let found = try SingleBlock.output(
+      of: SingleBlock.block([operation], [SingleBlock.parameter("gain", [.hidden])]), [.hidden: 2],
       features: [1, 3], sequence: 1, weights: [gain: [2, 3]])
     for (index, factor) in [2.0, 3.0].enumerated() {
       #expect(abs(found[index] - factor * expected[index]) < 1e-8, "\(found)")
@@ -68,16 +38,16 @@ struct ForwardTests {
   func rotary() throws {
     let identity = [1.0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
     let rotary = RotarySettings(theta: 100, width: 4)
-    let found = try output(
-      of: block(
+    let found = try SingleBlock.output(
+      of: SingleBlock.block(
         [
           .init(.linear, ["input", "in"], output: "heads"),
           .init(.rotary(rotary), ["heads"], output: "turned"),
           .init(.linear, ["turned", "out"], output: "y"),
         ],
         [
-          parameter("in", [.hidden, .heads, .headWidth]),
-          parameter("out", [.heads, .headWidth, .hidden]),
+          SingleBlock.parameter("in", [.hidden, .heads, .headWidth]),
+          SingleBlock.parameter("out", [.heads, .headWidth, .hidden]),
         ]),
       [.hidden: 4, .heads: 1, .headWidth: 4], features: [1, 2, 3, 4, 1, 2, 3, 4], sequence: 2,
       weights: [

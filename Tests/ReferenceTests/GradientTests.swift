@@ -9,14 +9,14 @@ struct GradientTests {
     arguments: SmallModel.allCases, [0, 0.25])
   func centralDifferences(small: SmallModel, dropout: Double) throws {
     let seed: UInt64 = 20_26
-    let difference = Difference(small, dropout: dropout, seed: seed)
+    let difference = try Difference(small, dropout: dropout, seed: seed)
     let run = try difference.run()
     for (instance, parameter, _) in ReferenceModel.instances(of: small.model) {
       let gradient = try #require(run.gradients[instance])
       try difference.check(gradient, "\(instance) \(parameter.dimensions), seed \(seed)") {
-        $0.weights[instance, default: []]
+        $0.model.weights[instance, default: []]
       } write: {
-        $0.weights[instance] = $1
+        $0.model.weights[instance] = $1
       }
     }
     guard let gradient = run.inputGradient else { return }
@@ -29,7 +29,7 @@ struct GradientTests {
 
   @Test("are zero, as the loss, where every label is ignored", arguments: [SmallModel.gpt, .llama])
   func allIgnored(small: SmallModel) throws {
-    var difference = Difference(small, dropout: 0, seed: 7)
+    var difference = try Difference(small, dropout: 0, seed: 7)
     difference.input.labels = [Int64](repeating: -100, count: SmallModel.workload.tokens)
     let run = try difference.run()
     #expect(run.loss == 0)
@@ -50,27 +50,22 @@ struct GradientTests {
 
 /// A small model with its weights and batch, to be run at and around a point.
 private struct Difference {
-  let small: SmallModel
   let seed: UInt64
-  var workload = SmallModel.workload
-  var weights: [ParameterInstance: [Double]]
+  var model: ReferenceModel
   var input: ReferenceInput
 
-  init(_ small: SmallModel, dropout: Double, seed: UInt64) {
-    self.small = small
+  init(_ small: SmallModel, dropout: Double, seed: UInt64) throws {
     self.seed = seed
+    var workload = SmallModel.workload
     workload.dropout = dropout
-    weights = small.weights(seed: seed)
+    model = try ReferenceModel(
+      model: small.model, workload: workload, seed: seed, weights: small.weights(seed: seed))
     input = small.input(seed: seed)
   }
 
-  private func makeModel() throws -> ReferenceModel {
-    try ReferenceModel(model: small.model, workload: workload, seed: seed, weights: weights)
-  }
+  func run() throws -> ReferenceRun { try model.run(input) }
 
-  func run() throws -> ReferenceRun { try makeModel().run(input) }
-
-  /// Compares `gradient` along a random direction and along three elements with differences of
+  /// Compares `gradient` along a random direction and along one element with differences of
   /// fourth order: (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12 h.
   func check(
     _ gradient: [Double], _ place: String, read: (Difference) -> [Double],
@@ -83,7 +78,7 @@ private struct Difference {
       let losses = try [step, -step, 2 * step, -2 * step].map { distance in
         var moved = self
         write(&moved, zip(start, direction).map { $0 + distance * $1 })
-        return try moved.makeModel().loss(moved.input)
+        return try moved.model.loss(moved.input)
       }
       let measured = (8 * (losses[0] - losses[1]) - (losses[2] - losses[3])) / (12 * step)
       let expected = zip(gradient, direction).map { $0 * $1 }.reduce(0, +)
@@ -94,11 +89,8 @@ private struct Difference {
   }
 
   private func directions(_ count: Int) -> [[Double]] {
-    let units = Set([0, count / 3, count - 1]).sorted().map { place in
-      (0..<count).map { $0 == place ? 1.0 : 0 }
-    }
     let random = SmallModel.draw(count, seed, "direction")
     let length = random.map { $0 * $0 }.reduce(0, +).squareRoot()
-    return [random.map { $0 / length }] + units
+    return [random.map { $0 / length }, (0..<count).map { $0 == count / 3 ? 1 : 0 }]
   }
 }

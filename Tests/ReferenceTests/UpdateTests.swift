@@ -27,7 +27,7 @@ struct UpdateTests {
     }
   }
 
-  @Test("of AdamW's first step are decay and the gradient's sign, at rest rows decay alone")
+  @Test("of AdamW's first step are the decay and the gradient's sign")
   func adamw() throws {
     let run = try run(.adamw, steps: 1, rate: 0.01)
     for (instance, before) in small.weights(seed: 9) {
