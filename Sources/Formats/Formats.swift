@@ -1,1 +1,0 @@
-// The room of Formats; see docs/architecture.md.

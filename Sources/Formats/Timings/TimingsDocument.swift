@@ -1,0 +1,103 @@
+package import PlanIR
+
+/// Measured times as a text to keep beside a project or to carry to another machine:
+///
+///     {
+///       "schema": "tpplan.timings/1",
+///       "timings": [
+///         {"kernel": "matmul", "dtype": "float32", "shape": [512, 1024, 1024],
+///          "transposition": "NT", "backend": "openblas", "fingerprint": "...", "samples": 9,
+///          "median_ns": 10531200.0, "spread_ns": 20250.5, "date": "2026-11-23", "version": "0.1"},
+///         ...
+///       ]
+///     }
+///
+/// `JSONValue.canonicalText` writes it, so equal timings give equal bytes.
+package struct TimingsDocument: Sendable {
+  /// The name under `schema`.
+  package static let schema = "tpplan.timings/1"
+
+  /// The timings, sorted by key.
+  package let timings: [(key: TimingKey, timing: Timing)]
+
+  /// A document of `timings`, of unequal keys, in any order.
+  package init(_ timings: [(key: TimingKey, timing: Timing)]) {
+    self.timings = timings.sorted { $0.key < $1.key }
+  }
+
+  /// Reads a document whole.
+  ///
+  /// - Throws: ``FormatError`` at the first wrong entry: unknown or missing fields, times that are
+  ///   negative, no samples, a date that is none, a key that came before.
+  package init(_ document: JSONDocument) throws(FormatError) {
+    try document.expectSchema(Self.schema)
+    try document.root.refuseFields(besides: ["schema", "timings"])
+    var seen = Set<TimingKey>()
+    var timings: [(key: TimingKey, timing: Timing)] = []
+    for node in try document.field("timings").array() {
+      try node.refuseFields(besides: Self.fields)
+      let key = try Self.key(node)
+      if !seen.insert(key).inserted {
+        throw node.malformed(
+          expected: "a key that did not come before", found: "the same key again",
+          remedy: "remove one of the two")
+      }
+      timings.append((key, try Self.timing(node)))
+    }
+    self.init(timings)
+  }
+
+  /// The document's value, to be written.
+  package var value: JSONValue {
+    ["schema": .string(Self.schema), "timings": .array(timings.map { Self.entry($0.0, $0.1) })]
+  }
+}
+
+extension TimingsDocument {
+  private static let fields = [
+    "kernel", "dtype", "shape", "transposition", "backend", "fingerprint", "samples", "median_ns",
+    "spread_ns", "date", "version",
+  ]
+
+  private static func entry(_ key: TimingKey, _ timing: Timing) -> JSONValue {
+    [
+      "kernel": .string(key.kernel), "dtype": .string(key.dtype.rawValue),
+      "shape": .array(key.shape.map { .integer($0) }),
+      "transposition": .string(key.transposition), "backend": .string(key.backend),
+      "fingerprint": .string(key.fingerprint), "samples": .integer(timing.samples),
+      "median_ns": .number(timing.medianNanoseconds),
+      "spread_ns": .number(timing.spreadNanoseconds), "date": .string(timing.date),
+      "version": .string(timing.version),
+    ]
+  }
+
+  private static func key(_ node: JSONNode) throws(FormatError) -> TimingKey {
+    var shape: [Int] = []
+    for size in try node.field("shape").array() { shape.append(try size.nonNegativeInteger()) }
+    return TimingKey(
+      kernel: try node.field("kernel").string(),
+      dtype: try node.field("dtype").choice(of: DType.self),
+      shape: shape, transposition: try node.field("transposition").string(),
+      backend: try node.field("backend").string(),
+      fingerprint: try node.field("fingerprint").string())
+  }
+
+  private static func timing(_ node: JSONNode) throws(FormatError) -> Timing {
+    let date = try node.field("date")
+    if !(try date.string()).isDay {
+      throw date.malformed(expected: "a day such as \"2026-11-23\"")
+    }
+    return Timing(
+      samples: try node.field("samples").positiveInteger(),
+      medianNanoseconds: try node.field("median_ns").nonNegativeNumber(),
+      spreadNanoseconds: try node.field("spread_ns").nonNegativeNumber(),
+      date: try date.string(), version: try node.field("version").string())
+  }
+}
+
+extension String {
+  /// Whether this reads `2026-11-23`; days sort as texts then.
+  fileprivate var isDay: Bool {
+    wholeMatch(of: /[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])/) != nil
+  }
+}
