@@ -5,8 +5,10 @@ package import PlanIR
 package enum ModelLimits {
   /// Of hidden, ffn, vocabulary, heads x head width, and a sequence.
   package static let dimension = 1 << 24
-  /// Blocks of a segment, and segments and blocks written in a file.
+  /// Repetitions of a segment.
   package static let layers = 1 << 16
+  /// Segments written in a file, and operations of a block.
+  package static let writtenParts = 4096
   /// Elements of one parameter.
   package static let parameterElements = 1 << 40
   /// Elements of all parameters.
