@@ -65,7 +65,11 @@ let package = Package(
       dependencies: ["PlanIR", "Calibration", "TimingStore", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "TimingStoreTests", dependencies: ["PlanIR", "TimingStore", "TestSupport"],
+      name: "TimingStoreTests",
+      dependencies: [
+        "PlanIR", "Formats", "TimingStore", "TestSupport",
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests", dependencies: ["PlanIR", "TestSupport"], swiftSettings: strict),

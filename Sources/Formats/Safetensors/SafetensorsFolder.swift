@@ -1,4 +1,4 @@
-internal import Glibc
+import Glibc
 package import PlanIR
 
 /// The weights of a model as Hugging Face stores them: one file, or several and an index that says

@@ -1,4 +1,4 @@
-internal import PlanIR
+import PlanIR
 
 /// The element types of the safetensors format, by the names it stores.
 ///

@@ -1,0 +1,58 @@
+import GRDB
+
+/// The tables of the database and how files of earlier versions become today's.
+enum TimingSchema {
+  /// Migrations are append-only: files of every version are about. One that is not in this list
+  /// marks a file as a newer version's.
+  static var migrator: DatabaseMigrator {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("1 timing") { database in
+      try database.execute(
+        sql: """
+          CREATE TABLE timing (
+            kernel TEXT NOT NULL,
+            dtype TEXT NOT NULL,
+            shape TEXT NOT NULL,
+            transposition TEXT NOT NULL,
+            backend TEXT NOT NULL,
+            fingerprint TEXT NOT NULL,
+            samples INTEGER NOT NULL CHECK (samples > 0),
+            median_ns REAL NOT NULL CHECK (median_ns >= 0),
+            spread_ns REAL NOT NULL CHECK (spread_ns >= 0),
+            date TEXT NOT NULL,
+            version TEXT NOT NULL,
+            PRIMARY KEY (fingerprint, backend, kernel, dtype, transposition, shape)
+          ) STRICT, WITHOUT ROWID
+          """)
+    }
+    return migrator
+  }
+
+  /// What a file holds, as far as we may use it.
+  enum State {
+    /// No table at all: new, or made by a process that has not come to its tables yet.
+    case empty
+    /// Tables of ours, of an earlier version unless `isCurrent`.
+    case ours(isCurrent: Bool)
+    case newer([String])
+    case foreign
+  }
+
+  /// Looks at the tables in the current transaction without changing anything.
+  ///
+  /// Other processes may make the tables meanwhile. So it asks SQLite alone: the first query fixes
+  /// what the transaction sees, while GRDB would remember for good that a table was missing.
+  static func state(_ database: Database) throws -> State {
+    let tables = try String.fetchSet(
+      database, sql: "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
+    guard tables.contains("grdb_migrations") else { return tables.isEmpty ? .empty : .foreign }
+    let applied = try String.fetchSet(database, sql: "SELECT identifier FROM grdb_migrations")
+    if applied.isEmpty { return tables.count == 1 ? .empty : .foreign }
+    let known = migrator.migrations
+    // Other programs use GRDB, too; a file of ours has our first migration.
+    guard let first = known.first, applied.contains(first) else { return .foreign }
+    let unknown = applied.subtracting(known)
+    return unknown.isEmpty
+      ? .ours(isCurrent: applied.count == known.count) : .newer(unknown.sorted())
+  }
+}

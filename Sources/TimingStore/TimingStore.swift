@@ -1,1 +1,0 @@
-// The room of TimingStore; see docs/architecture.md.
