@@ -14,6 +14,9 @@ package struct ConstraintViolation: Error, Hashable, Sendable, CustomStringConve
     self.remedy = remedy
   }
 
+  /// Whether it is this version that cannot, not the plan that cannot be.
+  package var isUnbuilt: Bool { constraint.hasSuffix("not built in this version") }
+
   package var description: String {
     "\(constraint): found \(found), needed \(needed); try \(remedy)"
   }
