@@ -3,6 +3,8 @@
 package enum FormatError: Error, Hashable, Sendable {
   /// There is no file of this name.
   case missing(file: String)
+  /// There is neither a file nor, of this `kind`, anything shipped that is called `name`.
+  case unknown(name: String, kind: String, shipped: [String])
   /// The file exists and the system refuses to read it.
   case unreadable(file: String, reason: String)
   /// The file's contents are wrong at `place`: a JSON path, a line or a byte offset.
@@ -13,7 +15,7 @@ package enum FormatError: Error, Hashable, Sendable {
   /// The status a command ends with: 66 missing, 65 bad data, 74 reading or writing failed.
   package var exitCode: Int32 {
     switch self {
-    case .missing: 66
+    case .missing, .unknown: 66
     case .malformed: 65
     case .unreadable, .unwritable: 74
     }
@@ -25,6 +27,9 @@ extension FormatError: CustomStringConvertible {
     switch self {
     case .missing(let file):
       "\(file): no such file; check the path"
+    case .unknown(let name, let kind, let shipped):
+      "\(name.quoted()): neither a file nor the name of a shipped \(kind); give a path"
+        + (shipped.isEmpty ? "" : " or one of \(shipped.joined(separator: ", "))")
     case .unreadable(let file, let reason):
       "\(file): cannot be read: \(reason); check that it is a file and its permissions"
     case .malformed(let file, let place, let expected, let found, let remedy):

@@ -25,20 +25,12 @@ struct NativeModelReader {
     ])
     try readSizes()
     let model = Model(
-      name: try label("name"), family: try label("family"), sizes: sizes,
+      name: try root.field("name").label(), family: try root.field("family").label(), sizes: sizes,
       maximumSequence: try root.field("maximum_sequence")
         .positiveInteger(upTo: ModelLimits.dimension),
       segments: try segments(), workload: try root.optional("workload")?.workloadOverrides())
     try check(model)
     return try checkGraphs(of: model)
-  }
-
-  private func label(_ field: String) throws(FormatError) -> String {
-    let node = try root.field(field)
-    let text = try node.string()
-    let isPlain = text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
-    if !text.isEmpty, text.utf8.count <= 200, isPlain { return text }
-    throw node.malformed(expected: "1 to 200 bytes of text without control characters")
   }
 
   static let sizedDimensions: [Dimension] = [
