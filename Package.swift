@@ -37,7 +37,8 @@ let package = Package(
       name: "tpplan",
       dependencies: [
         "PlanIR", "Formats", "Partitioner", "Kernels", "Executor", "Reference", "Proof",
-        "Calibration", "TimingStore", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Calibration", "TimingStore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .target(

@@ -1,3 +1,4 @@
+import Executor
 import Formats
 import PlanIR
 import Proof

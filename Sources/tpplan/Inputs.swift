@@ -5,12 +5,15 @@ import PlanIR
 
 /// Finds what commands name: models, clusters, plans.
 enum Inputs {
-  /// Models and clusters by name.
-  static var catalog: ModelCatalog { ModelCatalog(folders: dataFolders("models")) }
+  static var models: ModelCatalog { ModelCatalog(folders: dataFolders("models")) }
 
-  static func model(_ name: String) throws -> Model { try catalog.model(name) }
+  static var clusters: ClusterCatalog {
+    ClusterCatalog(folders: dataFolders("models/clusters"))
+  }
 
-  static func cluster(_ name: String) throws -> Cluster { try catalog.cluster(name) }
+  static func model(_ name: String) throws -> Model { try models.model(name) }
+
+  static func cluster(_ name: String) throws -> Cluster { try clusters.cluster(name) }
 
   /// Where shipped data may be: beside the program, above its build folder, or in the environment's
   /// `TPPLAN_DATA`.

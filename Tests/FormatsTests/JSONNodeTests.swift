@@ -1,6 +1,5 @@
-import Testing
-
 import Formats
+import Testing
 
 @Suite("Typed access to JSON")
 struct JSONNodeTests {

@@ -1,6 +1,5 @@
-import Testing
-
 import Formats
+import Testing
 
 @Suite("Strict JSON reader")
 struct JSONReaderTests {

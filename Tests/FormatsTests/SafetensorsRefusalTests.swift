@@ -1,6 +1,5 @@
-import Testing
-
 import Formats
+import Testing
 
 @Suite("Malformed safetensors")
 struct SafetensorsRefusalTests {

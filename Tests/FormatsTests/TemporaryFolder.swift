@@ -1,6 +1,5 @@
-import Glibc
-
 import Formats
+import Glibc
 
 /// A folder of its own for a test, removed with all it holds when the test lets go of it.
 final class TemporaryFolder {

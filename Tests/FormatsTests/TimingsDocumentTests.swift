@@ -1,7 +1,6 @@
+import Formats
 import PlanIR
 import Testing
-
-import Formats
 
 @Suite("Timings as text")
 struct TimingsDocumentTests {

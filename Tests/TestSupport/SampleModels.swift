@@ -47,14 +47,16 @@ package struct SampleModel: Sendable {
       checkpoint: CheckpointSlice("layers.{layer}.\(name)"))
   }
 
-  private func vector(_ name: String, _ dimensions: [Dimension], _ initial: InitialValue) -> Parameter
+  private func vector(_ name: String, _ dimensions: [Dimension], _ initial: InitialValue)
+    -> Parameter
   {
     Parameter(
       name: name, dimensions: dimensions, initial: initial,
       checkpoint: CheckpointSlice("layers.{layer}.\(name)"))
   }
 
-  private func norm(_ prefix: String, _ isLlama: Bool, _ dimension: Dimension = .hidden) -> [Parameter]
+  private func norm(_ prefix: String, _ isLlama: Bool, _ dimension: Dimension = .hidden)
+    -> [Parameter]
   {
     [vector(prefix + ".gain", [dimension], .gain)]
       + (isLlama ? [] : [vector(prefix + ".bias", [dimension], .bias)])
@@ -150,7 +152,8 @@ package struct SampleModel: Sendable {
     var operations = [normalise(Block.streamInput, "norm", isLlama)]
     if isLlama {
       parameters += [
-        weight("gate.weight", [.wide, .hidden], inner), weight("up.weight", [.wide, .hidden], inner),
+        weight("gate.weight", [.wide, .hidden], inner),
+        weight("up.weight", [.wide, .hidden], inner),
         weight("down.weight", [.hidden, .wide], outer),
       ]
       operations += [

@@ -3,7 +3,6 @@ import GRDB
 import PlanIR
 import Synchronization
 import Testing
-
 import TimingStore
 
 @Suite("Several users of one database")

@@ -2,7 +2,6 @@ import Formats
 import Foundation
 import PlanIR
 import Testing
-
 import TimingStore
 
 @Suite("Database of timings")

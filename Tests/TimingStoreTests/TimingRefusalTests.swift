@@ -2,7 +2,6 @@ import Foundation
 import GRDB
 import PlanIR
 import Testing
-
 import TimingStore
 
 @Suite("Files that are no database of ours")

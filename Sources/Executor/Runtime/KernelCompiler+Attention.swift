@@ -99,7 +99,9 @@ extension KernelCompiler {
 
 extension TensorType {
   /// The whole size of a dimension; zero where the tensor has none of that name.
-  fileprivate func size(_ dimension: Dimension) -> Int { index(of: dimension).map { sizes[$0] } ?? 0 }
+  fileprivate func size(_ dimension: Dimension) -> Int {
+    index(of: dimension).map { sizes[$0] } ?? 0
+  }
 }
 
 extension OperationKind {

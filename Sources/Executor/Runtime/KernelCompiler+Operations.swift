@@ -69,7 +69,9 @@ extension KernelCompiler {
     switch kind {
     case .normStatistics(let norm):
       let shape = shape(norm, 0)
-      return { NormKernels.statistics($0.reads[0], shape: shape, into: $0.writes[0]); _ = $1 }
+      return {
+        NormKernels.statistics($0.reads[0], shape: shape, into: $0.writes[0]); _ = $1
+      }
     case .normApply(let norm, let epsilon):
       let shape = shape(norm, epsilon)
       return { operands, _ in

@@ -65,7 +65,9 @@ package struct PlanFile: Sendable {
     let devices = choices.mesh.deviceCount
     let expected = JSONNode(
       JSONValue(computed, devices: devices), file: predicted.file, path: predicted.path)
-    for key in ["weights", "gradients", "optimizer", "activations", "workspace", "framework", "total"] {
+    for key in [
+      "weights", "gradients", "optimizer", "activations", "workspace", "framework", "total",
+    ] {
       try compare(
         predicted.field("memory").field(key), expected.field("memory").field(key).value)
     }

@@ -55,12 +55,6 @@ extension JSONNode {
     "zero", "recompute", "stages",
   ]
 
-  private func strings() throws(FormatError) -> [String] {
-    var result: [String] = []
-    for node in try array() { result.append(try node.string()) }
-    return result
-  }
-
   private func blocks() throws(FormatError) -> [BlockClass: LayoutName] {
     try refuseFields(besides: BlockClass.allCases.map(\.rawValue))
     var result: [BlockClass: LayoutName] = [:]

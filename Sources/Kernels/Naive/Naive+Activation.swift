@@ -1,6 +1,5 @@
-package import PlanIR
-
 import Glibc
+package import PlanIR
 
 extension Naive {
   /// The nonlinearity at `x`, by its textbook formula.

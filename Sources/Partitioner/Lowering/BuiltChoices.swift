@@ -14,7 +14,8 @@ enum BuiltChoices {
     try require(choices.interleave == 1, "interleaving", "--interleave 1")
     try require(choices.matmul == .gathered, "stepped matmuls", "--matmul gathered")
     try require(choices.weightsOver.isEmpty, "row-sharded weights", "no weights_over")
-    try require(choices.tableForm == .gathered, "table form \(choices.tableForm.rawValue)", "gathered")
+    try require(
+      choices.tableForm == .gathered, "table form \(choices.tableForm.rawValue)", "gathered")
     try require(choices.stages.count == 1, "pipeline stages", "one stage")
   }
 

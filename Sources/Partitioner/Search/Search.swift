@@ -4,6 +4,11 @@ package import PlanIR
 package struct RankedPlan: Sendable {
   package var choices: PlanChoices
   package var predicted: Prediction
+
+  package init(choices: PlanChoices, predicted: Prediction) {
+    self.choices = choices
+    self.predicted = predicted
+  }
 }
 
 /// What a search found.

@@ -12,7 +12,7 @@ struct ModelsCommand: ParsableCommand {
 
   func run() throws {
     try answering {
-      let models = try Inputs.catalog.modelNames.map { try Inputs.model($0) }
+      let models = try Inputs.models.names.map { try Inputs.model($0) }
       if json {
         let document = JSONValue.object([
           JSONMember(key: "schema", value: "tpplan.models/1"),
@@ -47,7 +47,7 @@ struct ClustersCommand: ParsableCommand {
 
   func run() throws {
     try answering {
-      let clusters = try Inputs.catalog.clusterNames.map { try Inputs.cluster($0) }
+      let clusters = try Inputs.clusters.names.map { try Inputs.cluster($0) }
       if json {
         let document = JSONValue.object([
           JSONMember(key: "schema", value: "tpplan.clusters/1"),

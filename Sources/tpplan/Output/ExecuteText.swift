@@ -1,7 +1,9 @@
+import Executor
 import Formats
 import Foundation
 import PlanIR
 import Proof
+import Reference
 
 /// A proof's outcome for people.
 enum ExecuteText {
@@ -17,7 +19,8 @@ enum ExecuteText {
     parts.append(peaks(verdict))
     let seconds = verdict.run.stepSeconds.map { Units.seconds($0) }.prefix(10)
     parts.append("step       \(seconds.joined(separator: ", ")) (the first warms up)")
-    parts.append(verdict.isValid ? "valid" : "NOT VALID: \(faults(verdict).joined(separator: "; "))")
+    parts.append(
+      verdict.isValid ? "valid" : "NOT VALID: \(faults(verdict).joined(separator: "; "))")
     return parts.joined(separator: "\n\n")
   }
 

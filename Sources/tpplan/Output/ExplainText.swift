@@ -21,7 +21,8 @@ enum ExplainText {
 
   private static func block(_ block: Explanation.BlockExplanation) -> String {
     var lines = ["block \(block.name) x \(block.count), layout \(block.layout.rawValue)"]
-    var operands = Table(["  stored", "kind", "dimensions", "sharding", "one device"], left: [0, 1, 2, 3])
+    var operands = Table(
+      ["  stored", "kind", "dimensions", "sharding", "one device"], left: [0, 1, 2, 3])
     for operand in block.operands {
       let dimensions = zip(operand.dimensions, operand.sizes).map { "\($0.rawValue) \($1)" }
       operands.add([
