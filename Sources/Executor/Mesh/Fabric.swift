@@ -56,7 +56,7 @@ final class Fabric: @unchecked Sendable {
   func count(
     _ bytes: Int, _ collective: Collective, over axes: [AxisReference], device: Int
   ) {
-    let key = CounterKey(axes: axes.sorted(), collective: collective.name)
+    let key = CounterKey(axes: axes.joined, collective: collective.name)
     counters[device][key, default: 0] += bytes
   }
 

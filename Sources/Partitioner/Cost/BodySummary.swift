@@ -63,7 +63,7 @@ package struct BodySummary: Sendable {
     }
     let size = axes.groupSize
     let groups = mesh.deviceCount / size
-    let key = TrafficKey(axes: axes.sorted(), collective: collective.name)
+    let key = TrafficKey(axes: axes.joined, collective: collective.name)
     traffic[key, default: TrafficSum()].bytes +=
       collective.groupBytes(size: size, bytes: whole) * groups
     traffic[key, default: TrafficSum()].time +=

@@ -55,8 +55,15 @@ package struct Search {
   private mutating func run() {
     var space = CandidateSpace(request)
     var violations: [ConstraintViolation] = []
+    var refused: [String: ConstraintViolation] = [:]
     for choices in space.candidates() {
-      if let violation = consider(choices) { violations.append(violation) }
+      let family = choices.family
+      if let known = refused[family] {
+        count(known)
+      } else if let violation = consider(choices) {
+        refused[family] = violation
+        violations.append(violation)
+      }
     }
     let order = PlanOrder(request.objective)
     answer.plans.sort(by: order.precedes)
@@ -85,10 +92,14 @@ package struct Search {
       }
       return nil
     } catch {
-      answer.space.infeasible += 1
-      answer.refusals[error.constraint, default: 0] += 1
+      count(error)
       return error
     }
+  }
+
+  private mutating func count(_ violation: ConstraintViolation) {
+    answer.space.infeasible += 1
+    answer.refusals[violation.constraint, default: 0] += 1
   }
 
   private func memoryReason(_ nearest: RankedPlan, _ limit: Bytes) -> ConstraintViolation {
@@ -159,6 +170,15 @@ struct PlanOrder {
 }
 
 extension PlanChoices {
+  /// What candidates that differ in their micro-batch alone have in common: what divides does not
+  /// depend on it.
+  fileprivate var family: String {
+    var common = self
+    common.microBatch = 0
+    common.microBatches = 0
+    return common.canonicalText
+  }
+
   /// One line that names every choice in which candidates differ, compared where all else is equal.
   package var canonicalText: String {
     let axes = mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: " ")

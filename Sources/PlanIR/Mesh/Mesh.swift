@@ -72,7 +72,7 @@ package struct Mesh: Hashable, Sendable {
 
   /// `references` joined with `+` in mesh order, sub-axes as `axis:(pre)size`.
   package func name(of references: [AxisReference]) -> String {
-    references.sorted().map(name(of:)).joined(separator: "+")
+    references.joined.map(name(of:)).joined(separator: "+")
   }
 
   /// The name of an axis, or `axis:(pre)size` of a sub-axis.
@@ -112,6 +112,19 @@ package struct AxisReference: Hashable, Sendable, Comparable {
 }
 
 extension [AxisReference] {
+  /// In mesh order, neighbouring parts of one axis as one: `x:(1)2, x:(2)4` is `x:(1)8`.
+  package var joined: [AxisReference] {
+    sorted().reduce(into: []) { result, next in
+      if let last = result.last, last.axis == next.axis,
+        last.preSize * last.size == next.preSize
+      {
+        result[result.count - 1].size *= next.size
+      } else {
+        result.append(next)
+      }
+    }
+  }
+
   /// The number of devices in a group over these axes.
   package var groupSize: Int { reduce(1) { $0 * $1.size } }
 }
