@@ -67,7 +67,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CalibrationTests",
-      dependencies: ["PlanIR", "Calibration", "TimingStore", "TestSupport"],
+      dependencies: [
+        "PlanIR", "Kernels", "Executor", "Calibration", "TimingStore", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TimingStoreTests",

@@ -12,6 +12,9 @@ import PlanIR
 /// through the caches in between. A ring larger than most last-level caches gives every run operands
 /// that were last touched a ring ago, without the page faults of fresh memory, which a run that
 /// reuses its buffers has not got either.
+///
+/// Measured on an EPYC core (1 MiB of L2, 32 MiB of L3), float32 cubes in GFLOP/s, ring
+/// against the same buffers: extent 64, 70 against 107; 256, 82 against 102; 1024, 92 against 92.
 final class OperandRing {
   /// Larger than the last-level cache that a core of most processors can fill.
   static let usualBytes = 64 << 20

@@ -1,0 +1,62 @@
+import Calibration
+import Testing
+
+@Suite("The machine's fingerprint")
+struct MachineFingerprintTests {
+  private static let configuration =
+    "OpenBLAS 0.3.21 DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64"
+
+  private func text(_ information: String, _ configuration: String = configuration) -> String {
+    MachineFingerprint(
+      processorInformation: information, configuration: configuration, core: "Cooperlake",
+      threads: 1
+    ).text
+  }
+
+  @Test("It names processor, library, core and threads in one line")
+  func line() {
+    let information = """
+      processor\t: 0
+      vendor_id\t: AuthenticAMD
+      model\t\t: 17
+      model name\t: AMD EPYC 9R14  96-Core; Processor
+
+      processor\t: 1
+      model name\t: Another
+      """
+    #expect(
+      text(information)
+        == "cpu:AMD EPYC 9R14 96-Core Processor; openblas:0.3.21 Cooperlake; threads:1")
+  }
+
+  @Test("An Arm processor, which has no model name, is named by its maker and part")
+  func arm() {
+    #expect(
+      MachineFingerprint.processorName(
+        in: "BogoMIPS\t: 50.00\nCPU implementer\t: 0x41\nCPU part\t: 0xd40\n")
+        == "implementer 0x41 part 0xd40")
+  }
+
+  @Test("What says no name is unknown", arguments: ["", "model name\t:\n", "no colon\n", "::\n"])
+  func unknown(information: String) {
+    #expect(text(information) == "cpu:unknown; openblas:0.3.21 Cooperlake; threads:1")
+  }
+
+  @Test("A configuration of another form is kept whole")
+  func otherConfiguration() {
+    #expect(
+      text("", "mine;\n built 3") == "cpu:unknown; openblas:mine built 3 Cooperlake; threads:1")
+    #expect(MachineFingerprint.version(in: "OpenBLAS DYNAMIC_ARCH") == "OpenBLAS DYNAMIC_ARCH")
+  }
+
+  @Test("This machine's is stable, and differs in its threads alone")
+  func here() {
+    let one = MachineFingerprint.current(threads: 1)
+    #expect(one == MachineFingerprint.current(threads: 1))
+    #expect(one.hasSuffix("; threads:1"))
+    #expect(!one.contains("unknown"), "\(one)")
+    #expect(
+      MachineFingerprint.current(threads: 3) == one.dropLast() + "3")
+    #expect(MachineFingerprint.current(devices: 1 << 20) == one)
+  }
+}

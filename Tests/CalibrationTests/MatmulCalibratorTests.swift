@@ -1,0 +1,141 @@
+import Calibration
+import Kernels
+import PlanIR
+import Testing
+
+/// Serialized: calibrations wait for each other anyway, and each holds its own memory.
+@Suite("Measuring products", .serialized)
+struct MatmulCalibratorTests {
+  private struct Interrupted: Error {}
+
+  private let calibrator = MatmulCalibrator(origin: .sample, policy: .quick)
+  private let sizes = [8, 16, 24, 32, 40].compactMap { MatmulProduct(m: $0, n: $0, k: $0) }
+
+  private func keys(_ products: some Sequence<MatmulProduct>) -> [TimingKey] {
+    products.map { $0.key(fingerprint: calibrator.fingerprint) }
+  }
+
+  @Test(
+    "A product of 512 times the work takes at least 16 times longer",
+    arguments: [
+      DType.float32, .float64,
+    ])
+  func grows(dtype: DType) throws {
+    let small = try calibrator.measure(.cube(32, dtype))
+    let large = try calibrator.measure(.cube(256, dtype))
+    #expect(small.samples >= 5 && large.samples >= 5)
+    #expect(small.medianNanoseconds > 0)
+    #expect(
+      large.medianNanoseconds > 16 * small.medianNanoseconds, "32: \(small), 256: \(large)")
+  }
+
+  @Test(
+    "Every orientation of an oblong product is measured",
+    arguments: MatmulProduct.Transposition.allCases)
+  func orientations(transposition: MatmulProduct.Transposition) throws {
+    let product = try #require(
+      MatmulProduct(m: 3, n: 70, k: 129, transposition: transposition, dtype: .float64))
+    #expect(try calibrator.measure(product).medianNanoseconds > 0)
+  }
+
+  @Test("Each timing is stored on its own, in order, under its key")
+  func stores() throws {
+    let sink = RecordingSink()
+    var told: [[Int]] = []
+    let outcome = try calibrator.calibrate(sizes: sizes + sizes, budget: 60, into: sink) {
+      told.append([$0, $1])
+    }
+    #expect(sink.keys == keys(sizes).map { [$0] })
+    #expect(outcome.measured.map(\.key) == keys(sizes))
+    #expect(told == [[1, 5], [2, 5], [3, 5], [4, 5], [5, 5]])
+    #expect(outcome.left.isEmpty && outcome.skipped == 0)
+  }
+
+  @Test("What is stored already is not measured again")
+  func skips() throws {
+    let sink = RecordingSink()
+    let outcome = try calibrator.calibrate(
+      sizes: sizes, budget: 60, skip: Set(keys(sizes[1...3])), into: sink)
+    #expect(sink.keys == keys([sizes[0], sizes[4]]).map { [$0] })
+    #expect(outcome.skipped == 3)
+  }
+
+  @Test("The budget's end leaves the rest, which a second calibration measures")
+  func budget() throws {
+    let hand = HandClock()
+    let calibrator = MatmulCalibrator(origin: .sample, policy: .quick, clock: hand.clock)
+    let sink = RecordingSink()
+    let first = try calibrator.calibrate(sizes: sizes, budget: 25, into: sink) { _, _ in
+      hand.advance(10)
+    }
+    #expect(first.measured.map(\.key) == keys(sizes[..<3]))
+    #expect(first.left == Array(sizes[3...]))
+    let second = try calibrator.calibrate(
+      sizes: sizes, budget: 25, skip: Set(sink.keys.joined()), into: sink)
+    #expect(second.measured.map(\.key) == keys(sizes[3...]))
+    #expect(second.left.isEmpty)
+  }
+
+  @Test("A product that would outlast the budget is left, and a smaller one after it measured")
+  func foresight() throws {
+    let sink = RecordingSink()
+    let long = try MatmulProduct.cube(100_000)
+    let roomy = MatmulCalibrator(origin: .sample, policy: .quick, memoryLimit: .max)
+    let outcome = try roomy.calibrate(sizes: [long, sizes[0]], budget: 1, into: sink)
+    #expect(outcome.left == [long])
+    #expect(sink.keys == [keys([sizes[0]])])
+  }
+
+  @Test("A product that exceeds the memory limit is named and takes no memory")
+  func memory() throws {
+    let sink = RecordingSink()
+    let small = MatmulCalibrator(origin: .sample, policy: .quick, memoryLimit: 4 * 3 * 64)
+    let outcome = try small.calibrate(sizes: Array(sizes[0...1]), budget: 60, into: sink)
+    #expect(outcome.tooLarge == [sizes[1]])
+    #expect(sink.keys == [keys([sizes[0]])])
+  }
+
+  @Test("An error midway keeps what is measured")
+  func interrupted() throws {
+    let sink = RecordingSink()
+    #expect(throws: Interrupted.self) {
+      try calibrator.calibrate(sizes: sizes, budget: 60, into: sink) { done, _ in
+        if done == 3 { throw Interrupted() }
+      }
+    }
+    #expect(sink.keys == keys(sizes[..<3]).map { [$0] })
+  }
+
+  @Test("BLAS has one thread meanwhile, and its own number again after an error")
+  func threads() async {
+    // In a process of its own: other tests set the number, too.
+    await #expect(processExitsWith: .success) {
+      BLASLibrary.setThreads(2)
+      let calibrator = MatmulCalibrator(origin: .sample, policy: .quick)
+      var during = 0
+      #expect(throws: Interrupted.self) {
+        try calibrator.calibrate(sizes: [.cube(8)], budget: 60, into: RecordingSink()) { _, _ in
+          during = BLASLibrary.threads
+          throw Interrupted()
+        }
+      }
+      precondition(during == 1, "one thread while measuring, not \(during)")
+      precondition(BLASLibrary.threads == 2, "two threads after, not \(BLASLibrary.threads)")
+    }
+  }
+
+  @Test("A sink that fails ends the calibration")
+  func failingSink() {
+    #expect(throws: FailingSink.Full.self) {
+      try calibrator.calibrate(sizes: sizes, budget: 60, into: FailingSink())
+    }
+  }
+
+  @Test("Extents and types that BLAS does not take are no products")
+  func refusals() {
+    #expect(MatmulProduct(m: 0, n: 1, k: 1) == nil)
+    #expect(MatmulProduct(m: 1, n: -1, k: 1) == nil)
+    #expect(MatmulProduct(m: 1, n: 1, k: 1 << 31) == nil)
+    #expect(MatmulProduct(m: 1, n: 1, k: 1, dtype: .bfloat16) == nil)
+  }
+}
