@@ -18,6 +18,7 @@ final class DeviceRunner {
   private var kernels: [[CompiledKernel?]] = []
   private var identities: [[KernelIdentity?]] = []
   private var hasGathered = false
+  private var collectives = 0
 
   var program: Program { compiled.program }
 
@@ -123,16 +124,10 @@ final class DeviceRunner {
     }
   }
 
-  /// Hands a buffer to the block that takes it: the stream forwards, its gradient backwards. What
-  /// leaves the first block backwards is the gradient of the model's input, and ends here.
+  /// Hands a buffer to the block that takes it.
   private func give(_ buffer: HostBuffer, _ slot: Slot, _ call: Call, _ chain: Int) {
-    let taker: Int
-    switch slot {
-    case .stream: taker = chain + 1
-    case .gradient: taker = chain - 1
-    case .kept: taker = chain
-    }
-    state.give(buffer, .init(slot: slot, taker: taker, microBatch: call.microBatch))
+    state.give(
+      buffer, .init(slot: slot, taker: chain + slot.distance, microBatch: call.microBatch))
   }
 
   private func run(
@@ -203,6 +198,8 @@ final class DeviceRunner {
       step: "\(body.name) of layer \(call.position.layer), micro-batch \(call.microBatch), "
         + "\(collective.name) over \(mesh.name(of: axes)) of \(body.buffers[from].name)",
       isWaiting: true)
+    collectives += 1
+    if compiler.settings.fault == .skipsCollective(device: device, number: collectives) { return }
     try fabric.run(collective, over: axes, device: device, operands)
     progress.note(device, step: "", isWaiting: false)
   }

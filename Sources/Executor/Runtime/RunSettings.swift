@@ -13,6 +13,14 @@ package struct RunSettings: Sendable {
   package var recordsTimings: Bool
   /// Whether fresh memory is filled with NaN, to show what is read before it is written.
   package var poisonsMemory: Bool
+  /// A fault to commit, to show that it is noticed; nil but in tests.
+  package var fault: Fault?
+
+  /// What a device may do wrong.
+  package enum Fault: Hashable, Sendable {
+    /// Leaves out its `number`-th collective, from 1.
+    case skipsCollective(device: Int, number: Int)
+  }
 
   package init(
     dtype: DType = .float32, seed: UInt64 = 0, steps: Int = 1, learningRate: Double = 1e-3,

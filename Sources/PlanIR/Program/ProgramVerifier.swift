@@ -1,0 +1,129 @@
+/// Checks that a program holds together: memory is allocated before it is used and released once,
+/// collectives' operands fit, and what calls take was given.
+package struct ProgramVerifier {
+  private let program: Program
+  private var faults: [String] = []
+
+  /// Everything wrong with `program`; empty for a sound one.
+  package static func faults(of program: Program) -> [String] {
+    var verifier = ProgramVerifier(program: program)
+    for body in program.bodies { verifier.check(body) }
+    for stage in program.stages { verifier.check(stage) }
+    return verifier.faults
+  }
+
+  private init(program: Program) { self.program = program }
+
+  private mutating func check(_ body: Body) {
+    var held = Set(body.takes.map(\.buffer))
+    held.formUnion(body.buffers.indices.filter { body.buffers[$0].stored != nil })
+    var open: Set<Token> = []
+    for instruction in body.instructions {
+      let (reads, writes) = instruction.accesses
+      for buffer in reads + writes where !held.contains(buffer) {
+        faults.append("\(body.name): \(body.buffers[buffer].name) is used but not held")
+      }
+      check(instruction, body, &held, &open)
+    }
+    let left = held.filter { body.buffers[$0].stored == nil }
+    if left != Set(body.gives.map(\.buffer)) {
+      faults.append("\(body.name): holds \(left.count) buffers at its end, gives \(body.gives.count)")
+    }
+    if !open.isEmpty { faults.append("\(body.name): \(open.count) collectives are not awaited") }
+  }
+
+  private mutating func check(
+    _ instruction: Instruction, _ body: Body, _ held: inout Set<BufferID>,
+    _ open: inout Set<Token>
+  ) {
+    switch instruction {
+    case .allocate(let buffer):
+      if !held.insert(buffer).inserted {
+        faults.append("\(body.name): \(body.buffers[buffer].name) is allocated twice")
+      }
+    case .free(let buffer):
+      if held.remove(buffer) == nil || body.buffers[buffer].stored != nil {
+        faults.append("\(body.name): \(body.buffers[buffer].name) is freed but not held")
+      }
+    case .start(let token, let collective, let axes, let from, let into):
+      open.insert(token)
+      check(collective, axes, body.buffers[from].type, body.buffers[into].type, body.name)
+    case .await(let token):
+      if open.remove(token) == nil { faults.append("\(body.name): #\(token) was not started") }
+    case .kernel:
+      break
+    }
+  }
+
+  /// The operands' types must differ by just what the collective does.
+  private mutating func check(
+    _ collective: Collective, _ axes: [AxisReference], _ from: TensorType, _ into: TensorType,
+    _ name: String
+  ) {
+    let size = axes.groupSize
+    let expected: Int
+    switch collective {
+    case .allGather: expected = from.localCount * size
+    case .reduceScatter: expected = from.localCount / size
+    case .allReduce, .broadcast, .reduce, .allToAll, .permute: expected = from.localCount
+    }
+    if into.localCount != expected || from.width != into.width {
+      faults.append("\(name): \(collective.name) from \(from.localSizes) into \(into.localSizes)")
+    }
+    let needsPartial: Bool
+    switch collective {
+    case .reduceScatter, .allReduce, .reduce: needsPartial = true
+    case .allGather, .broadcast, .allToAll, .permute: needsPartial = false
+    }
+    if needsPartial && !axes.allSatisfy({ from.sharding.unreduced.contains($0) }) {
+      faults.append("\(name): \(collective.name) of a value that is not partial")
+    }
+  }
+
+  /// Replays slots over the calls of a stage.
+  private mutating func check(_ stage: Stage) {
+    var chain: [BlockPosition: Int] = [:]
+    for call in stage.calls where chain[call.position] == nil {
+      chain[call.position] = chain.count
+    }
+    var slots: Set<Key> = []
+    for call in stage.calls {
+      let body = program.bodies[call.body]
+      let place = chain[call.position] ?? 0
+      for taken in body.takes
+      where slots.remove(Key(taken.slot, place, call.microBatch)) == nil {
+        faults.append("\(body.name)[\(call.position.layer)]: \(taken.slot.text) was not given")
+      }
+      for given in body.gives {
+        let taker = place + given.slot.distance
+        if !slots.insert(Key(given.slot, taker, call.microBatch)).inserted {
+          faults.append("\(body.name): \(given.slot.text) is given twice")
+        }
+      }
+    }
+    if !slots.isEmpty { faults.append("\(slots.count) slots are given, never taken") }
+  }
+
+  private struct Key: Hashable {
+    let slot: Slot
+    let taker: Int
+    let microBatch: Int
+
+    init(_ slot: Slot, _ taker: Int, _ microBatch: Int) {
+      self.slot = slot
+      self.taker = taker
+      self.microBatch = microBatch
+    }
+  }
+}
+
+extension Slot {
+  /// How far along the chain the block stands that takes the slot.
+  package var distance: Int {
+    switch self {
+    case .stream: 1
+    case .gradient: -1
+    case .kept: 0
+    }
+  }
+}

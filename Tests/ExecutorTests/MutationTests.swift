@@ -1,0 +1,114 @@
+import Executor
+import PlanIR
+import Proof
+import TestSupport
+import Testing
+
+/// A proof that cannot fail proves nothing: every collective of a program is spoilt in turn, and
+/// each time validation must notice.
+@Suite struct MutationTests {
+  enum Mutation: CaseIterable { case dropped, doubled, widened, misdirected }
+
+  static var proof: ProofCase {
+    var proof = ProofCase()
+    (proof.data, proof.tensor, proof.sequenceParallel) = (2, 4, true)
+    proof.gathersInputs = .again
+    proof.isLlama = true
+    proof.sample.keyValueHeads = 2
+    proof.sample.layers = 1
+    proof.settings.dtype = .float64
+    return proof
+  }
+
+  @Test(arguments: Mutation.allCases)
+  func `each collective spoilt is caught`(mutation: Mutation) throws {
+    let proof = Self.proof
+    #expect(try proof.run().isValid)
+    let (_, program) = try proof.plan()
+    var count = 0
+    for (body, description) in program.bodies.enumerated() {
+      for (place, instruction) in description.instructions.enumerated() {
+        guard case .start(_, let collective, let axes, _, _) = instruction else { continue }
+        count += 1
+        let name = "\(mutation) \(collective.text) over \(program.mesh.name(of: axes)) "
+          + "in \(description.name)"
+        #expect(isCaught(mutation, body, place, proof), "\(name) passed")
+      }
+    }
+    #expect(count > 15)
+  }
+
+  private func isCaught(
+    _ mutation: Mutation, _ body: BodyID, _ place: Int, _ proof: ProofCase
+  ) -> Bool {
+    do {
+      return try !proof.run { program in
+        Self.apply(mutation, &program.bodies[body].instructions, place, program.mesh)
+      }.isValid
+    } catch {
+      return true
+    }
+  }
+
+  private static func apply(
+    _ mutation: Mutation, _ instructions: inout [Instruction], _ place: Int, _ mesh: Mesh
+  ) {
+    guard case .start(let token, let collective, let axes, let from, let into) = instructions[place]
+    else { return }
+    func replace(_ axes: [AxisReference]) {
+      instructions[place] = .start(token, collective, over: axes, from: from, into: into)
+    }
+    let data = mesh.whole("data")
+    let tensor = mesh.whole("tensor")
+    switch mutation {
+    case .dropped:
+      instructions.removeSubrange(place...(place + 1))
+    case .doubled:
+      let again = Instruction.start(1000, collective, over: axes, from: from, into: into)
+      instructions.insert(contentsOf: [again, .await(1000)], at: place)
+    case .widened:
+      replace(axes.contains { $0.axis == 0 } && axes.count > 1 ? tensor + data + data : data + tensor)
+    case .misdirected:
+      replace(axes.contains { $0.axis == 0 } ? tensor : data)
+    }
+  }
+
+  @Test func `a device that leaves out a collective is named, not waited for`() throws {
+    var proof = Self.proof
+    proof.settings.fault = .skipsCollective(device: 3, number: 5)
+    let error = #expect(throws: (any Error).self) { try proof.run(validates: false) }
+    let text = "\(try #require(error))"
+    #expect(text.contains("deadlock") || text.contains("malformed") || text.contains("device"))
+  }
+
+  @Test func `one device's failure ends all`() throws {
+    struct Failing: WeightSource {
+      func read(
+        _ region: ParameterRegion, into output: UnsafeMutableBufferPointer<Double>
+      ) throws {
+        throw WeightError(tensor: "w", expected: "a tensor", found: "none")
+      }
+    }
+    let (plan, program) = try Self.proof.plan()
+    #expect(throws: RunError.self) {
+      try Proof(
+        plan: plan, program: program, settings: RunSettings(), weights: Failing(),
+        batch: Self.proof.batch
+      ).run(validates: false)
+    }
+  }
+
+  @Test func `a token outside the vocabulary is named with its place`() throws {
+    let proof = Self.proof
+    let (plan, program) = try proof.plan()
+    var batch = proof.batch
+    batch.tokens[17] = 50
+    let expected = RunError.tokenOutOfRange(token: 50, sequence: 1, position: 1, vocabulary: 50)
+    #expect(throws: expected) {
+      try Proof(
+        plan: plan, program: program, settings: proof.settings, weights: RandomWeights(seed: 1),
+        batch: batch
+      ).run(validates: false)
+    }
+  }
+}
