@@ -25,6 +25,8 @@ let package = Package(
     .target(name: "Executor", dependencies: ["PlanIR", "Kernels"], swiftSettings: strict),
     .target(name: "Reference", dependencies: ["PlanIR", "COpenBLAS"], swiftSettings: strict),
     .target(
+      name: "Proof", dependencies: ["PlanIR", "Executor", "Reference"], swiftSettings: strict),
+    .target(
       name: "Calibration", dependencies: ["PlanIR", "Kernels", "Executor"],
       swiftSettings: strict),
     .target(
@@ -34,13 +36,14 @@ let package = Package(
     .executableTarget(
       name: "tpplan",
       dependencies: [
-        "PlanIR", "Formats", "Partitioner", "Kernels", "Executor", "Reference", "Calibration",
-        "TimingStore", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "PlanIR", "Formats", "Partitioner", "Kernels", "Executor", "Reference", "Proof",
+        "Calibration", "TimingStore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .target(
       name: "TestSupport",
-      dependencies: ["PlanIR", "Formats", "Partitioner", "Executor", "Reference"],
+      dependencies: ["PlanIR", "Formats", "Partitioner", "Executor", "Reference", "Proof"],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "PlanIRTests", dependencies: ["PlanIR", "TestSupport"], swiftSettings: strict),
@@ -55,7 +58,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ExecutorTests",
-      dependencies: ["PlanIR", "Formats", "Partitioner", "Executor", "Reference", "TestSupport"],
+      dependencies: [
+        "PlanIR", "Formats", "Partitioner", "Executor", "Reference", "Proof", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "ReferenceTests", dependencies: ["PlanIR", "Reference", "TestSupport"],

@@ -1,1 +1,23 @@
-// The room of Partitioner; see docs/architecture.md.
+package import PlanIR
+
+/// Turns choices into programs and predictions.
+package enum Partitioner {
+  /// The prediction for `choices`, or the constraint they violate.
+  package static func predict(
+    _ training: TrainingGraph, choices: PlanChoices, cluster: Cluster,
+    timings: TimingTable = TimingTable()
+  ) throws(ConstraintViolation) -> Prediction {
+    let lowering = try Lowering(training, choices)
+    let cost = ClusterCost(
+      cluster: cluster, precision: training.workload.precision,
+      devices: choices.mesh.deviceCount, timings: timings)
+    return Pricing.prediction(lowering, cluster: cluster, cost: cost)
+  }
+
+  /// The program of a plan, or the constraint its choices violate.
+  package static func program(
+    of training: TrainingGraph, choices: PlanChoices
+  ) throws(ConstraintViolation) -> Program {
+    try Lowering.program(of: training, choices: choices)
+  }
+}

@@ -2,5 +2,24 @@ import ArgumentParser
 
 @main
 struct Tpplan: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "tpplan")
+  static let configuration = CommandConfiguration(
+    commandName: "tpplan",
+    abstract: "The query planner of distributed training.",
+    discussion: """
+      Compiles a transformer, a cluster and a memory limit into the cheapest parallelism plan, \
+      explains it, and proves it by running it on a mesh of threads.
+
+      Exit codes: 0 yes; 1 the answer is no; 64 wrong usage; 65 bad data in a file; 66 a named \
+      file, model or cluster is missing; 70 a bug of tpplan; 74 reading or writing failed.
+      """,
+    version: Version.current,
+    subcommands: [
+      SearchCommand.self, ExplainCommand.self, ExecuteCommand.self, CalibrateCommand.self,
+      TimingsCommand.self, ExportCommand.self, ModelsCommand.self, ClustersCommand.self,
+    ])
+}
+
+/// The version of this program.
+enum Version {
+  static let current = "0.1.0"
 }

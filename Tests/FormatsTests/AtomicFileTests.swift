@@ -1,7 +1,6 @@
+import Formats
 import Glibc
 import Testing
-
-@testable import Formats
 
 @Suite("Files written whole or not at all")
 struct AtomicFileTests {

@@ -1,8 +1,7 @@
+import Formats
 import Foundation
 import PlanIR
 import Testing
-
-@testable import Formats
 
 /// Feeds damaged files to the readers, which must return or throw, never trap.
 ///

@@ -1,7 +1,6 @@
+import Formats
 import PlanIR
 import Testing
-
-@testable import Formats
 
 /// Makes the bytes of a safetensors file out of a header's text, right or wrong.
 func safetensorsBytes(_ header: String, data: [UInt8] = [], length: UInt64? = nil) -> [UInt8] {

@@ -1,6 +1,5 @@
+import Formats
 import Glibc
-
-@testable import Formats
 
 /// The repository's shipped data and documents, from where the tests were compiled.
 enum ShippedData {

@@ -1,6 +1,5 @@
+import Formats
 import Glibc
-
-@testable import Formats
 
 /// A folder of its own for a test, removed with all it holds when the test lets go of it.
 final class TemporaryFolder {

@@ -1,6 +1,5 @@
+import Formats
 import PlanIR
-
-@testable import Formats
 
 /// The tiny models that are shipped, made from the configurations they stand for.
 enum TinyModels {

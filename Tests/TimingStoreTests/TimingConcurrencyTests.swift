@@ -3,8 +3,7 @@ import GRDB
 import PlanIR
 import Synchronization
 import Testing
-
-@testable import TimingStore
+import TimingStore
 
 @Suite("Several users of one database")
 struct TimingConcurrencyTests {

@@ -2,8 +2,7 @@ import Formats
 import Foundation
 import PlanIR
 import Testing
-
-@testable import TimingStore
+import TimingStore
 
 @Suite("Database of timings")
 struct TimingDatabaseTests {

@@ -2,8 +2,7 @@ import Foundation
 import GRDB
 import PlanIR
 import Testing
-
-@testable import TimingStore
+import TimingStore
 
 @Suite("Files that are no database of ours")
 struct TimingRefusalTests {

@@ -6,7 +6,7 @@ extension Double {
   ///
   /// Rounding to Float first may land on the middle between two bfloat16s a number that lay beside
   /// it; then this number says on which side it was, so that it is rounded once, not twice.
-  var bfloat16Bits: UInt16 {
+  package var bfloat16Bits: UInt16 {
     let float = Float(self)
     let bits = float.bitPattern
     let upper = UInt16(truncatingIfNeeded: bits >> 16)

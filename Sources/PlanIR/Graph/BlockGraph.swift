@@ -46,8 +46,10 @@ package struct GraphOperation: Hashable, Sendable {
 package enum ValueState: String, Hashable, Sendable, CaseIterable {
   /// Carries `hidden`: the residual stream and what norms make of it.
   case stream
-  /// Carries `heads` or `key_value_heads`.
+  /// Carries `heads`: queries and contexts.
   case heads
+  /// Carries `key_value_heads`: keys and values.
+  case keyValue
   /// Carries `ffn`.
   case wide
   /// Carries `vocabulary`.
@@ -108,7 +110,8 @@ extension BlockGraph {
 
   /// The state that carries `dimensions`; nil where they say nothing of columns.
   package static func state(of dimensions: [Dimension]) -> ValueState? {
-    if dimensions.contains(.heads) || dimensions.contains(.keyValueHeads) { return .heads }
+    if dimensions.contains(.heads) { return .heads }
+    if dimensions.contains(.keyValueHeads) { return .keyValue }
     if dimensions.contains(.wide) { return .wide }
     if dimensions.contains(.vocabulary) { return .logits }
     return dimensions.contains(.hidden) ? .stream : nil

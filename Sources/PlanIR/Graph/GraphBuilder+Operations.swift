@@ -119,8 +119,8 @@ extension GraphBuilder {
       operation, inputs.dropFirst().allSatisfy { dimensions($0) == x.suffix(1) },
       "a gain and bias of the input's last dimension")
     try require(operation, kind == .layer || inputs.count == 2, "no bias of an RMSNorm")
-    graph.sizes[.statistic] = max(graph.sizes[.statistic], kind.statisticCount)
-    let statistics = add(operation.output + ".statistics", [.statistic] + x.dropLast(), .statistic)
+    let kept: Dimension = kind == .layer ? .statisticPair : .statistic
+    let statistics = add(operation.output + ".statistics", [kept] + x.dropLast(), .statistic)
     emit(.normStatistics(kind), [inputs[0]], [statistics])
     let output = add(operation.output, x, .activation)
     emit(

@@ -14,7 +14,8 @@ package struct GraphBuilder {
   ///
   /// A model that begins without an embedding gets a block of drawn features, one without a head
   /// the product with a drawn cotangent, so that every chain runs from data to a loss.
-  package static func chain(of model: Model, workload: Workload) throws(ModelError) -> [ChainSegment]
+  package static func chain(of model: Model, workload: Workload) throws(ModelError)
+    -> [ChainSegment]
   {
     var segments: [ChainSegment] = []
     if !model.has(.embedding) {
@@ -60,6 +61,8 @@ package struct GraphBuilder {
     var sizes = model.sizes
     sizes[.sequence] = workload.sequence
     sizes[.keySequence] = workload.sequence
+    sizes[.statistic] = NormKind.rms.statisticCount
+    sizes[.statisticPair] = NormKind.layer.statisticCount
     sizes[.unusedPositions] = max(model.sizes[.positions] - workload.sequence, 0)
     return sizes
   }

@@ -26,8 +26,10 @@ package enum Dimension: String, Hashable, Sendable, Codable, CaseIterable, Compa
   case positions
   /// Rows of that table past the workload's sequence: stored, never read.
   case unusedPositions = "unused_positions"
-  /// The values a norm keeps of a row: two of LayerNorm, one of RMSNorm.
+  /// The one value that RMSNorm keeps of a row.
   case statistic
+  /// The two values that LayerNorm keeps of a row.
+  case statisticPair = "statistic_pair"
 
   package static func < (left: Dimension, right: Dimension) -> Bool {
     left.rawValue < right.rawValue

@@ -83,9 +83,10 @@ extension Model {
   /// Elements of all parameters, a tied one counted once, without vocabulary padding.
   package var parameterCount: Int {
     segments.reduce(0) { total, segment in
-      total + segment.count * segment.blocks.flatMap(\.parameters).reduce(0) { sum, parameter in
-        sum + sizes.shape(of: parameter.dimensions).reduce(1, *)
-      }
+      total + segment.count
+        * segment.blocks.flatMap(\.parameters).reduce(0) { sum, parameter in
+          sum + sizes.shape(of: parameter.dimensions).reduce(1, *)
+        }
     }
   }
 

@@ -43,7 +43,7 @@ package struct ModelOperation: Hashable, Sendable {
 }
 
 /// LayerNorm or RMSNorm.
-package enum NormKind: String, Hashable, Sendable, Codable {
+package enum NormKind: String, Hashable, Sendable, Codable, CaseIterable {
   case layer, rms
 
   /// Values a row kept by the forward pass, and as many by the backward.

@@ -1,1 +1,0 @@
-// The room of Calibration; see docs/architecture.md.

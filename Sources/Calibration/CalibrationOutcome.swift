@@ -1,0 +1,13 @@
+package import PlanIR
+
+/// What a calibration did.
+package struct CalibrationOutcome: Sendable {
+  /// What was measured, in the order of measuring.
+  package var measured: [(key: TimingKey, timing: Timing)] = []
+  /// How many products had been measured before.
+  package var skipped = 0
+  /// Products for which the budget did not suffice.
+  package var left: [MatmulProduct] = []
+  /// Products whose operands exceed the memory limit.
+  package var tooLarge: [MatmulProduct] = []
+}

@@ -1,0 +1,96 @@
+import Foundation
+import Kernels
+
+/// What the time of a kernel depends on besides the kernel: the processor, the BLAS build with the
+/// core it chose, and how many threads it may use.
+///
+/// The text is stored with every timing and compared as a whole:
+///
+/// ```
+/// cpu:AMD EPYC 9R14; openblas:0.3.21 Cooperlake; threads:1
+/// ```
+package struct MachineFingerprint: Hashable, Sendable {
+  /// The processor's name.
+  package var processor: String
+  /// The BLAS library's version.
+  package var version: String
+  /// The processor whose kernels the library chose: another one under `OPENBLAS_CORETYPE`.
+  package var core: String
+  /// How many threads one product may use.
+  package var threads: Int
+
+  /// A fingerprint from what the system and the library say of themselves.
+  ///
+  /// - Parameters:
+  ///   - processorInformation: The text of `/proc/cpuinfo`, empty where there is none.
+  ///   - configuration: What `openblas_get_config` answers.
+  ///   - core: What `openblas_get_corename` answers.
+  ///   - threads: How many threads one product may use.
+  package init(
+    processorInformation: String, configuration: String, core: String, threads: Int
+  ) {
+    processor = Self.clean(Self.processorName(in: processorInformation) ?? "unknown")
+    version = Self.clean(Self.version(in: configuration))
+    self.core = Self.clean(core)
+    self.threads = threads
+  }
+
+  /// One line, the same in every process on the same machine.
+  package var text: String { "cpu:\(processor); openblas:\(version) \(core); threads:\(threads)" }
+
+  /// This machine's fingerprint with `threads` BLAS threads; 1 while products are calibrated.
+  package static func current(threads: Int) -> String {
+    let information = FileManager.default.contents(atPath: "/proc/cpuinfo") ?? Data()
+    let fingerprint = MachineFingerprint(
+      processorInformation: String(decoding: information, as: UTF8.self),
+      configuration: BLASLibrary.configuration, core: BLASLibrary.core, threads: threads)
+    return fingerprint.text
+  }
+
+  /// This machine's fingerprint in a run on `devices` threads, which share its cores evenly.
+  package static func current(devices: Int) -> String {
+    current(threads: max(1, ProcessInfo.processInfo.activeProcessorCount / max(devices, 1)))
+  }
+
+  /// This machine's fingerprint with as many BLAS threads as the library uses now.
+  package static func current() -> String { current(threads: BLASLibrary.threads) }
+}
+
+extension MachineFingerprint {
+  /// The first processor's name in the text of `/proc/cpuinfo`.
+  ///
+  /// x86 says `model name`; Arm only has numbers for the maker and the part.
+  ///
+  /// - Parameter information: The text of `/proc/cpuinfo`.
+  /// - Returns: The name, or nil where the text has none.
+  package static func processorName(in information: String) -> String? {
+    var fields: [String: String] = [:]
+    for line in information.split(whereSeparator: \.isNewline) {
+      let halves = line.split(separator: ":", maxSplits: 1)
+      guard halves.count == 2 else { continue }
+      let name = halves[0].trimmingCharacters(in: .whitespaces)
+      let value = halves[1].trimmingCharacters(in: .whitespaces)
+      if fields[name] == nil, !value.isEmpty { fields[name] = value }
+    }
+    if let name = fields["model name"] { return name }
+    guard let maker = fields["CPU implementer"], let part = fields["CPU part"] else { return nil }
+    return "implementer \(maker) part \(part)"
+  }
+
+  /// The version in the library's configuration: `0.3.21` of `OpenBLAS 0.3.21 DYNAMIC_ARCH ...`.
+  ///
+  /// - Parameter configuration: What `openblas_get_config` answers.
+  /// - Returns: The version; all of the configuration where it begins in another way.
+  package static func version(in configuration: String) -> String {
+    let words = configuration.split(separator: " ")
+    guard words.count >= 2, words[0] == "OpenBLAS", words[1].first?.isNumber == true else {
+      return configuration
+    }
+    return String(words[1])
+  }
+
+  /// `text` without what separates the fields, and with single spaces.
+  private static func clean(_ text: String) -> String {
+    text.split { $0.isWhitespace || $0 == ";" }.joined(separator: " ")
+  }
+}

@@ -1,0 +1,72 @@
+/// How often a kernel is run before its time is believed.
+///
+/// Runs shorter than ``minimumSampleSeconds`` are timed in batches, so that reading the clock
+/// (under a microsecond) does not count: a 10 us kernel is sampled 20 runs at a time, and a sample
+/// is the batch's time over 20.
+package struct SamplingPolicy: Hashable, Sendable {
+  /// Samples to take where no time bound forbids it.
+  package var minimumSamples: Int
+  /// Samples that are never exceeded.
+  package var maximumSamples: Int
+  /// The shortest time that is measured as one sample, in seconds.
+  package var minimumSampleSeconds: Double
+  /// Sampling ends when this much is measured, in seconds, and samples suffice.
+  package var enoughSeconds: Double
+  /// The longest that one kernel may be measured for, warm-up included, in seconds of the wall
+  /// clock; a run that has begun is not interrupted.
+  package var limitSeconds: Double
+
+  package init(
+    minimumSamples: Int = 5, maximumSamples: Int = 51, minimumSampleSeconds: Double = 2e-4,
+    enoughSeconds: Double = 0.1, limitSeconds: Double = 5
+  ) {
+    self.minimumSamples = minimumSamples
+    self.maximumSamples = maximumSamples
+    self.minimumSampleSeconds = minimumSampleSeconds
+    self.enoughSeconds = enoughSeconds
+    self.limitSeconds = limitSeconds
+  }
+
+  /// Runs in a batch that are never exceeded, should a clock stand still.
+  private static let maximumRepetitions = 1 << 20
+
+  /// Warms a kernel up and samples it.
+  ///
+  /// - Parameters:
+  ///   - isOver: Whether the time for this kernel is used up; asked between samples.
+  ///   - seconds: Runs the kernel as often as it is told and returns the seconds that took.
+  /// - Returns: Seconds of one run, a number a sample; never empty: where time is over after the
+  ///   warm-up, that is the only sample.
+  package func samples(
+    until isOver: () -> Bool, timing seconds: (_ repetitions: Int) -> Double
+  ) -> [Double] {
+    let (repetitions, warmUp) = warmUp(until: isOver, timing: seconds)
+    var samples: [Double] = []
+    var total = 0.0
+    while samples.count < minimumSamples || total < enoughSeconds {
+      guard samples.count < maximumSamples, !isOver() else { break }
+      let sample = seconds(repetitions)
+      total += sample
+      samples.append(sample / Double(repetitions))
+    }
+    return samples.isEmpty ? [warmUp / Double(repetitions)] : samples
+  }
+
+  /// Runs the kernel until a batch is long enough to be a sample; returns the batch's runs and the
+  /// seconds they took.
+  private func warmUp(
+    until isOver: () -> Bool, timing seconds: (_ repetitions: Int) -> Double
+  ) -> (repetitions: Int, seconds: Double) {
+    var repetitions = 1
+    var measured = seconds(1)
+    // The first run of all can take many times longer than the next: it must not fix the batch.
+    if measured < 10 * minimumSampleSeconds { measured = seconds(1) }
+    while measured < minimumSampleSeconds, repetitions < Self.maximumRepetitions, !isOver() {
+      let wanted = minimumSampleSeconds / max(measured, 1e-9) * Double(repetitions)
+      repetitions = min(
+        max(2 * repetitions, Int(wanted.rounded(.up))), Self.maximumRepetitions)
+      measured = seconds(repetitions)
+    }
+    return (repetitions, measured)
+  }
+}

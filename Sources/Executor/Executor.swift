@@ -1,1 +1,0 @@
-// The room of Executor; see docs/architecture.md.

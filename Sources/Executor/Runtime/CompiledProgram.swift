@@ -1,0 +1,51 @@
+import PlanIR
+
+/// A program with its calls' buffers resolved to places, the same for all devices.
+struct CompiledProgram {
+  let program: Program
+  let dtype: DType
+  /// Where each block stands in the chain.
+  let chainIndex: [BlockPosition: Int]
+  /// Every axes list that a collective runs over.
+  let axesLists: Set<[AxisReference]>
+  private let parameterIndex: [String: Int]
+
+  init(_ program: Program, dtype: DType) {
+    self.program = program
+    self.dtype = dtype
+    var chain: [BlockPosition: Int] = [:]
+    let calls = program.stages.flatMap(\.calls)
+    for call in calls where call.phase == .forward && chain[call.position] == nil {
+      chain[call.position] = chain.count
+    }
+    chainIndex = chain
+    axesLists = Set(
+      program.bodies.flatMap(\.instructions).compactMap { instruction in
+        if case .start(_, _, let axes, _, _) = instruction { axes } else { nil }
+      })
+    parameterIndex = Dictionary(
+      uniqueKeysWithValues: program.parameters.enumerated().map { ($1.name, $0) })
+  }
+
+  func parameter(_ name: String) throws(RunError) -> Int {
+    guard let index = parameterIndex[name] else {
+      throw RunError.malformedProgram("no parameter \(name) is stored")
+    }
+    return index
+  }
+
+  /// The type in which a value of `width` is held in this run.
+  func runType(_ width: ValueWidth) -> DType {
+    switch width {
+    case .index: .int64
+    case .mask: .uint8
+    default: dtype
+    }
+  }
+
+  func makeBuffer(_ type: TensorType) throws(RunError) -> HostBuffer {
+    try HostBuffer(
+      dtype: runType(type.width), count: type.localCount,
+      plannedBytes: program.plannedBytes(type).count)
+  }
+}

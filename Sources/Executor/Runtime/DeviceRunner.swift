@@ -1,0 +1,261 @@
+import Foundation
+import Kernels
+import PlanIR
+
+/// Interprets the program as one device of the mesh.
+final class DeviceRunner {
+  let compiled: CompiledProgram
+  let device: Int
+  let fabric: Fabric
+  let progress: Progress
+  let gatherer: Gatherer?
+  let compiler: KernelCompiler
+  private(set) var state: DeviceState
+  private(set) var losses: [Double] = []
+  private(set) var stepSeconds: [Double] = []
+  private(set) var kernelTimes: [KernelIdentity: [Double]] = [:]
+  private(set) var leaked = 0
+  private var kernels: [[CompiledKernel?]] = []
+  private var identities: [[KernelIdentity?]] = []
+  private var hasGathered = false
+
+  var program: Program { compiled.program }
+
+  init(
+    _ compiled: CompiledProgram, device: Int, fabric: Fabric, progress: Progress,
+    gatherer: Gatherer?, batch: HostBatch, settings: RunSettings
+  ) throws(RunError) {
+    self.compiled = compiled
+    self.device = device
+    self.fabric = fabric
+    self.progress = progress
+    self.gatherer = gatherer
+    compiler = KernelCompiler(
+      program: compiled.program, device: device, batch: batch, settings: settings)
+    state = try DeviceState(compiled, poisons: settings.poisonsMemory)
+  }
+
+  /// Fills the weights, then runs the steps.
+  func run(weights: any WeightSource) throws {
+    try load(weights)
+    try compile()
+    let base = state.planned.held
+    for step in 0..<compiler.settings.steps {
+      let start = DispatchTime.now().uptimeNanoseconds
+      ElementwiseKernels.zero(state.loss.view)
+      for stage in program.stages {
+        for call in stage.calls {
+          if call.phase == .optimize && step == 0 { gatherGradients() }
+          try run(call, step: step)
+        }
+      }
+      let end = DispatchTime.now().uptimeNanoseconds
+      stepSeconds.append(Double(end - start) * 1e-9)
+      losses.append(state.loss.view.element(0))
+      guard state.isIdle else { throw RunError.malformedProgram("a slot was given, never taken") }
+      leaked = state.planned.held - base
+    }
+    gatherParameters()
+  }
+
+  private func load(_ weights: any WeightSource) throws {
+    for parameter in program.parameters {
+      for layer in 0..<parameter.repetitions {
+        let buffer = try state.buffer(.weight, of: parameter.name, layer: layer)
+        try WeightLoader(parameter: parameter, layer: layer, device: device, mesh: program.mesh)
+          .load(weights, into: buffer.view)
+        guard parameter.parts.contains(.masterWeight) else { continue }
+        let master = try state.buffer(.masterWeight, of: parameter.name, layer: layer)
+        ElementwiseKernels.copy(buffer.view, into: master.view)
+      }
+    }
+  }
+
+  private func compile() throws(RunError) {
+    for body in program.bodies {
+      var functions: [CompiledKernel?] = []
+      var names: [KernelIdentity?] = []
+      for instruction in body.instructions {
+        if case .kernel(let call) = instruction {
+          functions.append(try compiler.compile(call, in: body))
+          names.append(call.identity(in: body))
+        } else {
+          functions.append(nil)
+          names.append(nil)
+        }
+      }
+      kernels.append(functions)
+      identities.append(names)
+    }
+  }
+
+  // MARK: - Calls
+
+  private func run(_ call: Call, step: Int) throws {
+    let body = program.bodies[call.body]
+    let chain = compiled.chainIndex[call.position] ?? 0
+    var frame = [HostBuffer?](repeating: nil, count: body.buffers.count)
+    for (index, buffer) in body.buffers.enumerated() {
+      if let stored = buffer.stored { frame[index] = try find(stored, call) }
+    }
+    for taken in body.takes {
+      frame[taken.buffer] = try state.take(
+        .init(slot: taken.slot, taker: chain, microBatch: call.microBatch))
+    }
+    gatherInputGradient(call, body, frame, step)
+    let context = CallContext(layer: call.position.layer, microBatch: call.microBatch, step: step)
+    for (index, instruction) in body.instructions.enumerated() {
+      try run(instruction, index, call, body, &frame, context)
+    }
+    for given in body.gives {
+      guard let buffer = frame[given.buffer] else {
+        throw RunError.malformedProgram("\(body.name) gives a buffer that it has not")
+      }
+      give(buffer, given.slot, call, chain)
+    }
+  }
+
+  private func find(_ stored: Buffer.Stored, _ call: Call) throws(RunError) -> HostBuffer {
+    switch stored {
+    case .loss: state.loss
+    case .parameter(let part, let name):
+      try state.buffer(part, of: name, layer: call.position.layer)
+    }
+  }
+
+  /// Hands a buffer to the block that takes it: the stream forwards, its gradient backwards. What
+  /// leaves the first block backwards is the gradient of the model's input, and ends here.
+  private func give(_ buffer: HostBuffer, _ slot: Slot, _ call: Call, _ chain: Int) {
+    let taker: Int
+    switch slot {
+    case .stream: taker = chain + 1
+    case .gradient: taker = chain - 1
+    case .kept: taker = chain
+    }
+    state.give(buffer, .init(slot: slot, taker: taker, microBatch: call.microBatch))
+  }
+
+  private func run(
+    _ instruction: Instruction, _ index: Int, _ call: Call, _ body: Body,
+    _ frame: inout [HostBuffer?], _ context: CallContext
+  ) throws {
+    switch instruction {
+    case .allocate(let buffer):
+      frame[buffer] = try state.allocate(body.buffers[buffer].type)
+    case .free(let buffer):
+      guard let held = frame[buffer] else {
+        throw RunError.malformedProgram("\(body.name) frees a buffer that it has not")
+      }
+      state.release(held)
+      frame[buffer] = nil
+    case .kernel(let kernel):
+      try run(kernel, index, call, body, frame, context)
+    case .start(_, let collective, let axes, let from, let into):
+      try run(collective, axes, from, into, call, body, frame)
+    case .await:
+      break
+    }
+  }
+
+  private func run(
+    _ kernel: KernelCall, _ index: Int, _ call: Call, _ body: Body, _ frame: [HostBuffer?],
+    _ context: CallContext
+  ) throws {
+    let operands = KernelOperands(
+      reads: try kernel.reads.map { try view($0, body, frame) },
+      writes: try kernel.writes.map { try view($0, body, frame) })
+    guard let function = kernels[call.body][index] else { return }
+    if compiler.settings.recordsTimings, let identity = identities[call.body][index] {
+      let start = ThreadClock.now
+      function(operands, context)
+      kernelTimes[identity, default: []].append(ThreadClock.now - start)
+    } else {
+      function(operands, context)
+    }
+    gatherLogits(kernel, body, frame, context)
+  }
+
+  private func view(
+    _ buffer: BufferID, _ body: Body, _ frame: [HostBuffer?]
+  ) throws(RunError) -> TensorView {
+    guard let held = frame[buffer] else {
+      throw RunError.malformedProgram(
+        "\(body.name) uses \(body.buffers[buffer].name) while it is not allocated")
+    }
+    return held.view
+  }
+
+  private func run(
+    _ collective: Collective, _ axes: [AxisReference], _ from: BufferID, _ into: BufferID,
+    _ call: Call, _ body: Body, _ frame: [HostBuffer?]
+  ) throws {
+    guard let source = frame[from], let target = frame[into] else {
+      throw RunError.malformedProgram("\(body.name) communicates what is not allocated")
+    }
+    let type = body.buffers[from].type
+    let operands = CollectiveOperands(
+      from: source, into: target, fromSizes: type.localSizes,
+      intoSizes: body.buffers[into].type.localSizes, dimensions: type.dimensions,
+      plannedWidth: program.precision.bytes(of: type.width))
+    let mesh = program.mesh
+    progress.note(
+      device,
+      step: "\(body.name) of layer \(call.position.layer), micro-batch \(call.microBatch), "
+        + "\(collective.name) over \(mesh.name(of: axes)) of \(body.buffers[from].name)",
+      isWaiting: true)
+    try fabric.run(collective, over: axes, device: device, operands)
+    progress.note(device, step: "", isWaiting: false)
+  }
+
+  // MARK: - Gathering
+
+  private func gatherLogits(
+    _ kernel: KernelCall, _ body: Body, _ frame: [HostBuffer?], _ context: CallContext
+  ) {
+    guard let gatherer, context.step == 0, kernel.kind == .operation(.rowMaximum),
+      let logits = frame[kernel.reads[0]]
+    else { return }
+    let type = body.buffers[kernel.reads[0]].type
+    gatherer.addRows(
+      "logits", logits.view, type: type,
+      sizes: [program.globalBatch, program.sequence, program.vocabulary],
+      rows: compiler.batchIndices(type, context), device: device, mesh: program.mesh)
+  }
+
+  private func gatherInputGradient(
+    _ call: Call, _ body: Body, _ frame: [HostBuffer?], _ step: Int
+  ) {
+    guard let gatherer, step == 0, call.phase == .inputGradient,
+      compiled.chainIndex[call.position] == 0, body.name.hasPrefix("features."),
+      let taken = body.takes.first(where: { $0.slot == .gradient }),
+      let gradient = frame[taken.buffer]
+    else { return }
+    let type = body.buffers[taken.buffer].type
+    let context = CallContext(layer: 0, microBatch: call.microBatch, step: step)
+    gatherer.addRows(
+      "grad.input", gradient.view, type: type,
+      sizes: [program.globalBatch] + type.sizes.dropFirst(),
+      rows: compiler.batchIndices(type, context), device: device, mesh: program.mesh)
+  }
+
+  /// Gathers the reduced gradients, once, before the first update.
+  private func gatherGradients() {
+    guard !hasGathered else { return }
+    hasGathered = true
+    for parameter in program.parameters { gather(parameter, .mainGradient, prefix: "grad.") }
+  }
+
+  private func gatherParameters() {
+    for parameter in program.parameters { gather(parameter, .weight, prefix: "param.") }
+  }
+
+  private func gather(_ parameter: StoredParameter, _ part: ParameterPart, prefix: String) {
+    guard let gatherer else { return }
+    for layer in 0..<parameter.repetitions {
+      guard let buffer = try? state.buffer(part, of: parameter.name, layer: layer) else { continue }
+      gatherer.add(
+        prefix + parameter.instanceName(layer: layer), buffer.view, type: parameter.type,
+        sizes: parameter.unpaddedSizes, device: device, mesh: program.mesh)
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import Kernels
+import PlanIR
+
+/// The memory of one device during a run, with its two ledgers.
+struct DeviceState {
+  let compiled: CompiledProgram
+  let poisons: Bool
+  private(set) var planned = Ledger()
+  private(set) var executed = Ledger()
+  /// By parameter, repetition and part, in the order of the parameter's parts.
+  private var stored: [[[HostBuffer]]] = []
+  private(set) var loss: HostBuffer
+  private var slots: [SlotKey: HostBuffer] = [:]
+
+  /// A slot of one block and micro-batch.
+  struct SlotKey: Hashable {
+    let slot: Slot
+    /// The place in the chain of the block that takes it.
+    let taker: Int
+    let microBatch: Int
+  }
+
+  /// Allocates everything that lives throughout; weights are for the caller to fill.
+  init(_ compiled: CompiledProgram, poisons: Bool) throws(RunError) {
+    self.compiled = compiled
+    self.poisons = poisons
+    let statistic = compiled.program.precision.bytes(of: .statistic)
+    loss = try HostBuffer(dtype: compiled.dtype, count: 1, plannedBytes: statistic)
+    ElementwiseKernels.zero(loss.view)
+    charge(loss)
+    for parameter in compiled.program.parameters {
+      var repetitions: [[HostBuffer]] = []
+      for _ in 0..<parameter.repetitions { repetitions.append(try allocateParts(parameter)) }
+      stored.append(repetitions)
+    }
+  }
+
+  private mutating func allocateParts(
+    _ parameter: StoredParameter
+  ) throws(RunError) -> [HostBuffer] {
+    var buffers: [HostBuffer] = []
+    for part in parameter.parts {
+      var type = parameter.type
+      type.width = part.width
+      let buffer = try compiled.makeBuffer(type)
+      ElementwiseKernels.zero(buffer.view)
+      charge(buffer)
+      buffers.append(buffer)
+    }
+    return buffers
+  }
+
+  /// A part of a parameter in the repetition that `layer` names; a borrowed parameter has one.
+  func buffer(_ part: ParameterPart, of name: String, layer: Int) throws(RunError) -> HostBuffer {
+    let index = try compiled.parameter(name)
+    let parameter = compiled.program.parameters[index]
+    guard let place = parameter.parts.firstIndex(of: part) else {
+      throw RunError.malformedProgram("\(name) has no such part")
+    }
+    return stored[index][parameter.repetitions == 1 ? 0 : layer][place]
+  }
+
+  mutating func allocate(_ type: TensorType) throws(RunError) -> HostBuffer {
+    let buffer = try compiled.makeBuffer(type)
+    charge(buffer)
+    if poisons { buffer.poison() }
+    return buffer
+  }
+
+  mutating func release(_ buffer: HostBuffer) {
+    planned.release(buffer.plannedBytes)
+    executed.release(buffer.executedBytes)
+  }
+
+  private mutating func charge(_ buffer: HostBuffer) {
+    planned.allocate(buffer.plannedBytes)
+    executed.allocate(buffer.executedBytes)
+  }
+
+  mutating func give(_ buffer: HostBuffer, _ key: SlotKey) { slots[key] = buffer }
+
+  mutating func take(_ key: SlotKey) throws(RunError) -> HostBuffer {
+    guard let buffer = slots.removeValue(forKey: key) else {
+      throw RunError.malformedProgram("nothing was given to slot \(key.slot)")
+    }
+    return buffer
+  }
+
+  /// Whether every slot is empty, as it must be between steps.
+  var isIdle: Bool { slots.isEmpty }
+}
+
+extension HostBuffer {
+  /// Fills memory with values that spoil whatever reads them before they are written.
+  func poison() {
+    switch dtype {
+    case .float64: view.store(repeatElement(Double.nan, count: count), at: 0)
+    case .float32: view.store(repeatElement(Double.nan, count: count), at: 0)
+    default: base.initializeMemory(as: UInt8.self, repeating: 0x7F, count: count * dtype.width)
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import PlanIR
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+extension KernelCall {
+  /// Under what this call's time is kept: a product by its sizes, anything else by the local shape
+  /// of its first operand.
+  func identity(in body: Body) -> KernelIdentity {
+    if kind == .operation(.matmul) {
+      let shape = MatmulShape(
+        a: body.buffers[reads[0]].type, b: body.buffers[reads[1]].type,
+        c: body.buffers[writes[0]].type)
+      return KernelIdentity(
+        kernel: kind.name, shape: [shape.m, shape.n, shape.k],
+        transposition: shape.transposition)
+    }
+    let subject = reads.first ?? writes.first
+    let shape = subject.map { body.buffers[$0].type.localSizes } ?? []
+    return KernelIdentity(kernel: kind.name, shape: shape)
+  }
+}
+
+/// The CPU time of the calling thread.
+enum ThreadClock {
+  /// Seconds since the thread began to run.
+  static var now: Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+}

@@ -1,1 +1,0 @@
-// The room of Kernels; see docs/architecture.md.

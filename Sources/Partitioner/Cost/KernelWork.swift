@@ -1,0 +1,67 @@
+package import PlanIR
+
+/// What one kernel call must do: operations of the arithmetic units, bytes to and from memory.
+package struct KernelWork: Hashable, Sendable {
+  package var flops: Double
+  package var bytes: Int
+  /// The product, of a kernel that is one.
+  package var matmul: MatmulShape?
+
+  /// The work of `call` in `body` at the planned widths of `precision`.
+  package init(_ call: KernelCall, in body: Body, precision: Precision) {
+    func size(_ buffer: BufferID) -> Int {
+      let type = body.buffers[buffer].type
+      return type.localCount * precision.bytes(of: type.width)
+    }
+    let touched = call.reads + call.writes + (call.accumulate ? call.writes : [])
+    bytes = touched.reduce(0) { $0 + size($1) }
+    flops = 0
+    guard case .operation(let kind) = call.kind else { return }
+    let types = call.reads.map { body.buffers[$0].type }
+    switch kind {
+    case .matmul:
+      let shape = MatmulShape(a: types[0], b: types[1], c: body.buffers[call.writes[0]].type)
+      matmul = shape
+      flops = Double(shape.flops)
+    case .embedding, .embeddingGradient:
+      bytes = Self.lookupBytes(call, body, precision)
+    default:
+      flops = Self.attentionFlops(kind, types)
+    }
+  }
+
+  /// A lookup touches the rows it reads, not the table.
+  private static func lookupBytes(
+    _ call: KernelCall, _ body: Body, _ precision: Precision
+  ) -> Int {
+    let rows = body.buffers[call.reads[0]].type.localCount
+    let columns = body.buffers[call.reads[1]].type.localSize(.hidden)
+    let width = body.buffers[call.writes[0]].type.width
+    return rows * (8 + 3 * columns * precision.bytes(of: width))
+  }
+
+  /// Products of queries, keys and values, of which a causal mask removes half: two forward; fused
+  /// backward computes the scores again, so five (Dao, arXiv 2205.14135, section 3).
+  private static func attentionFlops(_ kind: OperationKind, _ types: [TensorType]) -> Double {
+    let products: Double
+    let settings: AttentionSettings
+    var queries = types.first { $0.dimensions.contains(.headWidth) }
+    switch kind {
+    case .attention(let given): (products, settings) = (2, given)
+    case .attentionGradient(let given): (products, settings) = (5, given)
+    case .attentionScores(let given), .attentionContext(let given),
+      .attentionContextGradientProbabilities(let given),
+      .attentionContextGradientValue(let given), .attentionScoresGradientQuery(let given),
+      .attentionScoresGradientKey(let given):
+      (products, settings) = (1, given)
+      queries = types.first { $0.dimensions.contains(.keySequence) }
+    default: return 0
+    }
+    guard let queries else { return 0 }
+    let sequence = Double(queries.sizes[queries.index(of: .sequence) ?? 0])
+    let rows = Double(
+      queries.localSize(.batch) * queries.localSize(.sequence) * queries.localSize(.heads))
+    let width = types.first { $0.dimensions.contains(.headWidth) }?.localSize(.headWidth) ?? 1
+    return products * 2 * rows * sequence * Double(width) * (settings.causal ? 0.5 : 1)
+  }
+}

@@ -1,0 +1,15 @@
+package import PlanIR
+
+/// Every layout that is built, by name: adding one means a file and a line here.
+package enum LayoutCatalog {
+  package static let all: [any Layout] = [DataLayout(), MegatronLayout()]
+
+  /// The layout called `name`, or a violation that says what is built.
+  package static func layout(_ name: LayoutName) throws(ConstraintViolation) -> any Layout {
+    if let layout = all.first(where: { $0.name == name }) { return layout }
+    throw ConstraintViolation(
+      constraint: "layout \(name.rawValue) is not built in this version",
+      found: name.rawValue, needed: all.map(\.name.rawValue).joined(separator: " or "),
+      remedy: "--layout megatron")
+  }
+}

@@ -1,0 +1,94 @@
+import PlanIR
+
+/// Collects the buffers and instructions of one body, without allocation: ``Liveness`` adds that.
+struct BodyBuilder {
+  let phase: Phase
+  private(set) var buffers: [Buffer] = []
+  private(set) var instructions: [Instruction] = []
+  private(set) var takes: [SlotBuffer] = []
+  private(set) var gives: [SlotBuffer] = []
+  /// The forms in which each value is at hand.
+  private(set) var forms: [ValueID: [Form]] = [:]
+  /// The values that share each buffer.
+  private(set) var sharers: [BufferID: Set<ValueID>] = [:]
+  private var tokens = 0
+
+  /// A value in a buffer, under a sharding.
+  struct Form: Hashable {
+    var sharding: Sharding
+    var buffer: BufferID
+  }
+
+  init(phase: Phase) { self.phase = phase }
+
+  mutating func addBuffer(_ buffer: Buffer) -> BufferID {
+    buffers.append(buffer)
+    return buffers.count - 1
+  }
+
+  mutating func addTransient(_ name: String, _ type: TensorType) -> BufferID {
+    addBuffer(Buffer(name: name, type: type, bufferClass: .transient))
+  }
+
+  mutating func take(_ slot: Slot, _ buffer: Buffer) -> BufferID {
+    let identifier = addBuffer(buffer)
+    takes.append(SlotBuffer(slot, identifier))
+    return identifier
+  }
+
+  /// Hands `buffer` on through `slot`; twice is once.
+  mutating func give(_ slot: Slot, _ buffer: BufferID) {
+    let given = SlotBuffer(slot, buffer)
+    if !gives.contains(given) { gives.append(given) }
+  }
+
+  mutating func setClass(_ bufferClass: BufferClass, of buffer: BufferID) {
+    buffers[buffer].bufferClass = bufferClass
+  }
+
+  mutating func emit(_ call: KernelCall) { instructions.append(.kernel(call)) }
+
+  mutating func emit(
+    _ collective: Collective, over axes: [AxisReference], from: BufferID, into: BufferID
+  ) {
+    instructions.append(.start(tokens, collective, over: axes, from: from, into: into))
+    instructions.append(.await(tokens))
+    tokens += 1
+  }
+
+  /// Notes that `value` is at hand in `buffer` under `sharding`.
+  mutating func record(_ value: ValueID, _ sharding: Sharding, _ buffer: BufferID) {
+    forms[value, default: []].append(Form(sharding: sharding, buffer: buffer))
+    sharers[buffer, default: []].insert(value)
+  }
+
+  func form(of value: ValueID, _ sharding: Sharding) -> BufferID? {
+    forms[value]?.first { $0.sharding == sharding }?.buffer
+  }
+
+  /// Moves a tensor from one sharding to another and returns the buffer that holds the result.
+  mutating func reshard(
+    _ buffer: BufferID, to wanted: Sharding, reduction: Reduction = .sum
+  ) -> BufferID {
+    let source = buffers[buffer]
+    let plan = Reshard(
+      from: source.type.sharding, to: wanted, dimensions: source.type.dimensions,
+      reduction: reduction)
+    var current = buffer
+    for (step, result) in plan.steps {
+      var type = source.type
+      type.sharding = result
+      switch step {
+      case .slice:
+        let next = addTransient(source.name + ".slice", type)
+        emit(KernelCall(.slice, reads: [current], writes: [next]))
+        current = next
+      case .collective(let collective, let axes):
+        let next = addTransient(source.name + "." + collective.name, type)
+        emit(collective, over: axes, from: current, into: next)
+        current = next
+      }
+    }
+    return current
+  }
+}

@@ -1,0 +1,76 @@
+import PlanIR
+
+extension LoweringContext {
+  /// The sharding in which `operation` computes `output`: split as its factors are; partial over the
+  /// axes that split dimensions it contracts, and over those its operands are partial over.
+  func computedSharding(
+    of output: ValueID, _ operation: GraphOperation, _ axes: DimensionAxes, in graph: BlockGraph
+  ) -> Sharding {
+    let dimensions = graph.values[output].dimensions
+    let sharding = axes.sharding(of: dimensions)
+    var partial: Set<AxisReference> = []
+    for input in operation.inputs {
+      for dimension in graph.values[input].dimensions where !dimensions.contains(dimension) {
+        partial.formUnion(axes[dimension])
+      }
+      if case .gradient = graph.values[input].origin {
+        partial.formUnion(storage(of: input, in: graph).unreduced)
+      }
+    }
+    partial.subtract(sharding.axes)
+    return sharding.with(unreduced: Array(partial))
+  }
+
+  /// Decides where each parameter of the chain is stored, by the first operation that reads it, and
+  /// over which axes its gradient stays partial until the step's end: those over which every use
+  /// leaves it partial and that do not split the weight itself.
+  mutating func placeParameters(of chain: [GradientGraph]) {
+    for gradients in chain {
+      for value in gradients.graph.values.indices {
+        guard case .parameter(let index) = gradients.graph.values[value].origin else { continue }
+        let name = gradients.graph.parameters[index].name
+        if parameters[name] == nil {
+          parameters[name] = ParameterPlacement(
+            sharding: stored(value, in: gradients.graph), unreduced: [])
+        }
+      }
+    }
+    var partial: [String: Set<AxisReference>] = [:]
+    for gradients in chain {
+      for (name, axes) in partialGradients(gradients) {
+        partial[name] = partial[name].map { $0.intersection(axes) } ?? axes
+      }
+    }
+    for (name, axes) in partial {
+      let split = Set(parameters[name]?.sharding.axes ?? [])
+      parameters[name]?.unreduced = axes.subtracting(split).sorted()
+    }
+  }
+
+  private func stored(_ value: ValueID, in graph: BlockGraph) -> Sharding {
+    let dimensions = graph.values[value].dimensions
+    guard let reader = graph.operations.first(where: { $0.inputs.contains(value) }) else {
+      return Sharding(dimensions: dimensions.map { _ in [] })
+    }
+    if let linear = reader.linear {
+      return layout(of: graph).weight(of: linear, in: layoutContext).sharding(of: dimensions)
+    }
+    return assignment(of: reader, in: graph).sharding(of: dimensions)
+  }
+
+  private func partialGradients(_ gradients: GradientGraph) -> [String: Set<AxisReference>] {
+    var result: [String: Set<AxisReference>] = [:]
+    let graph = gradients.graph
+    for operation in gradients.weightGradient {
+      guard let output = operation.outputs.first,
+        case .gradient(let primal) = graph.values[output].origin,
+        case .parameter(let index) = graph.values[primal].origin
+      else { continue }
+      let axes = assignment(of: operation, in: graph)
+      let partial = computedSharding(of: output, operation, axes, in: graph).unreduced
+      let name = graph.parameters[index].name
+      result[name] = result[name].map { $0.intersection(partial) } ?? Set(partial)
+    }
+    return result
+  }
+}

@@ -1,0 +1,69 @@
+package import PlanIR
+
+/// What the user fixes of a plan; nil leaves it to the search.
+package struct Pins: Hashable, Sendable {
+  package var layout: LayoutName?
+  package var mesh: [Int]?
+  package var tensor, pipeline, data, context, microBatch: Int?
+  package var sequenceParallel: Bool?
+  package var gathersInputs, gathersWeights: GatherChoice?
+  package var matmul: MatmulSchedule?
+  package var recompute: Recomputation?
+  package var zero: Int?
+  package var schedule: PipelineSchedule?
+  package var interleave: Int?
+
+  /// Nothing fixed.
+  package init() {}
+}
+
+/// What is asked of a search.
+package struct SearchRequest: Sendable {
+  package var training: TrainingGraph
+  package var cluster: Cluster
+  package var devices: Int
+  /// Bytes a device may hold; nil for the cluster's capacity less what it reserves.
+  package var memory: MemoryLimit
+  package var pins: Pins
+  package var objective: Objective
+  package var timings: TimingTable
+  /// Whether candidates that cannot win are priced all the same.
+  package var exhaustive: Bool
+
+  package init(
+    training: TrainingGraph, cluster: Cluster, devices: Int, memory: MemoryLimit = .device,
+    pins: Pins = Pins(), objective: Objective = .time, timings: TimingTable = TimingTable(),
+    exhaustive: Bool = false
+  ) {
+    self.training = training
+    self.cluster = cluster
+    self.devices = devices
+    self.memory = memory
+    self.pins = pins
+    self.objective = objective
+    self.timings = timings
+    self.exhaustive = exhaustive
+  }
+
+  /// The limit in bytes; nil for none.
+  package var limit: Bytes? {
+    switch memory {
+    case .device: cluster.device.memory - cluster.device.reserved
+    case .bytes(let bytes): bytes
+    case .unlimited: nil
+    }
+  }
+}
+
+/// How much memory plans may take.
+package enum MemoryLimit: Hashable, Sendable {
+  /// The device's capacity less what the cluster reserves.
+  case device
+  case bytes(Bytes)
+  case unlimited
+}
+
+/// What makes a plan better.
+package enum Objective: String, Hashable, Sendable, CaseIterable {
+  case time, memory
+}

@@ -1,0 +1,176 @@
+package import PlanIR
+
+/// A small twin of a plan: the same layouts, mesh and schedule on a model with few layers and the
+/// smallest widths that keep every divisibility.
+package struct Shrinker {
+  /// The twin and what was changed.
+  package struct Twin: Sendable {
+    package var plan: Plan
+    package var training: TrainingGraph
+    package var changes: [String]
+  }
+
+  private let plan: Plan
+  private var choices: PlanChoices
+  private var model: Model
+  private var workload: Workload
+  private var changes: [String] = []
+
+  /// The twin of `plan`, priced on the same cluster.
+  package static func twin(of plan: Plan) throws -> Twin {
+    var shrinker = Shrinker(plan)
+    shrinker.shrinkMesh()
+    shrinker.shrinkWorkload()
+    shrinker.shrinkModel()
+    return try shrinker.twin()
+  }
+
+  private init(_ plan: Plan) {
+    self.plan = plan
+    choices = plan.choices
+    model = plan.model
+    workload = plan.workload
+  }
+
+  private static let largestMesh = 64
+  private static let fewLayers = 2
+
+  private var tensor: Int { choices.tensorDegree }
+
+  private mutating func shrinkMesh() {
+    cut("data", to: 2)
+    for axis in ["data", "pipeline", "context"] {
+      while choices.mesh.deviceCount > Self.largestMesh && choices.degree(axis) > 1 {
+        cut(axis, to: axis == "data" ? 1 : choices.degree(axis) / 2)
+      }
+    }
+  }
+
+  private mutating func cut(_ axis: String, to size: Int) {
+    let degree = choices.degree(axis)
+    guard degree > size else { return }
+    changes.append("\(axis) \(degree) -> \(size)")
+    choices.mesh = Mesh(
+      choices.mesh.axes.map { $0.name == axis ? MeshAxis(axis, size) : $0 })
+    choices.placement = Placement.innermostFirst(
+      choices.mesh, perNode: plan.cluster.devicesPerNode)
+  }
+
+  private mutating func shrinkWorkload() {
+    choices.microBatch = min(choices.microBatch, 2)
+    choices.microBatches = min(choices.microBatches, 2)
+    workload.globalBatch = choices.degree("data") * choices.microBatch * choices.microBatches
+    workload.sequence = min(workload.sequence, multiple(of: tensor, atLeast: 8))
+    note("global batch", plan.workload.globalBatch, workload.globalBatch)
+    note("sequence", plan.workload.sequence, workload.sequence)
+  }
+
+  private mutating func note(_ name: String, _ old: Int, _ new: Int) {
+    if old != new { changes.append("\(name) \(old) -> \(new)") }
+  }
+
+  private func multiple(of factor: Int, atLeast least: Int) -> Int {
+    (max(least, factor) + factor - 1) / factor * factor
+  }
+
+  // MARK: - The model
+
+  private mutating func shrinkModel() {
+    let old = model.sizes
+    shrinkHeads()
+    model.sizes[.hidden] = min(
+      old[.hidden], multiple(of: tensor, atLeast: model.sizes[.heads] * model.sizes[.headWidth]))
+    model.sizes[.wide] = min(old[.wide], multiple(of: tensor, atLeast: 16))
+    model.sizes[.vocabulary] = min(old[.vocabulary], 97)
+    if old[.positions] > 0 {
+      model.sizes[.positions] =
+        old[.positions] == plan.workload.sequence
+        ? workload.sequence : min(old[.positions], workload.sequence + 3)
+    }
+    model.maximumSequence = max(workload.sequence, model.sizes[.positions])
+    for (dimension, size) in old.named { note(dimension.rawValue, size, model.sizes[dimension]) }
+    for index in model.segments.indices { shrinkSegment(index, old) }
+    let layers = model.layers
+    choices.stages = [StageChoice(layers: layers, recomputeNone: layers)]
+  }
+
+  /// The fewest heads that split as before, with as many sharing a key/value head where that
+  /// matters: none, or more than one.
+  private mutating func shrinkHeads() {
+    let (heads, keyValue) = (model.sizes[.heads], model.sizes[.keyValueHeads])
+    guard heads > 0, keyValue > 0 else { return }
+    let newKeyValue = greatestCommonDivisor(tensor, keyValue)
+    var group = heads == keyValue ? 1 : 2
+    while newKeyValue * group % tensor != 0 { group += 1 }
+    guard newKeyValue * group <= heads else { return }
+    model.sizes[.keyValueHeads] = newKeyValue
+    model.sizes[.heads] = newKeyValue * group
+    let copies = max(tensor / newKeyValue, 1)
+    let width = multiple(of: copies % 2 == 0 ? copies : copies * 2, atLeast: 4)
+    model.sizes[.headWidth] = min(model.sizes[.headWidth], width)
+  }
+
+  private mutating func shrinkSegment(_ index: Int, _ old: DimensionSizes) {
+    let count = model.segments[index].count
+    if count > Self.fewLayers {
+      model.segments[index].count = Self.fewLayers
+      note("layers", count, Self.fewLayers)
+    }
+    for block in model.segments[index].blocks.indices {
+      for place in model.segments[index].blocks[block].parameters.indices {
+        rescale(&model.segments[index].blocks[block].parameters[place], old)
+      }
+      for place in model.segments[index].blocks[block].operations.indices {
+        rescale(&model.segments[index].blocks[block].operations[place])
+      }
+    }
+  }
+
+  /// Moves a part of a fused checkpoint tensor to where it stands in the smaller one, and keeps the
+  /// spread of what the parameter contributes to.
+  private func rescale(_ parameter: inout Parameter, _ old: DimensionSizes) {
+    let before = CheckpointLayout(whole(parameter), sizes: old.shape(of: parameter.dimensions))
+    let after = CheckpointLayout(
+      whole(parameter), sizes: model.sizes.shape(of: parameter.dimensions))
+    if let part = parameter.checkpoint.part, before.shape[part.axis] > 0 {
+      let (from, to) = (before.shape[part.axis], after.shape[part.axis])
+      parameter.checkpoint.part = .init(
+        axis: part.axis, offset: part.offset / from * to, total: part.total / from * to)
+    }
+    if parameter.initial.mean == 0, parameter.initial.deviation < 0.1,
+      parameter.dimensions.count > 1
+    {
+      parameter.initial.deviation = 0.1
+    }
+  }
+
+  private func whole(_ parameter: Parameter) -> Parameter {
+    var whole = parameter
+    whole.checkpoint.part = nil
+    return whole
+  }
+
+  private func rescale(_ operation: inout ModelOperation) {
+    switch operation.kind {
+    case .rotary(var settings):
+      settings.width = min(settings.width, model.sizes[.headWidth])
+      operation.kind = .rotary(settings)
+    case .attention(var settings):
+      settings.scale = 1 / Double(max(model.sizes[.headWidth], 1)).squareRoot()
+      if let window = settings.window, window < plan.workload.sequence {
+        settings.window = max(1, workload.sequence / 2)
+      }
+      operation.kind = .attention(settings)
+    default: break
+    }
+  }
+
+  private func twin() throws -> Twin {
+    let training = try TrainingGraph(model: model, workload: workload)
+    let predicted = try Partitioner.predict(training, choices: choices, cluster: plan.cluster)
+    let twin = Plan(
+      model: model, cluster: plan.cluster, workload: workload, choices: choices,
+      predicted: predicted)
+    return Twin(plan: twin, training: training, changes: changes)
+  }
+}

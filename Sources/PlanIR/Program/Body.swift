@@ -1,0 +1,187 @@
+/// The place of a buffer in its body.
+package typealias BufferID = Int
+
+/// The ledgers' classes of memory.
+package enum BufferClass: String, Hashable, Sendable, CaseIterable {
+  case weight
+  case mainGradient = "main-gradient"
+  case masterWeight = "master-weight"
+  case moment
+  /// Kept by the forward pass for the backward.
+  case saved
+  case transient
+  case workspace
+  case input
+}
+
+/// A named piece of memory of a body: a tensor's local part.
+package struct Buffer: Hashable, Sendable {
+  package var name: String
+  package var type: TensorType
+  package var bufferClass: BufferClass
+  /// What it is bound to throughout a run; nil where calls hand it on or allocate it.
+  package var stored: Stored?
+
+  package init(
+    name: String, type: TensorType, bufferClass: BufferClass, stored: Stored? = nil
+  ) {
+    self.name = name
+    self.type = type
+    self.bufferClass = bufferClass
+    self.stored = stored
+  }
+
+  /// What lives throughout a run.
+  package enum Stored: Hashable, Sendable {
+    case parameter(ParameterPart, String)
+    /// The loss, summed over a step's micro-batches.
+    case loss
+  }
+}
+
+/// What calls hand to one another; whoever takes a slot owns its buffer.
+package enum Slot: Hashable, Sendable {
+  /// The residual stream, from the block before or to the block after.
+  case stream
+  /// Its gradient, from the block after or to the block before.
+  case gradient
+  /// From one phase of a block to a later one of the same block and micro-batch.
+  case kept(String)
+}
+
+/// A buffer that a body takes from a slot or gives to one.
+package struct SlotBuffer: Hashable, Sendable {
+  package var slot: Slot
+  package var buffer: BufferID
+
+  package init(_ slot: Slot, _ buffer: BufferID) {
+    self.slot = slot
+    self.buffer = buffer
+  }
+}
+
+/// What is stored for each parameter throughout a run.
+package enum ParameterPart: Hashable, Sendable {
+  case weight, mainGradient, masterWeight
+  case moment(Int)
+
+  /// The class it is charged to.
+  package var bufferClass: BufferClass {
+    switch self {
+    case .weight: .weight
+    case .mainGradient: .mainGradient
+    case .masterWeight: .masterWeight
+    case .moment: .moment
+    }
+  }
+
+  /// The width it is planned in.
+  package var width: ValueWidth {
+    switch self {
+    case .weight: .weight
+    case .mainGradient: .mainGradient
+    case .masterWeight: .masterWeight
+    case .moment: .moment
+    }
+  }
+}
+
+/// Names a started collective until it is awaited.
+package typealias Token = Int
+
+/// What local code computes: an operation of the graph on local parts, or bookkeeping.
+package enum KernelKind: Hashable, Sendable {
+  case operation(OperationKind)
+  /// [x] -> x, or x added where the call accumulates.
+  case copy
+  /// [x] -> the device's part of x along the result's sharding.
+  case slice
+  /// Loads tokens, labels, features or a cotangent of the micro-batch from the host.
+  case load(GraphValue.Origin)
+  /// [] -> zeros.
+  case zero
+  /// [gradient] updates [weight, master weight?, moments...] in place.
+  case update(Optimizer)
+
+  /// The name kernels are timed and printed under.
+  package var name: String {
+    switch self {
+    case .operation(let kind): kind.name
+    case .copy: "copy"
+    case .slice: "slice"
+    case .load: "load"
+    case .zero: "zero"
+    case .update(let optimizer): optimizer.rawValue
+    }
+  }
+}
+
+/// A kernel's call within a body.
+package struct KernelCall: Hashable, Sendable {
+  package var kind: KernelKind
+  package var reads: [BufferID]
+  package var writes: [BufferID]
+  /// Whether the results are added to what the written buffers hold.
+  package var accumulate: Bool
+  /// The value it computes, the site of random draws.
+  package var site: String
+
+  package init(
+    _ kind: KernelKind, reads: [BufferID], writes: [BufferID], accumulate: Bool = false,
+    site: String = ""
+  ) {
+    self.kind = kind
+    self.reads = reads
+    self.writes = writes
+    self.accumulate = accumulate
+    self.site = site
+  }
+}
+
+/// One step of a body.
+package enum Instruction: Hashable, Sendable {
+  case allocate(BufferID)
+  case free(BufferID)
+  case kernel(KernelCall)
+  case start(Token, Collective, over: [AxisReference], from: BufferID, into: BufferID)
+  case await(Token)
+
+  /// The buffers it reads and those it writes.
+  package var accesses: (reads: [BufferID], writes: [BufferID]) {
+    switch self {
+    case .allocate, .free, .await: ([], [])
+    case .kernel(let call): (call.accumulate ? call.reads + call.writes : call.reads, call.writes)
+    case .start(_, _, _, let from, let into): ([from], [into])
+    }
+  }
+}
+
+/// The place of a body in its program.
+package typealias BodyID = Int
+
+/// Straight-line code of one phase of a block class, the same for all layers, micro-batches and
+/// devices: what differs between devices is symbolic in their coordinates.
+package struct Body: Hashable, Sendable {
+  package var name: String
+  package var blockClass: BlockClass
+  package var phase: Phase
+  package var buffers: [Buffer]
+  /// Buffers that the call receives, and owns from then on.
+  package var takes: [SlotBuffer]
+  /// Buffers that the call hands on.
+  package var gives: [SlotBuffer]
+  package var instructions: [Instruction]
+
+  package init(
+    name: String, blockClass: BlockClass, phase: Phase, buffers: [Buffer],
+    takes: [SlotBuffer] = [], gives: [SlotBuffer] = [], instructions: [Instruction]
+  ) {
+    self.name = name
+    self.blockClass = blockClass
+    self.phase = phase
+    self.buffers = buffers
+    self.takes = takes
+    self.gives = gives
+    self.instructions = instructions
+  }
+}

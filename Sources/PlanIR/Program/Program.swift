@@ -1,0 +1,118 @@
+/// The place of a block in the chain: which repetition of which segment, and which block of it.
+package struct BlockPosition: Hashable, Sendable {
+  package var segment: Int
+  /// The repetition, from 0: the layer.
+  package var layer: Int
+  package var block: Int
+
+  package init(segment: Int, layer: Int, block: Int) {
+    self.segment = segment
+    self.layer = layer
+    self.block = block
+  }
+}
+
+/// One execution of a body.
+package struct Call: Hashable, Sendable {
+  package var body: BodyID
+  package var phase: Phase
+  package var position: BlockPosition
+  package var microBatch: Int
+  /// The virtual stage's place on its stage, with interleaving.
+  package var chunk: Int
+
+  package init(
+    body: BodyID, phase: Phase, position: BlockPosition, microBatch: Int, chunk: Int = 0
+  ) {
+    self.body = body
+    self.phase = phase
+    self.position = position
+    self.microBatch = microBatch
+    self.chunk = chunk
+  }
+}
+
+/// A pipeline stage: its layers, and its calls in the order in which they run.
+package struct Stage: Hashable, Sendable {
+  package var layers: Range<Int>
+  package var calls: [Call]
+
+  package init(layers: Range<Int>, calls: [Call]) {
+    self.layers = layers
+    self.calls = calls
+  }
+}
+
+/// A parameter that the program stores: one for each repetition of its segment.
+package struct StoredParameter: Hashable, Sendable {
+  /// `block/parameter`, under which bodies bind it.
+  package var name: String
+  package var segment: Int
+  package var repetitions: Int
+  package var parameter: Parameter
+  /// The weight's type: whole sizes padded, sharding as stored.
+  package var type: TensorType
+  /// Whole sizes without padding.
+  package var unpaddedSizes: [Int]
+  /// Axes over which its main gradient holds partial sums until the step's end.
+  package var unreduced: [AxisReference]
+  package var parts: [ParameterPart]
+
+  package init(
+    name: String, segment: Int, repetitions: Int, parameter: Parameter, type: TensorType,
+    unpaddedSizes: [Int], unreduced: [AxisReference], parts: [ParameterPart]
+  ) {
+    self.name = name
+    self.segment = segment
+    self.repetitions = repetitions
+    self.parameter = parameter
+    self.type = type
+    self.unpaddedSizes = unpaddedSizes
+    self.unreduced = unreduced
+    self.parts = parts
+  }
+}
+
+/// A plan as code: what every device of the mesh runs in one optimizer step.
+///
+/// Cost, memory, execution and export all read this; nothing about a layout is written elsewhere.
+package struct Program: Hashable, Sendable {
+  package var mesh: Mesh
+  package var precision: Precision
+  package var optimizer: Optimizer
+  package var dropout: Double
+  /// Sequences of a step, of which each micro-batch takes `data x microBatch`.
+  package var globalBatch: Int
+  package var sequence: Int
+  package var microBatch: Int
+  package var microBatches: Int
+  /// Columns of the vocabulary that are real; those past it are padding.
+  package var vocabulary: Int
+  package var parameters: [StoredParameter]
+  package var bodies: [Body]
+  package var stages: [Stage]
+
+  package init(
+    mesh: Mesh, precision: Precision, optimizer: Optimizer, dropout: Double, globalBatch: Int,
+    sequence: Int, microBatch: Int, microBatches: Int, vocabulary: Int,
+    parameters: [StoredParameter], bodies: [Body], stages: [Stage]
+  ) {
+    self.mesh = mesh
+    self.precision = precision
+    self.optimizer = optimizer
+    self.dropout = dropout
+    self.globalBatch = globalBatch
+    self.sequence = sequence
+    self.microBatch = microBatch
+    self.microBatches = microBatches
+    self.vocabulary = vocabulary
+    self.parameters = parameters
+    self.bodies = bodies
+    self.stages = stages
+  }
+
+  /// The planned bytes of one device's part of `type`.
+  package func plannedBytes(_ type: TensorType) -> Bytes {
+    Bytes(type.localCount * precision.bytes(of: type.width))
+  }
+}

@@ -1,1 +1,0 @@
-// The room of Reference; see docs/architecture.md.

@@ -1,0 +1,35 @@
+import ArgumentParser
+import Formats
+import Partitioner
+import PlanIR
+
+/// Takes a plan apart.
+struct ExplainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "explain",
+    abstract: "Show who holds what, what is communicated, and what it costs.")
+
+  @Argument(help: "A plan file.")
+  var plan: String
+
+  @Option(help: "Another plan file, to show where they differ and what it costs.")
+  var against: String?
+
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  func run() throws {
+    try answering {
+      let (plan, training) = try Inputs.plan(plan)
+      let other = try against.map { try Inputs.plan($0).plan }
+      let explanation = try Partitioner.explain(
+        training, choices: plan.choices, cluster: plan.cluster)
+      if json {
+        let document = ExplainJSON.document(plan, explanation, against: other)
+        print(document.canonicalText, terminator: "")
+      } else {
+        print(ExplainText.text(plan, explanation, against: other))
+      }
+    }
+  }
+}

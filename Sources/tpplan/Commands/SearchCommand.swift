@@ -1,0 +1,97 @@
+import ArgumentParser
+import Formats
+import Foundation
+import Partitioner
+import PlanIR
+
+/// Finds the cheapest plan.
+struct SearchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "search",
+    abstract: "Rank the parallelism plans of a model on a cluster.",
+    discussion: """
+      MODEL is a Hugging Face config.json or a folder holding one, a native model \
+      (tpplan.model/1), or the name of a shipped model (tpplan models).
+      """)
+
+  @Argument(help: "The model: a file, a folder, or a shipped name.")
+  var model: String
+
+  @Option(help: "How many devices the plan uses, all of them.")
+  var devices: Int
+
+  @Option(help: "A shipped cluster's name, or a cluster file.")
+  var cluster = "h100-sxm"
+
+  @Option(help: "Bytes a device may hold: 80GiB, 80GB, a number, unlimited (the device's own).")
+  var memory: MemoryArgument?
+
+  @Option(help: "Write the best plan to this file.")
+  var emit: String?
+
+  @Option(help: "How many plans to show.")
+  var top = 10
+
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  @OptionGroup(title: "Workload") var workload: WorkloadOptions
+  @OptionGroup(title: "Pins") var pins: PinOptions
+
+  @Option(help: "What makes a plan better.")
+  var objective = Objective.time
+
+  @Flag(help: "Show the plans that no other beats in time and memory both.")
+  var pareto = false
+
+  @Flag(help: "Price every candidate, pruning none.")
+  var exhaustive = false
+
+  @Option(help: "The database of measured times, for --cluster local.")
+  var timings: String?
+
+  func validate() throws {
+    guard (1...(1 << 24)).contains(devices) else {
+      throw ValidationError("--devices: expected 1 to \(1 << 24), found \(devices)")
+    }
+    guard top > 0 else { throw ValidationError("--top: expected at least 1, found \(top)") }
+  }
+
+  func run() throws {
+    try answering {
+      let start = DispatchTime.now().uptimeNanoseconds
+      let (request, answer) = try search()
+      let elapsed = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
+      let plans = pareto ? answer.paretoFront : answer.plans
+      if let best = plans.first, let emit { try write(best, request, to: emit) }
+      let shown = Array(plans.prefix(top))
+      if json {
+        print(SearchJSON.document(request, answer, shown, elapsed).canonicalText, terminator: "")
+      } else {
+        print(SearchText.text(request, answer, shown, elapsed))
+      }
+      if plans.isEmpty { throw ExitCode(1) }
+    }
+  }
+
+  private func search() throws -> (SearchRequest, SearchAnswer) {
+    let model = try Inputs.model(model)
+    let cluster = try Inputs.cluster(cluster)
+    let workload = workload.workload(for: model)
+    let training = try Inputs.trainingGraph(model, workload)
+    var request = SearchRequest(
+      training: training, cluster: cluster, devices: devices, memory: memory?.limit ?? .device,
+      pins: pins.pins, objective: objective, exhaustive: exhaustive)
+    if cluster.isLocal {
+      return try LocalSearch(path: timings).run(&request)
+    }
+    return (request, Search.run(request))
+  }
+
+  private func write(_ best: RankedPlan, _ request: SearchRequest, to path: String) throws {
+    let plan = Plan(
+      model: request.training.model, cluster: request.cluster,
+      workload: request.training.workload, choices: best.choices, predicted: best.predicted)
+    try AtomicFile.write(PlanFile.text(of: plan), to: path)
+  }
+}

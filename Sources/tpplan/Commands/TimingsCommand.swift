@@ -1,0 +1,131 @@
+import ArgumentParser
+import Formats
+import PlanIR
+import TimingStore
+
+/// Looks after the timing database.
+struct TimingsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "timings", abstract: "List, export, import or prune measured times.",
+    subcommands: [List.self, Export.self, Import.self, Prune.self])
+
+  struct Shared: ParsableArguments {
+    @Option(help: "The database (TPPLAN_TIMINGS, or the user's data folder).")
+    var timings: String?
+
+    @Flag(help: "Print one JSON document.")
+    var json = false
+
+    func database(_ access: TimingDatabase.Access) throws -> TimingDatabase {
+      try LocalTimings(path: timings).database(access)
+    }
+  }
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List measured times.")
+
+    @OptionGroup var shared: Shared
+
+    func run() throws {
+      try answering {
+        let all = try shared.database(.readOnly).all()
+        if shared.json {
+          return print(TimingsDocument(all).value.canonicalText, terminator: "")
+        }
+        var table = Table(
+          ["kernel", "dtype", "shape", "", "backend", "median", "spread", "samples", "date"],
+          left: [0, 1, 2, 3, 4])
+        for (key, timing) in all {
+          table.add([
+            key.kernel, key.dtype.rawValue, key.shape.map(String.init).joined(separator: "x"),
+            key.transposition, key.backend, Units.seconds(timing.medianNanoseconds * 1e-9),
+            Units.seconds(timing.spreadNanoseconds * 1e-9), "\(timing.samples)", timing.date,
+          ])
+        }
+        print(table.text)
+        print("\(all.count) timings of \(Set(all.map(\.key.fingerprint)).count) machines")
+      }
+    }
+  }
+
+  struct Export: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Write all times as tpplan.timings/1, to a file or standard output.")
+
+    @OptionGroup var shared: Shared
+
+    @Argument(help: "The file to write.")
+    var file: String?
+
+    func run() throws {
+      try answering {
+        let text = TimingsDocument(try shared.database(.readOnly).all()).value.canonicalText
+        if let file { try AtomicFile.write(text, to: file) } else { print(text, terminator: "") }
+      }
+    }
+  }
+
+  struct Import: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Take times from a tpplan.timings/1 file, all or none.")
+
+    @OptionGroup var shared: Shared
+
+    @Argument(help: "The file to read.")
+    var file: String
+
+    func run() throws {
+      try answering {
+        let timings = try TimingsDocument(JSONDocument(contentsOf: file)).timings
+        try shared.database(.readWrite).record(timings)
+        report("imported", timings.count, json: shared.json)
+      }
+    }
+  }
+
+  struct Prune: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Remove times, those that meet every condition given.")
+
+    @OptionGroup var shared: Shared
+
+    @Option(help: "Of this machine.")
+    var fingerprint: String?
+
+    @Option(help: "Of this kernel.")
+    var kernel: String?
+
+    @Option(help: "Measured before this day, 2026-01-31.")
+    var before: String?
+
+    @Flag(help: "All of them.")
+    var all = false
+
+    func validate() throws {
+      let conditions = [fingerprint, kernel, before].compactMap(\.self)
+      guard all == conditions.isEmpty else {
+        throw ValidationError("give --fingerprint, --kernel or --before, or --all alone")
+      }
+    }
+
+    func run() throws {
+      try answering {
+        var filter = TimingFilter.everything
+        filter.fingerprint = fingerprint
+        filter.kernel = kernel
+        filter.measuredBefore = before
+        report("removed", try shared.database(.readWrite).prune(where: filter), json: shared.json)
+      }
+    }
+  }
+}
+
+/// Prints how many timings a command dealt with.
+private func report(_ verb: String, _ count: Int, json: Bool) {
+  guard json else { return print("\(verb) \(count) timings") }
+  let document = JSONValue.object([
+    JSONMember(key: "schema", value: "tpplan.timings/1"),
+    JSONMember(key: verb, value: .integer(count)),
+  ])
+  print(document.canonicalText, terminator: "")
+}

@@ -1,0 +1,71 @@
+import Formats
+import Foundation
+import Partitioner
+import PlanIR
+
+/// Finds what commands name: models, clusters, plans.
+enum Inputs {
+  static var models: ModelCatalog { ModelCatalog(folders: dataFolders("models")) }
+
+  static var clusters: ClusterCatalog {
+    ClusterCatalog(folders: dataFolders("models/clusters"))
+  }
+
+  static func model(_ name: String) throws -> Model { try models.model(name) }
+
+  static func cluster(_ name: String) throws -> Cluster { try clusters.cluster(name) }
+
+  /// Where shipped data may be: beside the program, above its build folder, or in the environment's
+  /// `TPPLAN_DATA`.
+  static func dataFolders(_ name: String) -> [String] {
+    var roots: [URL] = []
+    if let data = ProcessInfo.processInfo.environment["TPPLAN_DATA"] {
+      roots.append(URL(fileURLWithPath: data))
+    }
+    if let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") {
+      var folder = URL(fileURLWithPath: program).deletingLastPathComponent()
+      roots.append(folder.deletingLastPathComponent().appendingPathComponent("share/tpplan"))
+      for _ in 0..<5 {
+        roots.append(folder)
+        folder.deleteLastPathComponent()
+      }
+    }
+    roots.append(URL(fileURLWithPath: FileManager.default.currentDirectoryPath))
+    return roots.map { $0.appendingPathComponent(name).path }
+  }
+
+  /// A plan from its file, lowered again and held against what the file predicts.
+  static func plan(_ path: String) throws -> (plan: Plan, training: TrainingGraph) {
+    let file = try PlanFile(JSONDocument(contentsOf: path))
+    let training = try trainingGraph(file.model, file.workload)
+    do {
+      let predicted = try Partitioner.predict(
+        training, choices: file.choices, cluster: file.cluster)
+      try file.check(predicted)
+      let plan = Plan(
+        model: file.model, cluster: file.cluster, workload: file.workload, choices: file.choices,
+        predicted: predicted)
+      return (plan, training)
+    } catch let violation as ConstraintViolation {
+      if violation.isUnbuilt { throw violation }
+      throw CommandFailure.badData("\(path): $.choices: \(violation)")
+    }
+  }
+
+  /// The differentiated graph of `model`; annotated shardings are refused by name until they are
+  /// honoured.
+  static func trainingGraph(_ model: Model, _ workload: Workload) throws -> TrainingGraph {
+    for block in model.segments.flatMap(\.blocks) {
+      guard let value = block.shardings.keys.sorted().first else { continue }
+      throw CommandFailure.no(
+        "the sharding written on value `\(value)` of block `\(block.name)` cannot be honoured: "
+          + "annotations as pins are not built in this version; remove it")
+    }
+    if workload.sequence > model.maximumSequence {
+      throw CommandFailure.no(
+        "sequence \(workload.sequence): expected at most \(model.maximumSequence), the longest "
+          + "that \(model.name) takes; try --sequence \(model.maximumSequence)")
+    }
+    return try TrainingGraph(model: model, workload: workload)
+  }
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import PlanIR
+
+/// What a step computes; whatever is not given, the model's own workload or the default decides.
+struct WorkloadOptions: ParsableArguments {
+  @Option(help: "Sequences of one optimizer step (512).")
+  var globalBatch: Int?
+
+  @Option(help: "Tokens of a sequence (the model's maximum, at most 4096).")
+  var sequence: Int?
+
+  @Option(help: "Widths of weights, activations and optimizer state (mixed).")
+  var precision: Precision?
+
+  @Option(help: "The update rule (adamw).")
+  var optimizer: Optimizer?
+
+  @Option(help: "One kernel that stores no scores, or operation by operation (fused).")
+  var attention: AttentionForm?
+
+  @Option(help: "Probability of dropping an activation (0).")
+  var dropout: Double?
+
+  @Option(help: "Pad the vocabulary to a multiple of this, times the axes that split it (128).")
+  var padVocabulary: Int?
+
+  func validate() throws {
+    for (name, value) in [
+      ("--global-batch", globalBatch), ("--sequence", sequence),
+      ("--pad-vocabulary", padVocabulary),
+    ] {
+      if let value, !(1...(1 << 32)).contains(value) {
+        throw ValidationError("\(name): expected 1 to \(1 << 32), found \(value)")
+      }
+    }
+    if let dropout, !(0..<1).contains(dropout) {
+      throw ValidationError("--dropout: expected 0 <= P < 1, found \(dropout)")
+    }
+  }
+
+  func workload(for model: Model) -> Workload {
+    var overrides = WorkloadOverrides()
+    overrides.globalBatch = globalBatch
+    overrides.sequence = sequence
+    overrides.precision = precision
+    overrides.optimizer = optimizer
+    overrides.attention = attention
+    overrides.dropout = dropout
+    overrides.padVocabulary = padVocabulary
+    return overrides.resolved(for: model)
+  }
+}

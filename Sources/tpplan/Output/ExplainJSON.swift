@@ -1,0 +1,83 @@
+import Formats
+import Partitioner
+import PlanIR
+
+/// A plan explained for programs: `tpplan.explain/1`, documented in `docs/answers.md`.
+enum ExplainJSON {
+  static func document(
+    _ plan: Plan, _ explanation: Explanation, against other: Plan?
+  ) -> JSONValue {
+    let devices = plan.choices.mesh.deviceCount
+    var members = [
+      JSONMember(key: "schema", value: "tpplan.explain/1"),
+      JSONMember(key: "model", value: SearchJSON.model(plan.model)),
+      JSONMember(key: "cluster", value: SearchJSON.cluster(plan.cluster, devices: devices)),
+      JSONMember(key: "workload", value: SearchJSON.workload(plan.workload)),
+      JSONMember(
+        key: "plan",
+        value: JSONValue(rank: 1, plan.choices, plan.predicted, devices: devices)),
+      JSONMember(key: "blocks", value: .array(explanation.blocks.map(block))),
+    ]
+    if let other {
+      members.append(JSONMember(key: "against", value: against(plan, other)))
+    }
+    return .object(members)
+  }
+
+  private static func against(_ plan: Plan, _ other: Plan) -> JSONValue {
+    let devices = other.choices.mesh.deviceCount
+    let step = other.predicted.step - plan.predicted.step
+    let memory = other.predicted.memory.total - plan.predicted.memory.total
+    return .object([
+      JSONMember(
+        key: "plan",
+        value: JSONValue(rank: 1, other.choices, other.predicted, devices: devices)),
+      JSONMember(key: "step_seconds_more", value: .number(step.seconds)),
+      JSONMember(key: "memory_bytes_more", value: .integer(memory.count)),
+    ])
+  }
+
+  private static func block(_ block: Explanation.BlockExplanation) -> JSONValue {
+    .object([
+      JSONMember(key: "name", value: .string(block.name)),
+      JSONMember(key: "class", value: .string(block.blockClass.rawValue)),
+      JSONMember(key: "layout", value: .string(block.layout.rawValue)),
+      JSONMember(key: "count", value: .integer(block.count)),
+      JSONMember(key: "operands", value: .array(block.operands.map(operand))),
+      JSONMember(key: "phases", value: .array(block.phases.map(phase))),
+    ])
+  }
+
+  private static func operand(_ operand: Explanation.Operand) -> JSONValue {
+    .object([
+      JSONMember(key: "name", value: .string(operand.name)),
+      JSONMember(key: "kind", value: .string(operand.kind)),
+      JSONMember(
+        key: "dimensions", value: .array(operand.dimensions.map { .string($0.rawValue) })),
+      JSONMember(key: "sizes", value: .array(operand.sizes.map { .integer($0) })),
+      JSONMember(key: "sharding", value: .string(operand.sharding)),
+      JSONMember(key: "device_bytes", value: .integer(operand.deviceBytes.count)),
+    ])
+  }
+
+  private static func phase(_ phase: Explanation.PhaseExplanation) -> JSONValue {
+    .object([
+      JSONMember(key: "phase", value: .string(phase.phase.rawValue)),
+      JSONMember(key: "kernel_seconds", value: .number(phase.kernels.seconds)),
+      JSONMember(key: "peak_bytes", value: .integer(phase.peak.count)),
+      JSONMember(key: "kept_bytes", value: .integer(phase.kept.count)),
+      JSONMember(key: "collectives", value: .array(phase.collectives.map(collective))),
+    ])
+  }
+
+  private static func collective(_ collective: Explanation.CollectiveExplanation) -> JSONValue {
+    .object([
+      JSONMember(key: "tensor", value: .string(collective.tensor)),
+      JSONMember(key: "collective", value: .string(collective.collective)),
+      JSONMember(key: "axis", value: .string(collective.axis)),
+      JSONMember(key: "level", value: .string(collective.level)),
+      JSONMember(key: "total_bytes", value: .integer(collective.total.count)),
+      JSONMember(key: "seconds", value: .number(collective.time.seconds)),
+    ])
+  }
+}

@@ -1,0 +1,77 @@
+import Partitioner
+import PlanIR
+
+/// A plan explained for people, as a database explains a query: a tree with costs.
+enum ExplainText {
+  static func text(_ plan: Plan, _ explanation: Explanation, against other: Plan?) -> String {
+    let devices = plan.choices.mesh.deviceCount
+    var parts = [
+      HeadText.lines(
+        plan.model, plan.cluster, devices: devices, plan.workload,
+        limit: plan.cluster.device.memory - plan.cluster.device.reserved),
+      "plan         \(PlanText.name(plan.choices)); micro-batch \(plan.choices.microBatch) x "
+        + "\(plan.choices.microBatches)",
+      PlanText.breakdown(plan.predicted), PlanText.memory(plan.predicted.memory),
+      PlanText.communication(plan.predicted.communication, devices: devices),
+    ]
+    parts += explanation.blocks.map(block)
+    if let other { parts.append(difference(plan, other)) }
+    return parts.joined(separator: "\n\n")
+  }
+
+  private static func block(_ block: Explanation.BlockExplanation) -> String {
+    var lines = ["block \(block.name) x \(block.count), layout \(block.layout.rawValue)"]
+    var operands = Table(
+      ["  stored", "kind", "dimensions", "sharding", "one device"], left: [0, 1, 2, 3])
+    for operand in block.operands {
+      let dimensions = zip(operand.dimensions, operand.sizes).map { "\($0.rawValue) \($1)" }
+      operands.add([
+        "  " + operand.name, operand.kind, dimensions.joined(separator: " x "), operand.sharding,
+        Units.bytes(operand.deviceBytes),
+      ])
+    }
+    lines.append(operands.text)
+    for phase in block.phases { lines += self.phase(phase) }
+    return lines.joined(separator: "\n")
+  }
+
+  private static func phase(_ phase: Explanation.PhaseExplanation) -> [String] {
+    let communication = phase.collectives.reduce(Picoseconds.zero) { $0 + $1.time }
+    let kept = phase.kept
+    let change =
+      kept >= .zero ? "keeps \(Units.bytes(kept))" : "frees \(Units.bytes(.zero - kept))"
+    var lines = [
+      "  \(phase.phase.rawValue): kernels \(Units.time(phase.kernels)), "
+        + "communication \(Units.time(communication)), peak +\(Units.bytes(phase.peak)), \(change)"
+    ]
+    for collective in phase.collectives {
+      lines.append(
+        "    \(collective.collective) of \(collective.tensor) over \(collective.axis) "
+          + "(\(collective.level)): \(Units.bytes(collective.total)) in all, "
+          + Units.time(collective.time))
+    }
+    return lines
+  }
+
+  /// Where two plans differ, and the difference of each part of the step.
+  static func difference(_ plan: Plan, _ other: Plan) -> String {
+    var lines = [
+      "against      \(PlanText.name(other.choices)); micro-batch \(other.choices.microBatch) x "
+        + "\(other.choices.microBatches)"
+    ]
+    let (a, b) = (
+      RankedPlan(choices: plan.choices, predicted: plan.predicted),
+      RankedPlan(choices: other.choices, predicted: other.predicted)
+    )
+    lines.append("             the other is \(PlanText.whyLost(b, against: a))")
+    let memory = other.predicted.memory.total - plan.predicted.memory.total
+    let sign = memory < .zero ? "-" : "+"
+    lines.append(
+      "             its peak memory is \(sign)\(Units.bytes(Bytes(memory.count.magnitude.asInt)))")
+    return lines.joined(separator: "\n")
+  }
+}
+
+extension UInt {
+  fileprivate var asInt: Int { Int(self) }
+}

@@ -1,0 +1,98 @@
+import Partitioner
+import PlanIR
+
+/// Plans in words.
+enum PlanText {
+  /// The choices in which plans of a search differ, in short.
+  static func name(_ choices: PlanChoices) -> String {
+    var parts = [choices.layout.rawValue]
+    parts += choices.mesh.axes.map { "\($0.name) \($0.size)" }
+    if choices.sequenceParallel {
+      parts.append("sequence parallel, inputs \(choices.gathersInputs.rawValue)")
+    }
+    if choices.keyValue == .gathered { parts.append("key/value gathered") }
+    return parts.joined(separator: ", ")
+  }
+
+  static func table(_ plans: [RankedPlan]) -> String {
+    var table = Table(
+      ["", "plan", "micro-batch", "step", "utilization", "compute", "exposed comm", "memory"],
+      left: [1])
+    for (rank, plan) in plans.enumerated() {
+      let predicted = plan.predicted
+      table.add([
+        "\(rank + 1)", name(plan.choices),
+        "\(plan.choices.microBatch) x \(plan.choices.microBatches)", Units.time(predicted.step),
+        Units.percent(predicted.utilization), Units.time(predicted.breakdown.compute),
+        Units.time(predicted.breakdown.communicationExposed),
+        Units.bytes(predicted.memory.total),
+      ])
+    }
+    return table.text
+  }
+
+  /// Why `loser` is not `winner`: the parts of the step in which it is slower, largest first.
+  static func whyLost(_ loser: RankedPlan, against winner: RankedPlan) -> String {
+    let (a, b) = (winner.predicted, loser.predicted)
+    let differences = [
+      ("compute", b.breakdown.compute - a.breakdown.compute),
+      (
+        "exposed communication",
+        b.breakdown.communicationExposed - a.breakdown.communicationExposed
+      ),
+      ("bubble", b.breakdown.bubble - a.breakdown.bubble),
+      ("optimizer", b.breakdown.optimizer - a.breakdown.optimizer),
+    ].filter { $0.1 != .zero }.sorted { $0.1 > $1.1 }
+    let parts = differences.map { name, time in
+      (time > .zero ? "+" : "-") + Units.seconds(time.seconds.magnitude) + " " + name
+    }
+    let slower = a.step > .zero ? (b.step.seconds / a.step.seconds - 1) : 0
+    if b.step == a.step {
+      let more = b.memory.total - a.memory.total
+      return "equal in time, \(Units.bytes(more)) more memory"
+    }
+    let total =
+      slower >= 0
+      ? "\(Units.percent(slower)) slower"
+      : "\(Units.percent(-slower)) faster, but needs more memory"
+    return "\(total): \(parts.joined(separator: ", "))"
+  }
+
+  static func memory(_ memory: MemoryUse) -> String {
+    var table = Table(["memory at the peak", "one device"])
+    for (name, bytes) in [
+      ("weights", memory.weights), ("gradients", memory.gradients),
+      ("optimizer", memory.optimizer), ("activations", memory.activations),
+      ("workspace", memory.workspace), ("framework", memory.framework),
+      ("total", memory.total),
+    ] { table.add([name, Units.bytes(bytes)]) }
+    return table.text
+  }
+
+  static func communication(_ traffic: [Prediction.Traffic], devices: Int) -> String {
+    guard !traffic.isEmpty else { return "communication: none" }
+    var table = Table(
+      ["axis", "collective", "all devices", "one device", "time a step", "exposed"], left: [0, 1])
+    for entry in traffic {
+      table.add([
+        entry.axis, entry.collective, Units.bytes(entry.total),
+        Units.bytes(Double(entry.total.count) / Double(devices)), Units.time(entry.time),
+        Units.time(entry.exposed),
+      ])
+    }
+    return table.text
+  }
+
+  static func breakdown(_ predicted: Prediction) -> String {
+    let parts = predicted.breakdown
+    var table = Table(["step", Units.time(predicted.step), ""])
+    for (name, time) in [
+      ("compute", parts.compute), ("exposed communication", parts.communicationExposed),
+      ("bubble", parts.bubble), ("optimizer", parts.optimizer),
+    ] {
+      let share = predicted.step > .zero ? time.seconds / predicted.step.seconds : 0
+      table.add(["  " + name, Units.time(time), Units.percent(share)])
+    }
+    return table.text
+  }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import PlanIR
+
+/// Figures with units, for people.
+enum Units {
+  static func bytes(_ bytes: Bytes) -> String { Self.bytes(Double(bytes.count)) }
+
+  static func bytes(_ count: Double) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    var value = count
+    var unit = 0
+    while value.magnitude >= 1024 && unit < units.count - 1 {
+      value /= 1024
+      unit += 1
+    }
+    return unit == 0 ? "\(Int(value)) B" : String(format: "%.2f %@", value, units[unit])
+  }
+
+  static func time(_ time: Picoseconds) -> String { seconds(time.seconds) }
+
+  static func seconds(_ seconds: Double) -> String {
+    switch seconds.magnitude {
+    case 0: "0 s"
+    case ..<1e-6: String(format: "%.0f ns", seconds * 1e9)
+    case ..<1e-3: String(format: "%.2f us", seconds * 1e6)
+    case ..<1: String(format: "%.2f ms", seconds * 1e3)
+    default: String(format: "%.3f s", seconds)
+    }
+  }
+
+  static func percent(_ fraction: Double) -> String { String(format: "%.1f %%", fraction * 100) }
+
+  static func count(_ count: Int) -> String {
+    let digits = String(count)
+    var groups: [Substring] = []
+    var rest = digits[...]
+    while rest.count > 3 {
+      groups.append(rest.suffix(3))
+      rest = rest.dropLast(3)
+    }
+    return ([rest] + groups.reversed()).joined(separator: ",")
+  }
+
+  static func deviation(_ value: Double) -> String { String(format: "%.2e", value) }
+}
