@@ -1,7 +1,6 @@
+import Formats
 import PlanIR
 import Testing
-
-@testable import Formats
 
 @Suite("Hugging Face configurations")
 struct HuggingFaceConfigTests {

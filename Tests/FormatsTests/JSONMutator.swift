@@ -1,6 +1,5 @@
+import Formats
 import PlanIR
-
-@testable import Formats
 
 /// Changes JSON values as careless and hostile authors would: sizes out of range, names exchanged,
 /// members removed, doubled or moved, so that most changes pass the reader of JSON itself.

@@ -1,8 +1,7 @@
+import Formats
 import Foundation
 import PlanIR
 import Testing
-
-@testable import Formats
 
 /// Feeds changed models and clusters to the readers, which must return or throw, never trap; what
 /// they accept must make graphs and come back from its text.

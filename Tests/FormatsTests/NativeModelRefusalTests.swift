@@ -1,7 +1,6 @@
+import Formats
 import PlanIR
 import Testing
-
-@testable import Formats
 
 @Suite("Refused native models")
 struct NativeModelRefusalTests {

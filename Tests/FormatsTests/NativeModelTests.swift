@@ -1,7 +1,6 @@
+import Formats
 import PlanIR
 import Testing
-
-@testable import Formats
 
 @Suite("Native models")
 struct NativeModelTests {
