@@ -35,7 +35,7 @@ package struct ModelCatalog: Sendable {
 
   /// What a model read from `file` is called: the file's name, or the folder's of a `config.json`,
   /// without what a plan could not say.
-  static func name(of file: String) -> String {
+  package static func name(of file: String) -> String {
     var parts = file.split(separator: "/").map(String.init)
     let last = parts.popLast() ?? ""
     let stem = last.hasSuffix(".json") ? String(last.dropLast(5)) : last

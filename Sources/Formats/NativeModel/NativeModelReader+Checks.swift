@@ -7,13 +7,13 @@ extension NativeModelReader {
     guard ModelLimits.allow(model) else {
       throw root.malformed(expected: "at most 2^44 parameters", found: "more")
     }
+    try checkOrder(of: model)
     for segment in model.segments {
       for block in segment.blocks {
         try checkUses(in: block)
         try checkLayerNames(in: block, count: segment.count)
       }
     }
-    try checkOrder(of: model)
     try checkPositions(of: model)
     try checkCheckpoints(of: model)
   }

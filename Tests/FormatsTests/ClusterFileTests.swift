@@ -1,0 +1,34 @@
+import Formats
+import PlanIR
+import Testing
+
+@Suite("Refused clusters")
+struct ClusterFileTests {
+  @Test(
+    "Wrong figures are told by path",
+    arguments: [
+      ("tpplan.cluster/1", "tpplan.model/1", "$.schema: "),
+      ("\"launch_seconds\"", "\"launch\"", "$.device.launch: expected one of the fields"),
+      ("\"matmul_efficiency\": 0.711", "\"matmul_efficiency\": 71", "$.device.matmul_efficiency"),
+      ("\"matmul_flops_16\": 9", "\"matmul_flops_16\": -9", "$.device.matmul_flops_16: "),
+      ("\"memory_bytes\": 85520809984", "\"memory_bytes\": 1.5", "$.device.memory_bytes: "),
+      ("\"reserved_bytes\": 4", "\"reserved_bytes\": 99", "expected less than memory_bytes"),
+      ("\"devices_per_node\": 8", "\"devices_per_node\": 0", "$.devices_per_node: "),
+      ("\"devices\": 8", "\"devices\": null", "expected each a multiple of the one inside it"),
+      ("\"devices\": null", "\"devices\": 12", "expected each a multiple of the one inside it"),
+      ("\"devices\": null", "\"devices\": 16", "the last without `devices`"),
+      ("\"name\": \"infiniband\"", "\"name\": \"nvlink\"", "that no other level has"),
+      ("\"latency_seconds\": 1.4e-05", "\"latency_seconds\": \"14us\"", "$.levels[1].latency"),
+    ])
+  func refused(old: String, new: String, expected: String) throws {
+    let sample = try ShippedData.text("models/clusters/h100-sxm.json")
+    let range = try #require(sample.ranges(of: old).first, "\(old) is not in the cluster")
+    var text = sample
+    text.replaceSubrange(range, with: new)
+    let document = try JSONDocument(text: text, file: "c.json")
+    let error = #expect(throws: FormatError.self) { try ClusterFile.cluster(of: document.root) }
+    #expect(error?.exitCode == 65)
+    #expect(error?.description.hasPrefix("c.json: at $") == true)
+    #expect(error?.description.contains(expected) == true, "\(String(describing: error))")
+  }
+}
