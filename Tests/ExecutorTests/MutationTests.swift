@@ -30,7 +30,8 @@ import Testing
       for (place, instruction) in description.instructions.enumerated() {
         guard case .start(_, let collective, let axes, _, _) = instruction else { continue }
         count += 1
-        let name = "\(mutation) \(collective.text) over \(program.mesh.name(of: axes)) "
+        let name =
+          "\(mutation) \(collective.text) over \(program.mesh.name(of: axes)) "
           + "in \(description.name)"
         #expect(isCaught(mutation, body, place, proof), "\(name) passed")
       }
@@ -67,7 +68,8 @@ import Testing
       let again = Instruction.start(1000, collective, over: axes, from: from, into: into)
       instructions.insert(contentsOf: [again, .await(1000)], at: place)
     case .widened:
-      replace(axes.contains { $0.axis == 0 } && axes.count > 1 ? tensor + data + data : data + tensor)
+      replace(
+        axes.contains { $0.axis == 0 } && axes.count > 1 ? tensor + data + data : data + tensor)
     case .misdirected:
       replace(axes.contains { $0.axis == 0 } ? tensor : data)
     }

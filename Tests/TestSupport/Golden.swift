@@ -1,5 +1,5 @@
-import Foundation
-import Testing
+package import Foundation
+package import Testing
 
 /// Texts kept in `Tests/Goldens`; `TPPLAN_RECORD=1 swift test` writes them anew.
 package enum Golden {

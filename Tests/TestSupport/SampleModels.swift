@@ -141,8 +141,15 @@ package struct SampleModel: Sendable {
     }
     operations.append(ModelOperation(.add, [Block.streamInput, result], output: "output"))
     return Block(
-      name: name, blockClass: blockClass, parameters: parameters, operations: operations,
-      output: "output")
+      name: name, blockClass: blockClass, parameters: parameters.map { inBlock($0, name) },
+      operations: operations, output: "output")
+  }
+
+  /// Two blocks of a layer have norms of one name; their checkpoint tensors must differ.
+  private func inBlock(_ parameter: Parameter, _ block: String) -> Parameter {
+    var parameter = parameter
+    parameter.checkpoint.tensor = "layers.{layer}.\(block).\(parameter.name)"
+    return parameter
   }
 
   private func feedForward(_ isLlama: Bool) -> Block {
@@ -182,7 +189,7 @@ package struct SampleModel: Sendable {
     let table = isBorrowed ? "embedding/table" : "table"
     if !isBorrowed { parameters.append(weight("table", [.vocabulary, .hidden], 0.2)) }
     return Block(
-      name: "head", blockClass: .head, parameters: parameters,
+      name: "head", blockClass: .head, parameters: parameters.map { inBlock($0, "head") },
       borrowed: isBorrowed ? [table] : [],
       operations: [
         normalise(Block.streamInput, "norm", isLlama),

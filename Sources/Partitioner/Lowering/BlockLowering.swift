@@ -183,9 +183,11 @@ struct BlockLowering {
     return current.addTransient(graph.values[output].name, type)
   }
 
-  /// Whether a value held in `buffer` is read after operation `position`, or is stored, or leaves.
+  /// Whether a value held in `buffer` is read after operation `position`, waits to be added to, is
+  /// stored, or leaves.
   func isNeeded(_ buffer: BufferID, after position: Int, except value: ValueID?) -> Bool {
     if current.buffers[buffer].stored != nil { return true }
+    if pending.contains(where: { $0.key != value && $0.value.buffer == buffer }) { return true }
     return current.sharers[buffer, default: []].contains {
       $0 != value && (liveValues.isRead($0, after: position) || liveValues.leaves($0))
     }

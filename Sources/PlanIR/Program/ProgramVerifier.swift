@@ -27,7 +27,8 @@ package struct ProgramVerifier {
     }
     let left = held.filter { body.buffers[$0].stored == nil }
     if left != Set(body.gives.map(\.buffer)) {
-      faults.append("\(body.name): holds \(left.count) buffers at its end, gives \(body.gives.count)")
+      faults.append(
+        "\(body.name): holds \(left.count) buffers at its end, gives \(body.gives.count)")
     }
     if !open.isEmpty { faults.append("\(body.name): \(open.count) collectives are not awaited") }
   }

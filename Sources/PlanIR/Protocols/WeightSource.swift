@@ -158,6 +158,12 @@ package struct WeightError: Error, Hashable, Sendable, CustomStringConvertible {
   package var expected: String
   package var found: String
 
+  package init(tensor: String, expected: String, found: String) {
+    self.tensor = tensor
+    self.expected = expected
+    self.found = found
+  }
+
   package var description: String {
     "weight `\(tensor)`: expected \(expected), found \(found); give a checkpoint of this model"
   }

@@ -1,0 +1,58 @@
+import Partitioner
+import PlanIR
+import TestSupport
+import Testing
+
+@Suite struct ProgramTests {
+  static var cases: [ProofCase] {
+    var cases: [ProofCase] = []
+    for isLlama in [false, true] {
+      for (data, tensor) in [(1, 1), (2, 1), (1, 4), (2, 8)] {
+        for isParallel in [false, true] {
+          var proof = ProofCase()
+          (proof.isLlama, proof.data, proof.tensor) = (isLlama, data, tensor)
+          (proof.sequenceParallel, proof.microBatches) = (isParallel, 2)
+          proof.sample.keyValueHeads = isLlama ? 2 : 8
+          proof.keyValue = isParallel && isLlama ? .gathered : .copied
+          cases.append(proof)
+        }
+      }
+    }
+    return cases
+  }
+
+  @Test(arguments: cases) func `a lowered program verifies`(proof: ProofCase) throws {
+    let program = try proof.plan().program
+    #expect(ProgramVerifier.faults(of: program).isEmpty)
+  }
+
+  @Test func `the verifier sees a missing allocation, a double release and a lost slot`() throws {
+    let sound = try ProofCase().plan().program
+    var program = sound
+    let forward = try #require(
+      program.bodies.firstIndex { $0.name == "attention.forward" })
+    let place = try #require(
+      program.bodies[forward].instructions.firstIndex {
+        if case .allocate = $0 { true } else { false }
+      })
+    program.bodies[forward].instructions.remove(at: place)
+    #expect(!ProgramVerifier.faults(of: program).isEmpty)
+    program = sound
+    program.bodies[forward].gives.removeLast()
+    #expect(!ProgramVerifier.faults(of: program).isEmpty)
+    program = sound
+    program.stages[0].calls.removeLast(12)
+    program.stages[0].calls.remove(at: 2)
+    #expect(!ProgramVerifier.faults(of: program).isEmpty)
+  }
+
+  @Test(arguments: [false, true])
+  func `a layer's program is as kept`(isLlama: Bool) throws {
+    var proof = ProofCase()
+    (proof.isLlama, proof.data, proof.tensor) = (isLlama, 2, 4)
+    (proof.sequenceParallel, proof.gathersInputs) = (true, .again)
+    proof.sample.keyValueHeads = isLlama ? 2 : 8
+    let program = try proof.plan().program
+    try Golden.check(program.canonicalText, "program-\(isLlama ? "llama" : "gpt2").txt")
+  }
+}

@@ -1,0 +1,116 @@
+import Partitioner
+import PlanIR
+import TestSupport
+import Testing
+
+@Suite struct SearchTests {
+  private func request(
+    devices: Int, memory: MemoryLimit = .device, pins: Pins = Pins(), batch: Int = 16
+  ) throws -> SearchRequest {
+    var sample = SampleModel()
+    (sample.hidden, sample.headWidth, sample.wide, sample.positions) = (512, 64, 2048, 256)
+    let workload = Workload(globalBatch: batch, sequence: 256)
+    return SearchRequest(
+      training: try TrainingGraph(model: sample.gpt2(), workload: workload),
+      cluster: SyntheticCluster.cluster, devices: devices, memory: memory, pins: pins)
+  }
+
+  private func text(_ answer: SearchAnswer) -> String {
+    answer.plans.map { plan in
+      "\(plan.predicted.step.count) ps  \(plan.predicted.memory.total.count) B  "
+        + plan.choices.canonicalText
+    }.joined(separator: "\n") + "\n"
+  }
+
+  @Test func `plans and their costs are as kept`() throws {
+    try Golden.check(text(Search.run(request(devices: 16))), "search-16.txt")
+  }
+
+  @Test func `plans come in order of time, and candidates add up`() throws {
+    let answer = try Search.run(request(devices: 8))
+    let times = answer.plans.map(\.predicted.step)
+    #expect(times == times.sorted())
+    #expect(answer.space.evaluated == answer.plans.count)
+    #expect(answer.space.infeasible > 0 || answer.space.candidates == answer.plans.count)
+  }
+
+  @Test func `every plan uses the devices and the batch`() throws {
+    for plan in try Search.run(request(devices: 8)).plans {
+      let choices = plan.choices
+      #expect(choices.mesh.deviceCount == 8)
+      #expect(choices.degree("data") * choices.microBatch * choices.microBatches == 16)
+      let parts = plan.predicted.breakdown
+      #expect(
+        parts.compute + parts.communicationExposed + parts.bubble + parts.optimizer
+          == plan.predicted.step)
+    }
+  }
+
+  @Test func `a memory limit leaves the plans that fit, and none gives the nearest`() throws {
+    let all = try Search.run(request(devices: 8, memory: .unlimited))
+    let sizes = all.plans.map(\.predicted.memory.total)
+    let least = try #require(sizes.min())
+    let some = try Search.run(request(devices: 8, memory: .bytes(least)))
+    #expect(some.plans.count == sizes.count { $0 == least })
+    let none = try Search.run(request(devices: 8, memory: .bytes(least - Bytes(1))))
+    #expect(none.plans.isEmpty)
+    #expect(none.nearest?.predicted.memory.total == least)
+    #expect(none.reasons.first?.constraint == "memory of a device")
+  }
+
+  @Test func `the front holds the plans that no other beats in time and memory`() throws {
+    let answer = try Search.run(request(devices: 8))
+    let front = answer.paretoFront
+    #expect(front.first?.choices == answer.plans.first?.choices)
+    for (fast, slow) in zip(front, front.dropFirst()) {
+      #expect(slow.predicted.memory.total < fast.predicted.memory.total)
+    }
+  }
+
+  @Test(arguments: [7, 13])
+  func `devices that nothing divides are refused with the nearest that do`(devices: Int) throws {
+    let answer = try Search.run(request(devices: devices))
+    #expect(answer.plans.isEmpty)
+    #expect(answer.reasons.contains { $0.constraint == "devices that divide" })
+    #expect(answer.reasons.contains { $0.constraint == "global batch divisible by data" })
+  }
+
+  @Test func `pins that do not multiply to the devices are refused`() throws {
+    var pins = Pins()
+    (pins.tensor, pins.data) = (2, 3)
+    let answer = try Search.run(request(devices: 8, pins: pins))
+    #expect(answer.plans.isEmpty)
+    #expect(answer.reasons.first?.found.contains("= 6") == true)
+  }
+
+  @Test func `what is not built is named`() throws {
+    var pins = Pins()
+    (pins.layout, pins.zero, pins.pipeline) = (.summa, 1, 2)
+    let reasons = try Search.run(request(devices: 8, pins: pins)).reasons.map(\.constraint)
+    #expect(reasons.count == 3)
+    #expect(reasons.allSatisfy { $0.hasSuffix("is not built in this version") })
+  }
+
+  @Test func `a pinned Megatron of one device keeps its name`() throws {
+    var pins = Pins()
+    pins.layout = .megatron
+    let answer = try Search.run(request(devices: 1, pins: pins))
+    #expect(answer.plans.first?.choices.layout == .megatron)
+    #expect(try Search.run(request(devices: 1)).plans.first?.choices.layout == .data)
+  }
+
+  @Test(arguments: [1, 2, 8])
+  func `a twin keeps mesh and layout and is small`(data: Int) throws {
+    var proof = ProofCase()
+    (proof.data, proof.tensor, proof.isLlama, proof.sequenceParallel) = (data, 4, true, true)
+    proof.workload.globalBatch = 64
+    (proof.sample.hidden, proof.sample.headWidth, proof.sample.wide) = (1024, 128, 4096)
+    (proof.sample.keyValueHeads, proof.sample.layers) = (2, 9)
+    let twin = try Shrinker.twin(of: proof.plan().plan)
+    #expect(twin.plan.choices.degree("tensor") == 4)
+    #expect(twin.plan.choices.degree("data") == min(data, 2))
+    #expect(twin.plan.model.parameterCount < 40_000)
+    #expect(twin.plan.model.layers == 2)
+    #expect(!twin.changes.isEmpty)
+  }
+}
