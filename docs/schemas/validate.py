@@ -1,6 +1,6 @@
 """Holds every schema against the meta-schema, and every example and shipped file against its schema.
 
-Run from the repository's root; needs jsonschema (Debian: python3-jsonschema 4.18 or later).
+Run as `python3 docs/schemas/validate.py`; needs jsonschema 4.18 or later from PyPI (Debian 12 packages 4.10).
 """
 
 import json
