@@ -40,7 +40,8 @@ enum Inputs {
     let training = try trainingGraph(file.model, file.workload)
     do {
       let predicted = try Partitioner.predict(
-        training, choices: file.choices, cluster: file.cluster)
+        training, choices: file.choices, cluster: file.cluster,
+        timings: timings(for: file.cluster))
       try file.check(predicted)
       let plan = Plan(
         model: file.model, cluster: file.cluster, workload: file.workload, choices: file.choices,
@@ -50,6 +51,23 @@ enum Inputs {
       if violation.isUnbuilt { throw violation }
       throw CommandFailure.badData("\(path): $.choices: \(violation)")
     }
+  }
+
+  /// Measured times of this machine, for a cluster that is this machine.
+  static func timings(for cluster: Cluster) throws -> TimingTable {
+    cluster.isLocal ? try LocalTimings(path: nil).table() : TimingTable()
+  }
+
+  /// A cluster as `devices` devices meet it: threads share this machine's cores and memory.
+  static func adapted(_ cluster: Cluster, devices: Int) -> Cluster {
+    guard cluster.isLocal else { return cluster }
+    var local = cluster
+    local.sharedCores = ProcessInfo.processInfo.activeProcessorCount
+    let share = Int(ProcessInfo.processInfo.physicalMemory) / max(devices, 1)
+    local.device.memory = Bytes(max(share, local.device.reserved.count + 1))
+    local.sources["memory_bytes"] = "this machine's memory over \(devices) devices"
+    local.sources["shared_cores"] = "this machine's cores"
+    return local
   }
 
   /// The differentiated graph of `model`; annotated shardings are refused by name until they are

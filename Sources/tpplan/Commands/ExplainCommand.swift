@@ -23,7 +23,8 @@ struct ExplainCommand: ParsableCommand {
       let (plan, training) = try Inputs.plan(plan)
       let other = try against.map { try Inputs.plan($0).plan }
       let explanation = try Partitioner.explain(
-        training, choices: plan.choices, cluster: plan.cluster)
+        training, choices: plan.choices, cluster: plan.cluster,
+        timings: Inputs.timings(for: plan.cluster))
       if json {
         let document = ExplainJSON.document(plan, explanation, against: other)
         print(document.canonicalText, terminator: "")

@@ -76,7 +76,7 @@ struct SearchCommand: ParsableCommand {
 
   private func search() throws -> (SearchRequest, SearchAnswer) {
     let model = try Inputs.model(model)
-    let cluster = try Inputs.cluster(cluster)
+    let cluster = Inputs.adapted(try Inputs.cluster(cluster), devices: devices)
     let workload = workload.workload(for: model)
     let training = try Inputs.trainingGraph(model, workload)
     var request = SearchRequest(
