@@ -6,7 +6,7 @@ extension JSONValue {
     .object(fields.compactMap { key, value in value.map { JSONMember(key: key, value: $0) } })
   }
 
-  /// The choices of a plan, with the keys of the contract's PLAN from `layout` to `stages`.
+  /// The choices of a plan, with the keys of an answer's PLAN from `layout` to `stages`.
   package init(_ choices: PlanChoices) {
     self = .object(Self.choiceMembers(choices))
   }

@@ -88,8 +88,7 @@ struct LoweringContext {
   }
 
   /// Where `value` is stored between operations. Gradients of key/value heads stay partial over the
-  /// copies of a head: their consumers are linear in them and reduce later at less cost
-  /// (`layouts.md`, section 7).
+  /// copies of a head: their consumers are linear in them and reduce later at less cost.
   func storage(of value: ValueID, in graph: BlockGraph) -> Sharding {
     let description = graph.values[value]
     if case .parameter(let index) = description.origin,

@@ -22,7 +22,7 @@ package struct SearchRequest: Sendable {
   package var training: TrainingGraph
   package var cluster: Cluster
   package var devices: Int
-  /// Bytes a device may hold; nil for the cluster's capacity less what it reserves.
+  /// How much of a device's memory plans may take.
   package var memory: MemoryLimit
   package var pins: Pins
   package var objective: Objective

@@ -19,7 +19,7 @@ package enum MatmulSchedule: String, Hashable, Sendable, Codable, CaseIterable {
   case gathered, stepped
 }
 
-/// How a table is stored (`layouts.md`, section 3).
+/// How a token table is stored: rows for the embedding, scattered, or as the head's weight.
 package enum TableForm: String, Hashable, Sendable, Codable, CaseIterable {
   case gathered, scattered, head
 }
