@@ -23,7 +23,7 @@ import Testing
     gradients.weightGradient.removeLast()
     let faults = GraphVerifier.faults(of: gradients)
     #expect(faults.count == 1)
-    gradients.inputGradient.removeFirst()
+    gradients.inputGradient.remove(at: 1)
     #expect(GraphVerifier.faults(of: gradients).count > 1)
   }
 
