@@ -30,10 +30,10 @@ enum StepLimits {
 
   private static func widest(_ model: Model, _ workload: Workload) -> Double {
     let sizes = model.sizes
+    let scores = workload.attention == .unfused ? sizes[.heads] * workload.sequence : 0
+    let logits = (sizes[.vocabulary] + workload.padVocabulary) / max(model.layers, 1)
     let columns = [
-      sizes[.hidden], sizes[.wide], sizes[.heads] * sizes[.headWidth],
-      sizes[.heads] * workload.sequence,
-      (sizes[.vocabulary] + workload.padVocabulary) / max(model.layers, 1),
+      sizes[.hidden], sizes[.wide], sizes[.heads] * sizes[.headWidth], scores, logits,
     ]
     return Double(columns.max() ?? 1)
   }

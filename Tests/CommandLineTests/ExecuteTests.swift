@@ -66,7 +66,7 @@ import Testing
         try file.read(source.name, range: 0..<target.elementCount, into: $0)
       }
       try writer.begin(target)
-      try writer.write(values)
+      try values.withUnsafeBufferPointer { try writer.write($0) }
     }
     try writer.finish()
   }
@@ -81,9 +81,11 @@ import Testing
       try writer.begin(tensor)
       let value = tensor.name == "labels" ? label : token
       if dtype == .int64 {
-        try writer.write([Int64](repeating: value, count: tensor.elementCount))
+        try [Int64](repeating: value, count: tensor.elementCount)
+          .withUnsafeBufferPointer { try writer.write($0) }
       } else {
-        try writer.write([Double](repeating: Double(value), count: tensor.elementCount))
+        try [Double](repeating: Double(value), count: tensor.elementCount)
+          .withUnsafeBufferPointer { try writer.write($0) }
       }
     }
     try writer.finish()

@@ -87,7 +87,9 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ExitCase(tiny + "--emit /dev/full", 74, "/dev/full"),
     ExitCase("timings import @/none.json", 66, "none.json"),
     ExitCase("timings import @/plan.json", 65, "tpplan.timings/1"),
-    ExitCase("timings prune", 64, "--all"), ExitCase("calibrate --budget 0", 64, "--budget"),
+    ExitCase("timings prune", 64, "--all"),
+    ExitCase("timings prune --before x", 64, "--before"),
+    ExitCase("calibrate --budget 0", 64, "--budget"),
     ExitCase("calibrate --cluster cuda", 1, "cuda"), ExitCase("nonsense", 64, "nonsense"),
     ExitCase("export @/plan.json --to x -o @/out", 1, "not built"),
   ]

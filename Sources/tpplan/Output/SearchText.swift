@@ -26,10 +26,17 @@ enum SearchText {
     return parts.joined(separator: "\n\n")
   }
 
+  private static let shownReasons = 10
+  /// What is nearest comes last and is always shown.
+  private static let nearestReasons = 2
+
   private static func failure(_ answer: SearchAnswer) -> String {
     var lines = ["no plan:"]
-    for reason in answer.reasons.prefix(12) { lines.append("  \(reason)") }
-    if answer.reasons.count > 12 { lines.append("  and \(answer.reasons.count - 12) more") }
+    let reasons = answer.reasons
+    let hidden = reasons.count > shownReasons ? reasons.count - shownReasons : 0
+    lines += reasons.dropLast(nearestReasons + hidden).map { "  \($0)" }
+    if hidden > 0 { lines.append("  and \(hidden) more") }
+    lines += reasons.suffix(nearestReasons).map { "  \($0)" }
     if let nearest = answer.nearest {
       lines.append(
         "the plan that needs least memory: \(PlanText.name(nearest.choices)), micro-batch "
