@@ -79,7 +79,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["PlanIR", "TestSupport"], swiftSettings: strict),
+      name: "CommandLineTests",
+      dependencies: ["tpplan", "PlanIR", "Formats", "TestSupport"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Executor
 import Formats
-import Foundation
 import Partitioner
 import PlanIR
 import Reference
@@ -23,7 +22,10 @@ struct CommandFailure: Error {
 
 extension ParsableCommand {
   /// Runs `body`; prints what it throws as one message on standard error and exits accordingly.
-  func answering(_ body: () throws -> Void) throws {
+  ///
+  /// With `json` what failed is printed on standard output, too: whoever reads JSON finds one
+  /// document whatever the answer.
+  func answering(json: Bool = false, _ body: () throws -> Void) throws {
     do {
       try body()
     } catch let exit as ExitCode {
@@ -32,9 +34,23 @@ extension ParsableCommand {
       throw error
     } catch {
       let failure = describe(error)
-      if !failure.message.isEmpty { StandardError.print("tpplan: \(failure.message)") }
+      StandardError.print("tpplan: \(failure.message)")
+      if json { try? StandardOutput.print(document(of: failure)) }
       throw ExitCode(failure.code)
     }
+  }
+
+  private func document(of failure: CommandFailure) -> JSONValue {
+    let name = Self.configuration.commandName ?? "timings"
+    return .object([
+      JSONMember(key: "schema", value: .string("tpplan.\(name)/1")),
+      JSONMember(
+        key: "error",
+        value: .object([
+          JSONMember(key: "exit_code", value: .integer(Int(failure.code))),
+          JSONMember(key: "message", value: .string(failure.message)),
+        ])),
+    ])
   }
 
   private func describe(_ error: any Error) -> CommandFailure {
@@ -60,12 +76,5 @@ extension RunError {
     case .deviceFailed(_, let step, _): step == "loading weights" ? 65 : 70
     case .deadlock, .stopped, .malformedProgram: 70
     }
-  }
-}
-
-/// Text for people that is not the answer.
-enum StandardError {
-  static func print(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
   }
 }

@@ -37,11 +37,13 @@ enum Inputs {
   /// A plan from its file, lowered again and held against what the file predicts.
   static func plan(_ path: String) throws -> (plan: Plan, training: TrainingGraph) {
     let file = try PlanFile(JSONDocument(contentsOf: path))
-    let training = try trainingGraph(file.model, file.workload)
     do {
+      let training = try trainingGraph(
+        file.model, file.workload, devices: file.choices.mesh.deviceCount)
       let predicted = try Partitioner.predict(
         training, choices: file.choices, cluster: file.cluster,
         timings: timings(for: file.cluster))
+      try checkPlacement(file, path)
       try file.check(predicted)
       let plan = Plan(
         model: file.model, cluster: file.cluster, workload: file.workload, choices: file.choices,
@@ -70,20 +72,43 @@ enum Inputs {
     return local
   }
 
+  private static func checkPlacement(_ file: PlanFile, _ path: String) throws {
+    let expected = Placement.innermostFirst(
+      file.choices.mesh, perNode: file.cluster.devicesPerNode)
+    guard let index = expected.indices.first(where: { expected[$0] != file.choices.placement[$0] })
+    else { return }
+    let (needed, found) = (expected[index], file.choices.placement[index])
+    throw CommandFailure.badData(
+      "\(path): at $.choices.placement[\(index)]: expected \(needed.insideNode) inside a node x "
+        + "\(needed.acrossNodes) across, found \(found.insideNode) x \(found.acrossNodes); "
+        + "search again")
+  }
+
   /// The differentiated graph of `model`; annotated shardings are refused by name until they are
   /// honoured.
-  static func trainingGraph(_ model: Model, _ workload: Workload) throws -> TrainingGraph {
+  ///
+  /// - Throws: ``ConstraintViolation`` where the step cannot be planned.
+  static func trainingGraph(
+    _ model: Model, _ workload: Workload, devices: Int
+  ) throws -> TrainingGraph {
+    try checkAnnotations(model)
+    if workload.sequence > model.maximumSequence {
+      throw ConstraintViolation(
+        constraint: "sequence <= \(model.maximumSequence), the longest that \(model.name) takes",
+        found: "\(workload.sequence)", needed: "at most \(model.maximumSequence)",
+        remedy: "--sequence \(model.maximumSequence)")
+    }
+    try StepLimits.check(model, workload, devices: devices)
+    return try TrainingGraph(model: model, workload: workload)
+  }
+
+  private static func checkAnnotations(_ model: Model) throws(ConstraintViolation) {
     for block in model.segments.flatMap(\.blocks) {
       guard let value = block.shardings.keys.sorted().first else { continue }
-      throw CommandFailure.no(
-        "the sharding written on value `\(value)` of block `\(block.name)` cannot be honoured: "
-          + "annotations as pins are not built in this version; remove it")
+      throw ConstraintViolation(
+        constraint: "honouring written shardings is not built in this version",
+        found: "a sharding on value `\(value)` of block `\(block.name)`",
+        needed: "none", remedy: "removing it")
     }
-    if workload.sequence > model.maximumSequence {
-      throw CommandFailure.no(
-        "sequence \(workload.sequence): expected at most \(model.maximumSequence), the longest "
-          + "that \(model.name) takes; try --sequence \(model.maximumSequence)")
-    }
-    return try TrainingGraph(model: model, workload: workload)
   }
 }

@@ -89,12 +89,12 @@ struct LocalSearch {
   /// The plans whose products are measured.
   private static let measuredPlans = 10
 
-  func run(_ request: inout SearchRequest) throws -> (SearchRequest, SearchAnswer) {
+  func run(_ request: inout SearchRequest) throws -> SearchAnswer {
     let timings = LocalTimings(path: path)
     request.timings = try timings.table()
     var answer = Search.run(request)
     let missing = try missing(request, answer)
-    guard !missing.isEmpty else { return (request, answer) }
+    guard !missing.isEmpty else { return answer }
     let outcome = try timings.measure(
       missing, budget: Self.budget, skipStored: true, progress: { _, _ in })
     StandardError.print(
@@ -102,7 +102,7 @@ struct LocalSearch {
         + (outcome.left.isEmpty ? "" : ", \(outcome.left.count) left: tpplan calibrate"))
     request.timings = try timings.table()
     answer = Search.run(request)
-    return (request, answer)
+    return answer
   }
 
   private func missing(

@@ -15,6 +15,8 @@ package enum ModelLimits {
   package static let modelElements = 1 << 44
   /// Sequences of a step.
   package static let globalBatch = 1 << 24
+  /// Probability of dropping an element.
+  package static let dropout = 0.99
   /// Elements of the largest activation of a step.
   package static let activationElements = 1 << 56
 

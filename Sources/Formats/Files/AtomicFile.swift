@@ -75,6 +75,13 @@ package struct AtomicFile: ~Copyable {
     temporary = nil
   }
 
+  /// Whether `path` can be written, found out before the work whose result goes there.
+  ///
+  /// - Throws: ``FormatError/unwritable(file:reason:)``.
+  package static func check(_ path: String) throws(FormatError) {
+    _ = try AtomicFile(replacing: path)
+  }
+
   /// Writes `bytes` to `path`, whole or not at all.
   ///
   /// - Throws: ``FormatError/unwritable(file:reason:)``.

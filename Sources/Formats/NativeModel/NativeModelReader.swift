@@ -111,7 +111,7 @@ extension JSONNode {
     workload.precision = try optional("precision")?.choice(of: Precision.self)
     workload.optimizer = try optional("optimizer")?.choice(of: Optimizer.self)
     workload.attention = try optional("attention")?.choice(of: AttentionForm.self)
-    workload.dropout = try optional("dropout")?.number(in: 0...0.99)
+    workload.dropout = try optional("dropout")?.number(in: 0...ModelLimits.dropout)
     workload.padVocabulary = try optional("pad_vocabulary")?
       .positiveInteger(upTo: ModelLimits.dimension)
     return workload

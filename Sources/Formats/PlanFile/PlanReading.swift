@@ -1,8 +1,5 @@
 import PlanIR
 
-/// Bounds of what a plan file may say, far above any cluster and far below overflow.
-private let largestCount = 1 << 40
-
 extension JSONNode {
   /// The workload of a plan file: every field is there.
   func workload() throws(FormatError) -> Workload {
@@ -12,13 +9,13 @@ extension JSONNode {
     ]
     try refuseFields(besides: names)
     return Workload(
-      globalBatch: try field("global_batch").positiveInteger(upTo: largestCount),
-      sequence: try field("sequence").positiveInteger(upTo: largestCount),
+      globalBatch: try field("global_batch").positiveInteger(upTo: ModelLimits.globalBatch),
+      sequence: try field("sequence").positiveInteger(upTo: ModelLimits.dimension),
       precision: try field("precision").choice(of: Precision.self),
       optimizer: try field("optimizer").choice(of: Optimizer.self),
       attention: try field("attention").choice(of: AttentionForm.self),
-      dropout: try field("dropout").number(in: 0...0.999),
-      padVocabulary: try field("pad_vocabulary").positiveInteger(upTo: 1 << 20))
+      dropout: try field("dropout").number(in: 0...ModelLimits.dropout),
+      padVocabulary: try field("pad_vocabulary").positiveInteger(upTo: ModelLimits.dimension))
   }
 
   /// The choices of a plan file.
@@ -26,25 +23,27 @@ extension JSONNode {
     try refuseFields(besides: Self.choiceNames)
     let layout = try field("layout").choice(of: LayoutName.self)
     let mesh = try field("mesh").mesh()
-    let gathers = try field("gathers")
+    let gathers = try field("gathers").object(of: ["inputs", "weights"])
+    let table = try field("table").object(of: ["form", "gradients"])
     var choices = PlanChoices(
       layout: layout, blocks: try field("blocks").blocks(), mesh: mesh,
-      placement: try field("placement").placement(),
+      placement: try field("placement").placement(over: mesh),
       sequenceParallel: try field("sequence_parallel").bool(),
       gathersInputs: try gathers.field("inputs").choice(of: GatherChoice.self),
       keyValue: try field("key_value").choice(of: KeyValueForm.self),
-      microBatch: try field("micro_batch").positiveInteger(upTo: largestCount),
-      microBatches: try field("micro_batches").positiveInteger(upTo: largestCount), layers: 0)
+      microBatch: try field("micro_batch").positiveInteger(upTo: ModelLimits.globalBatch),
+      microBatches: try field("micro_batches").positiveInteger(upTo: ModelLimits.globalBatch),
+      layers: 0)
     choices.gathersWeights = try gathers.field("weights").choice(of: GatherChoice.self)
     choices.matmul = try field("matmul").choice(of: MatmulSchedule.self)
-    choices.tableForm = try field("table").field("form").choice(of: TableForm.self)
-    choices.tableGradients = try field("table").field("gradients").choice(of: TableGradients.self)
+    choices.tableForm = try table.field("form").choice(of: TableForm.self)
+    choices.tableGradients = try table.field("gradients").choice(of: TableGradients.self)
     choices.weightsOver = try field("weights_over").strings()
     choices.schedule = try field("schedule").choice(of: PipelineSchedule.self)
     choices.interleave = try field("interleave").positiveInteger(upTo: 1 << 20)
     choices.zero = try field("zero").integer(in: 0...3)
     choices.recompute = try field("recompute").choice(of: Recomputation.self)
-    choices.stages = try field("stages").stages()
+    choices.stages = try field("stages").stages(choices.recompute)
     try field("degrees").check(choices)
     return choices
   }
@@ -54,6 +53,12 @@ extension JSONNode {
     "table", "key_value", "weights_over", "micro_batch", "micro_batches", "schedule", "interleave",
     "zero", "recompute", "stages",
   ]
+
+  /// This object, which has no other fields than `names`.
+  private func object(of names: [String]) throws(FormatError) -> JSONNode {
+    try refuseFields(besides: names)
+    return self
+  }
 
   private func blocks() throws(FormatError) -> [BlockClass: LayoutName] {
     try refuseFields(besides: BlockClass.allCases.map(\.rawValue))
@@ -67,7 +72,8 @@ extension JSONNode {
   private func mesh() throws(FormatError) -> Mesh {
     var axes: [MeshAxis] = []
     var devices = 1
-    for node in try field("axes").array() {
+    for entry in try object(of: ["axes"]).field("axes").array() {
+      let node = try entry.object(of: ["name", "size"])
       let name = try node.field("name").string()
       guard Self.axisNames.contains(name), !axes.contains(where: { $0.name == name }) else {
         throw node.malformed(
@@ -89,34 +95,65 @@ extension JSONNode {
     "data", "pipeline", "context", "tensor", "row", "col", "depth", "i", "j", "k", "x", "y",
   ]
 
-  private func placement() throws(FormatError) -> [AxisPlacement] {
+  /// One entry for each axis of `mesh`, in its order.
+  private func placement(over mesh: Mesh) throws(FormatError) -> [AxisPlacement] {
+    let nodes = try array()
+    guard nodes.count == mesh.axes.count else {
+      throw malformed(
+        expected: "\(mesh.axes.count) entries, one for each axis of the mesh",
+        found: "\(nodes.count)", remedy: "search again")
+    }
     var result: [AxisPlacement] = []
+    for (node, axis) in zip(nodes, mesh.axes) { result.append(try node.placement(of: axis)) }
+    return result
+  }
+
+  private func placement(of axis: MeshAxis) throws(FormatError) -> AxisPlacement {
+    try refuseFields(besides: ["axis", "inside_node", "across_nodes"])
+    let placement = AxisPlacement(
+      axis: try field("axis").string(),
+      insideNode: try field("inside_node").positiveInteger(upTo: 1 << 24),
+      acrossNodes: try field("across_nodes").positiveInteger(upTo: 1 << 24))
+    guard placement.axis == axis.name,
+      placement.insideNode * placement.acrossNodes == axis.size
+    else {
+      throw malformed(
+        expected: "inside_node x across_nodes of axis \(axis.name) = \(axis.size)",
+        found: "\(placement.insideNode) x \(placement.acrossNodes) of \(placement.axis.quoted())",
+        remedy: "search again")
+    }
+    return placement
+  }
+
+  private func stages(_ recompute: Recomputation) throws(FormatError) -> [StageChoice] {
+    var result: [StageChoice] = []
     for node in try array() {
-      result.append(
-        AxisPlacement(
-          axis: try node.field("axis").string(),
-          insideNode: try node.field("inside_node").positiveInteger(upTo: 1 << 24),
-          acrossNodes: try node.field("across_nodes").positiveInteger(upTo: 1 << 24)))
+      let stage = try node.stage()
+      result.append(stage)
+      guard recompute.allows(stage) else {
+        throw try node.field("recompute").malformed(
+          expected: "counts that sum to \(stage.layers) layers, as recompute "
+            + "\(recompute.rawValue.quoted()) has them",
+          found: "none \(stage.recomputeNone), selective \(stage.recomputeSelective), "
+            + "full \(stage.recomputeFull)", remedy: "search again")
+      }
     }
     return result
   }
 
-  private func stages() throws(FormatError) -> [StageChoice] {
-    var result: [StageChoice] = []
-    for node in try array() {
-      let recompute = try node.field("recompute")
-      result.append(
-        StageChoice(
-          layers: try node.field("layers").nonNegativeInteger(upTo: 1 << 24),
-          recomputeNone: try recompute.field("none").nonNegativeInteger(upTo: 1 << 24),
-          recomputeSelective: try recompute.field("selective").nonNegativeInteger(upTo: 1 << 24),
-          recomputeFull: try recompute.field("full").nonNegativeInteger(upTo: 1 << 24)))
-    }
-    return result
+  private func stage() throws(FormatError) -> StageChoice {
+    try refuseFields(besides: ["layers", "recompute"])
+    let recompute = try field("recompute").object(of: ["none", "selective", "full"])
+    return StageChoice(
+      layers: try field("layers").nonNegativeInteger(upTo: 1 << 24),
+      recomputeNone: try recompute.field("none").nonNegativeInteger(upTo: 1 << 24),
+      recomputeSelective: try recompute.field("selective").nonNegativeInteger(upTo: 1 << 24),
+      recomputeFull: try recompute.field("full").nonNegativeInteger(upTo: 1 << 24))
   }
 
   /// Degrees are the mesh's, said again; they must agree with it.
   private func check(_ choices: PlanChoices) throws(FormatError) {
+    try refuseFields(besides: ["data", "pipeline", "tensor", "context"])
     let expected = [
       ("data", choices.degree("data")), ("pipeline", choices.degree("pipeline")),
       ("tensor", choices.tensorDegree), ("context", choices.degree("context")),
@@ -128,6 +165,20 @@ extension JSONNode {
           expected: "\(degree), as the mesh has it", found: node.value.summary,
           remedy: "search again")
       }
+    }
+  }
+}
+
+extension Recomputation {
+  /// Whether a stage of a plan with this choice may recompute so.
+  fileprivate func allows(_ stage: StageChoice) -> Bool {
+    let counts = [stage.recomputeNone, stage.recomputeSelective, stage.recomputeFull]
+    guard counts.reduce(0, +) == stage.layers else { return false }
+    return switch self {
+    case .none: stage.recomputeNone == stage.layers
+    case .selective: stage.recomputeSelective == stage.layers
+    case .full: stage.recomputeFull == stage.layers
+    case .mixed: true
     }
   }
 }

@@ -1,9 +1,10 @@
-import PlanIR
+package import PlanIR
 
 /// Every candidate that the pins leave, in a fixed order.
 ///
-/// Where points coincide they are one: a tensor degree of 1 is `data` unless Megatron is pinned,
-/// inputs that are never gathered are `saved`, key/value heads that are never copied `copied`.
+/// Where points coincide they are one, named as pinned: a tensor degree of 1 is `data` unless
+/// Megatron is pinned, what is never gathered is `saved` unless gathering again is, key/value heads
+/// that are never copied are `copied`.
 struct CandidateSpace {
   let request: SearchRequest
   private(set) var violations: [ConstraintViolation] = []
@@ -81,7 +82,7 @@ struct CandidateSpace {
           remedy: "--layout megatron"))
       return nil
     case .megatron?: return .megatron
-    default: return tensor == 1 ? .data : .megatron
+    default: return tensor == 1 && pins.sequenceParallel != true ? .data : .megatron
     }
   }
 
@@ -97,14 +98,11 @@ struct CandidateSpace {
     let forms: [KeyValueForm] = hasCopies ? [.copied, .gathered] : [.copied]
     let sequence = pins.sequenceParallel.map { [$0] } ?? (tensor > 1 ? [false, true] : [false])
     return sequence.flatMap { isSequence -> [Variant] in
-      if isSequence && tensor == 1 && pins.sequenceParallel == nil { return [] }
-      let gathers: [GatherChoice] = isSequence && tensor > 1 ? [.saved, .again] : [.saved]
-      return gathers.filter { gather in
-        gathers.count == 1 || pins.gathersInputs.map { $0 == gather } ?? true
-      }.flatMap { gather in
+      let all: [GatherChoice] = isSequence && tensor > 1 ? [.saved, .again] : [.saved]
+      let gathers = pins.gathersInputs.map { [$0] } ?? all
+      return gathers.flatMap { gather in
         forms.map {
-          Variant(
-            sequenceParallel: isSequence && tensor > 1, gathersInputs: gather, keyValue: $0)
+          Variant(sequenceParallel: isSequence, gathersInputs: gather, keyValue: $0)
         }
       }
     }
@@ -115,7 +113,7 @@ struct CandidateSpace {
     _ microBatches: Int
   ) -> PlanChoices {
     let mesh = Mesh([MeshAxis("data", data), MeshAxis("tensor", tensor)])
-    return PlanChoices(
+    var choices = PlanChoices(
       layout: layout,
       blocks: Dictionary(uniqueKeysWithValues: BlockClass.allCases.map { ($0, layout) }),
       mesh: mesh,
@@ -123,6 +121,8 @@ struct CandidateSpace {
       sequenceParallel: variant.sequenceParallel, gathersInputs: variant.gathersInputs,
       keyValue: variant.keyValue, microBatch: microBatch, microBatches: microBatches,
       layers: request.training.model.layers)
+    choices.gathersWeights = pins.gathersWeights ?? choices.gathersWeights
+    return choices
   }
 
   private func nothingDivides() -> ConstraintViolation {
@@ -140,8 +140,8 @@ enum PinRules {
       guard condition else { return }
       found.append(
         ConstraintViolation(
-          constraint: "\(what) is not built in this version", found: what, needed: remedy,
-          remedy: remedy))
+          constraint: "\(what) is not built in this version", found: what,
+          needed: "a choice that is built", remedy: remedy))
     }
     let layouts: [LayoutName?] = [nil, .data, .megatron]
     refuse(
@@ -164,7 +164,7 @@ enum PinRules {
 /// How mesh axes lie over nodes.
 package enum Placement {
   /// Consecutive devices share nodes: minor axes lie inside first, as far as they divide a node.
-  static func innermostFirst(_ mesh: Mesh, perNode: Int) -> [AxisPlacement] {
+  package static func innermostFirst(_ mesh: Mesh, perNode: Int) -> [AxisPlacement] {
     var room = perNode
     var result: [AxisPlacement] = []
     for axis in mesh.axes.reversed() {

@@ -46,13 +46,7 @@ package struct SearchRequest: Sendable {
   }
 
   /// The limit in bytes; nil for none.
-  package var limit: Bytes? {
-    switch memory {
-    case .device: cluster.device.memory - cluster.device.reserved
-    case .bytes(let bytes): bytes
-    case .unlimited: nil
-    }
-  }
+  package var limit: Bytes? { memory.bytes(on: cluster) }
 }
 
 /// How much memory plans may take.
@@ -61,6 +55,15 @@ package enum MemoryLimit: Hashable, Sendable {
   case device
   case bytes(Bytes)
   case unlimited
+
+  /// The limit in bytes of a device of `cluster`; nil for none.
+  package func bytes(on cluster: Cluster) -> Bytes? {
+    switch self {
+    case .device: cluster.device.memory - cluster.device.reserved
+    case .bytes(let bytes): bytes
+    case .unlimited: nil
+    }
+  }
 }
 
 /// What makes a plan better.

@@ -25,6 +25,11 @@ package struct SearchAnswer: Sendable {
   /// Candidates refused by each constraint.
   package var refusals: [String: Int] = [:]
 
+  init() {}
+
+  /// The answer to what cannot be searched for.
+  package init(refusing reason: ConstraintViolation) { reasons = [reason] }
+
   /// How many candidates there were and what became of them.
   package struct Space: Hashable, Sendable {
     package var evaluated = 0
@@ -74,7 +79,9 @@ package struct Search {
       answer.reasons.append(memoryReason(nearest, limit))
     }
     answer.reasons += distinct(space.violations + violations)
-    if tooLarge.isEmpty { addNearestDevices() }
+    guard tooLarge.isEmpty, !answer.reasons.contains(where: \.isUnbuilt) else { return }
+    var sizes = NearestSizes(request)
+    answer.reasons += sizes.reasons()
   }
 
   private mutating func consider(_ choices: PlanChoices) -> ConstraintViolation? {
@@ -113,27 +120,6 @@ package struct Search {
   private func distinct(_ violations: [ConstraintViolation]) -> [ConstraintViolation] {
     var seen: Set<ConstraintViolation> = []
     return violations.filter { seen.insert($0).inserted }
-  }
-
-  /// Names the nearest device counts for which something divides.
-  private mutating func addNearestDevices() {
-    guard request.pins == Pins(), request.devices <= 1 << 20 else { return }
-    let counts = (1...64).flatMap { [request.devices - $0, request.devices + $0] }
-    guard let nearest = counts.first(where: { $0 > 0 && hasCandidate(devices: $0) })
-    else { return }
-    answer.reasons.append(
-      ConstraintViolation(
-        constraint: "devices that divide", found: "\(request.devices)", needed: "\(nearest)",
-        remedy: "--devices \(nearest)"))
-  }
-
-  private func hasCandidate(devices: Int) -> Bool {
-    var other = request
-    other.devices = devices
-    var space = CandidateSpace(other)
-    return space.candidates().contains { choices in
-      (try? Lowering(request.training, choices)) != nil
-    }
   }
 }
 

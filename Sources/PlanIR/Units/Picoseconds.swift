@@ -1,7 +1,7 @@
 /// A duration in integer picoseconds.
 ///
 /// Integer sums are associative, so every search order adds up to the same bits. One step may last
-/// up to 100 days.
+/// up to 100 days; sums and products beyond saturate, as rates out of a cluster file may be absurd.
 package struct Picoseconds: Hashable, Comparable, Sendable, AdditiveArithmetic {
   /// The count.
   package var count: Int
@@ -20,15 +20,24 @@ package struct Picoseconds: Hashable, Comparable, Sendable, AdditiveArithmetic {
 
   package static let zero = Picoseconds(0)
   package static func + (left: Picoseconds, right: Picoseconds) -> Picoseconds {
-    Picoseconds(left.count + right.count)
+    saturated(left.count.addingReportingOverflow(right.count), isNegative: right.count < 0)
   }
   package static func - (left: Picoseconds, right: Picoseconds) -> Picoseconds {
-    Picoseconds(left.count - right.count)
+    saturated(left.count.subtractingReportingOverflow(right.count), isNegative: right.count > 0)
   }
   package static func * (left: Picoseconds, right: Int) -> Picoseconds {
-    Picoseconds(left.count * right)
+    saturated(
+      left.count.multipliedReportingOverflow(by: right),
+      isNegative: (left.count < 0) != (right < 0))
   }
   package static func < (left: Picoseconds, right: Picoseconds) -> Bool {
     left.count < right.count
+  }
+
+  private static func saturated(
+    _ sum: (partialValue: Int, overflow: Bool), isNegative: Bool
+  ) -> Picoseconds {
+    guard sum.overflow else { return Picoseconds(sum.partialValue) }
+    return Picoseconds(isNegative ? -Int.max : Int.max)
   }
 }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Calibration
 import Formats
-import Foundation
 import Partitioner
 import PlanIR
 
@@ -36,13 +35,13 @@ struct CalibrateCommand: ParsableCommand {
   }
 
   func run() throws {
-    try answering {
+    try answering(json: json) {
       guard cluster == .local else {
         throw CommandFailure.no("calibrate --cluster cuda is not built in this version")
       }
       let sizes = try productSizes()
       let timings = LocalTimings(path: timings)
-      let showsProgress = isatty(STDERR_FILENO) == 1
+      let showsProgress = StandardError.showsProgress
       let outcome = try timings.measure(sizes, budget: budget, skipStored: true) { done, total in
         if showsProgress { StandardError.print("measured \(done) of \(total)") }
       }
@@ -55,9 +54,9 @@ struct CalibrateCommand: ParsableCommand {
           JSONMember(key: "left", value: .integer(outcome.left.count)),
           JSONMember(key: "too_large", value: .integer(outcome.tooLarge.count)),
         ])
-        return print(document.canonicalText, terminator: "")
+        return try StandardOutput.print(document)
       }
-      print(
+      try StandardOutput.print(
         "\(outcome.measured.count) products measured, \(outcome.skipped) known already, "
           + "\(outcome.left.count) left for another run; in \(file)")
     }
@@ -67,7 +66,7 @@ struct CalibrateCommand: ParsableCommand {
   private func productSizes() throws -> [TimingTable.MatmulSize] {
     let model = try Inputs.model(model)
     let workload = WorkloadOverrides().resolved(for: model)
-    let training = try Inputs.trainingGraph(model, workload)
+    let training = try Inputs.trainingGraph(model, workload, devices: 16)
     let local = try Inputs.cluster("local")
     var sizes: Set<TimingTable.MatmulSize> = []
     for devices in [1, 2, 4, 8, 16] {

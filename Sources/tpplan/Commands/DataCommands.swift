@@ -11,14 +11,14 @@ struct ModelsCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    try answering {
+    try answering(json: json) {
       let models = try Inputs.models.names.map { try Inputs.model($0) }
       if json {
         let document = JSONValue.object([
           JSONMember(key: "schema", value: "tpplan.models/1"),
           JSONMember(key: "models", value: .array(models.map { SearchJSON.model($0) })),
         ])
-        return print(document.canonicalText, terminator: "")
+        return try StandardOutput.print(document)
       }
       var table = Table([
         "model", "parameters", "layers", "hidden", "heads", "kv heads", "ffn", "vocabulary",
@@ -32,7 +32,7 @@ struct ModelsCommand: ParsableCommand {
               "\(sizes[$0])"
             } + ["\(model.maximumSequence)"])
       }
-      print(table.text)
+      try StandardOutput.print(table.text)
     }
   }
 }
@@ -46,14 +46,14 @@ struct ClustersCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    try answering {
+    try answering(json: json) {
       let clusters = try Inputs.clusters.names.map { try Inputs.cluster($0) }
       if json {
         let document = JSONValue.object([
           JSONMember(key: "schema", value: "tpplan.clusters/1"),
           JSONMember(key: "clusters", value: .array(clusters.map { ClusterFile.value(of: $0) })),
         ])
-        return print(document.canonicalText, terminator: "")
+        return try StandardOutput.print(document)
       }
       var table = Table(
         ["cluster", "device", "memory", "16-bit peak", "a node", "networks"], left: [0, 1, 5])
@@ -67,7 +67,7 @@ struct ClustersCommand: ParsableCommand {
           networks.joined(separator: ", "),
         ])
       }
-      print(table.text)
+      try StandardOutput.print(table.text)
     }
   }
 }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Executor
 import Formats
-import Foundation
 import Partitioner
 import PlanIR
 import Proof
@@ -64,26 +63,29 @@ struct ExecuteCommand: ParsableCommand {
       throw ValidationError("--steps: expected 1 to 1000000, found \(steps)")
     }
     guard learningRate.isFinite, learningRate >= 0 else {
-      throw ValidationError("--learning-rate: expected a number of at least 0")
+      throw ValidationError(
+        "--learning-rate: expected a number of at least 0, found \(learningRate)")
     }
+    if shrink, weights != nil || batch != nil {
+      throw ValidationError("--shrink contradicts --weights and --batch: the twin is smaller")
+    }
+    if noRecord, timings != nil { throw ValidationError("--no-record contradicts --timings") }
   }
 
   func run() throws {
-    try answering {
+    try answering(json: json) {
       if trace != nil { throw CommandFailure.no("--trace is not built in this version") }
       var (plan, training) = try Inputs.plan(plan)
       if shrink {
-        guard weights == nil, batch == nil else {
-          throw ValidationError("--shrink contradicts --weights and --batch: the twin is smaller")
-        }
         let twin = try Shrinker.twin(of: plan)
         for change in twin.changes { StandardError.print("shrink: \(change)") }
         (plan, training) = (twin.plan, twin.training)
       }
+      if let dump { try AtomicFile.check(dump) }
       let verdict = try prove(plan, training)
       if let dump { try DumpFile.write(verdict, plan, dtype.dtype, steps: steps, to: dump) }
       try record(verdict.run)
-      report(verdict, plan)
+      try report(verdict, plan)
       if !verdict.isValid { throw ExitCode(1) }
     }
   }
@@ -95,7 +97,7 @@ struct ExecuteCommand: ParsableCommand {
     let source: any WeightSource =
       try weights.map { try CheckpointWeights(SafetensorsFolder($0)) } ?? RandomWeights(seed: seed)
     let data =
-      try batch.map { try BatchFile.read($0, plan.workload) }
+      try batch.map { try BatchFile.read($0, plan.model, plan.workload) }
       ?? HostBatch.random(model: plan.model, workload: plan.workload, seed: seed)
     var settings = RunSettings(dtype: dtype.dtype, seed: seed, steps: steps)
     settings.learningRate = learningRate
@@ -103,7 +105,17 @@ struct ExecuteCommand: ParsableCommand {
     settings.recordsTimings = !noRecord
     let proof = Proof(
       plan: plan, program: program, settings: settings, weights: source, batch: data)
-    return try proof.run(validates: !noValidate)
+    return try located { try proof.run(validates: !noValidate) }
+  }
+
+  /// Names the file where what is wrong is the weights.
+  private func located(_ body: () throws -> Verdict) throws -> Verdict {
+    do {
+      return try body()
+    } catch RunError.deviceFailed(_, "loading weights", let reason) {
+      let file = weights.map { reason.hasPrefix($0) ? "" : $0 + ": " } ?? ""
+      throw CommandFailure.badData(file + reason)
+    }
   }
 
   private func record(_ run: RunResult) throws {
@@ -111,12 +123,12 @@ struct ExecuteCommand: ParsableCommand {
     try LocalTimings(path: timings).record(run.kernelTimes, dtype: dtype.dtype)
   }
 
-  private func report(_ verdict: Verdict, _ plan: Plan) {
+  private func report(_ verdict: Verdict, _ plan: Plan) throws {
     if json {
       let document = ExecuteJSON.document(verdict, plan, dtype: dtype.dtype, seed: seed)
-      print(document.canonicalText, terminator: "")
+      try StandardOutput.print(document)
     } else {
-      print(ExecuteText.text(verdict, plan, dtype: dtype.dtype))
+      try StandardOutput.print(ExecuteText.text(verdict, plan, dtype: dtype.dtype))
     }
   }
 }

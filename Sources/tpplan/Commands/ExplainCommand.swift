@@ -19,7 +19,7 @@ struct ExplainCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    try answering {
+    try answering(json: json) {
       let (plan, training) = try Inputs.plan(plan)
       let other = try against.map { try Inputs.plan($0).plan }
       let explanation = try Partitioner.explain(
@@ -27,9 +27,9 @@ struct ExplainCommand: ParsableCommand {
         timings: Inputs.timings(for: plan.cluster))
       if json {
         let document = ExplainJSON.document(plan, explanation, against: other)
-        print(document.canonicalText, terminator: "")
+        try StandardOutput.print(document)
       } else {
-        print(ExplainText.text(plan, explanation, against: other))
+        try StandardOutput.print(ExplainText.text(plan, explanation, against: other))
       }
     }
   }

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Dispatch
 import Formats
-import Foundation
 import Partitioner
 import PlanIR
 
@@ -58,40 +58,49 @@ struct SearchCommand: ParsableCommand {
   }
 
   func run() throws {
-    try answering {
+    try answering(json: json) {
       let start = DispatchTime.now().uptimeNanoseconds
-      let (request, answer) = try search()
+      let asked = try asked()
+      let answer = try search(asked)
       let elapsed = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
       let plans = pareto ? answer.paretoFront : answer.plans
-      if let best = plans.first, let emit { try write(best, request, to: emit) }
+      if let best = plans.first, let emit { try write(best, asked, to: emit) }
       let shown = Array(plans.prefix(top))
       if json {
-        print(SearchJSON.document(request, answer, shown, elapsed).canonicalText, terminator: "")
+        try StandardOutput.print(SearchJSON.document(asked, answer, shown, elapsed))
       } else {
-        print(SearchText.text(request, answer, shown, elapsed))
+        try StandardOutput.print(SearchText.text(asked, answer, shown, elapsed))
       }
       if plans.isEmpty { throw ExitCode(1) }
     }
   }
 
-  private func search() throws -> (SearchRequest, SearchAnswer) {
+  private func asked() throws -> SearchHead {
     let model = try Inputs.model(model)
     let cluster = Inputs.adapted(try Inputs.cluster(cluster), devices: devices)
-    let workload = workload.workload(for: model)
-    let training = try Inputs.trainingGraph(model, workload)
-    var request = SearchRequest(
-      training: training, cluster: cluster, devices: devices, memory: memory?.limit ?? .device,
-      pins: pins.pins, objective: objective, exhaustive: exhaustive)
-    if cluster.isLocal {
-      return try LocalSearch(path: timings).run(&request)
-    }
-    return (request, Search.run(request))
+    return SearchHead(
+      model: model, cluster: cluster, workload: workload.workload(for: model), devices: devices,
+      memory: memory?.limit ?? .device)
   }
 
-  private func write(_ best: RankedPlan, _ request: SearchRequest, to path: String) throws {
+  private func search(_ asked: SearchHead) throws -> SearchAnswer {
+    let training: TrainingGraph
+    do {
+      training = try Inputs.trainingGraph(asked.model, asked.workload, devices: devices)
+    } catch let violation as ConstraintViolation {
+      return SearchAnswer(refusing: violation)
+    }
+    var request = SearchRequest(
+      training: training, cluster: asked.cluster, devices: devices, memory: asked.memory,
+      pins: pins.pins, objective: objective, exhaustive: exhaustive)
+    guard asked.cluster.isLocal else { return Search.run(request) }
+    return try LocalSearch(path: timings).run(&request)
+  }
+
+  private func write(_ best: RankedPlan, _ asked: SearchHead, to path: String) throws {
     let plan = Plan(
-      model: request.training.model, cluster: request.cluster,
-      workload: request.training.workload, choices: best.choices, predicted: best.predicted)
+      model: asked.model, cluster: asked.cluster, workload: asked.workload, choices: best.choices,
+      predicted: best.predicted)
     try AtomicFile.write(PlanFile.text(of: plan), to: path)
   }
 }

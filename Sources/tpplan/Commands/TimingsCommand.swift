@@ -27,10 +27,10 @@ struct TimingsCommand: ParsableCommand {
     @OptionGroup var shared: Shared
 
     func run() throws {
-      try answering {
+      try answering(json: shared.json) {
         let all = try shared.database(.readOnly).all()
         if shared.json {
-          return print(TimingsDocument(all).value.canonicalText, terminator: "")
+          return try StandardOutput.print(TimingsDocument(all).value)
         }
         var table = Table(
           ["kernel", "dtype", "shape", "", "backend", "median", "spread", "samples", "date"],
@@ -42,8 +42,9 @@ struct TimingsCommand: ParsableCommand {
             Units.seconds(timing.spreadNanoseconds * 1e-9), "\(timing.samples)", timing.date,
           ])
         }
-        print(table.text)
-        print("\(all.count) timings of \(Set(all.map(\.key.fingerprint)).count) machines")
+        try StandardOutput.print(table.text)
+        let machines = Set(all.map(\.key.fingerprint)).count
+        try StandardOutput.print("\(all.count) timings of \(machines) machines")
       }
     }
   }
@@ -58,9 +59,12 @@ struct TimingsCommand: ParsableCommand {
     var file: String?
 
     func run() throws {
-      try answering {
-        let text = TimingsDocument(try shared.database(.readOnly).all()).value.canonicalText
-        if let file { try AtomicFile.write(text, to: file) } else { print(text, terminator: "") }
+      try answering(json: shared.json) {
+        let all = try shared.database(.readOnly).all()
+        let document = TimingsDocument(all).value
+        guard let file else { return try StandardOutput.print(document) }
+        try AtomicFile.write(document.canonicalText, to: file)
+        try report("exported", all.count, json: shared.json)
       }
     }
   }
@@ -75,10 +79,10 @@ struct TimingsCommand: ParsableCommand {
     var file: String
 
     func run() throws {
-      try answering {
+      try answering(json: shared.json) {
         let timings = try TimingsDocument(JSONDocument(contentsOf: file)).timings
         try shared.database(.readWrite).record(timings)
-        report("imported", timings.count, json: shared.json)
+        try report("imported", timings.count, json: shared.json)
       }
     }
   }
@@ -106,26 +110,31 @@ struct TimingsCommand: ParsableCommand {
       guard all == conditions.isEmpty else {
         throw ValidationError("give --fingerprint, --kernel or --before, or --all alone")
       }
+      if let before, before.wholeMatch(of: /\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])/) == nil {
+        throw ValidationError("--before: expected a day, 2026-01-31, found \(before)")
+      }
     }
 
     func run() throws {
-      try answering {
+      try answering(json: shared.json) {
         var filter = TimingFilter.everything
         filter.fingerprint = fingerprint
         filter.kernel = kernel
         filter.measuredBefore = before
-        report("removed", try shared.database(.readWrite).prune(where: filter), json: shared.json)
+        try report(
+          "removed", shared.database(.readWrite).prune(where: filter),
+          json: shared.json)
       }
     }
   }
 }
 
 /// Prints how many timings a command dealt with.
-private func report(_ verb: String, _ count: Int, json: Bool) {
-  guard json else { return print("\(verb) \(count) timings") }
+private func report(_ verb: String, _ count: Int, json: Bool) throws {
+  guard json else { return try StandardOutput.print("\(verb) \(count) timings") }
   let document = JSONValue.object([
     JSONMember(key: "schema", value: "tpplan.timings/1"),
     JSONMember(key: verb, value: .integer(count)),
   ])
-  print(document.canonicalText, terminator: "")
+  try StandardOutput.print(document)
 }

@@ -37,7 +37,9 @@ struct PinOptions: ParsableArguments {
   @Option(help: "Sequences that enter one tensor mesh at a time.")
   var microBatch: Int?
 
-  @Flag(inversion: .prefixedNo, help: "Split the residual stream along the sequence.")
+  @Flag(
+    inversion: .prefixedNo, exclusivity: .exclusive,
+    help: "Split the residual stream along the sequence.")
   var sequenceParallel: Bool?
 
   @Option(help: "What the backward pass computes again.")
@@ -67,6 +69,9 @@ struct PinOptions: ParsableArguments {
     try validateMesh()
     if schedule != nil && pipeline == 1 {
       throw ValidationError("--schedule contradicts --pipeline 1: there is nothing to schedule")
+    }
+    if let interleave, interleave > 1, pipeline == 1 {
+      throw ValidationError("--interleave \(interleave) contradicts --pipeline 1")
     }
     if let interleave, interleave > 1, let schedule, schedule != .interleaved {
       throw ValidationError(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Formats
 import PlanIR
 
 /// What a step computes; whatever is not given, the model's own workload or the default decides.
@@ -25,16 +26,17 @@ struct WorkloadOptions: ParsableArguments {
   var padVocabulary: Int?
 
   func validate() throws {
-    for (name, value) in [
-      ("--global-batch", globalBatch), ("--sequence", sequence),
-      ("--pad-vocabulary", padVocabulary),
+    for (name, value, limit) in [
+      ("--global-batch", globalBatch, ModelLimits.globalBatch),
+      ("--sequence", sequence, ModelLimits.dimension),
+      ("--pad-vocabulary", padVocabulary, ModelLimits.dimension),
     ] {
-      if let value, !(1...(1 << 32)).contains(value) {
-        throw ValidationError("\(name): expected 1 to \(1 << 32), found \(value)")
+      if let value, !(1...limit).contains(value) {
+        throw ValidationError("\(name): expected 1 to \(limit), found \(value)")
       }
     }
-    if let dropout, !(0..<1).contains(dropout) {
-      throw ValidationError("--dropout: expected 0 <= P < 1, found \(dropout)")
+    if let dropout, !(0...ModelLimits.dropout).contains(dropout) {
+      throw ValidationError("--dropout: expected 0 to \(ModelLimits.dropout), found \(dropout)")
     }
   }
 

@@ -5,14 +5,14 @@ import PlanIR
 /// A search's answer for programs: `tpplan.search/1`.
 enum SearchJSON {
   static func document(
-    _ request: SearchRequest, _ answer: SearchAnswer, _ plans: [RankedPlan], _ elapsed: Double
+    _ asked: SearchHead, _ answer: SearchAnswer, _ plans: [RankedPlan], _ elapsed: Double
   ) -> JSONValue {
-    let devices = request.devices
+    let devices = asked.devices
     var members = [
       JSONMember(key: "schema", value: "tpplan.search/1"),
-      JSONMember(key: "model", value: model(request.training.model)),
-      JSONMember(key: "cluster", value: cluster(request.cluster, devices: devices)),
-      JSONMember(key: "workload", value: workload(request.training.workload)),
+      JSONMember(key: "model", value: model(asked.model)),
+      JSONMember(key: "cluster", value: cluster(asked.cluster, devices: devices)),
+      JSONMember(key: "workload", value: workload(asked.workload)),
       JSONMember(
         key: "plans",
         value: .array(

@@ -5,32 +5,38 @@ import PlanIR
 /// A search's answer for people.
 enum SearchText {
   static func text(
-    _ request: SearchRequest, _ answer: SearchAnswer, _ plans: [RankedPlan], _ elapsed: Double
+    _ asked: SearchHead, _ answer: SearchAnswer, _ plans: [RankedPlan], _ elapsed: Double
   ) -> String {
     let head = HeadText.lines(
-      request.training.model, request.cluster, devices: request.devices,
-      request.training.workload, limit: request.limit)
-    let body = plans.isEmpty ? failure(answer) : success(answer, plans, request)
+      asked.model, asked.cluster, devices: asked.devices, asked.workload, limit: asked.limit)
+    let body = plans.isEmpty ? failure(answer) : success(plans, devices: asked.devices)
     return [head, body, space(answer, elapsed)].joined(separator: "\n\n")
   }
 
   private static func success(
-    _ answer: SearchAnswer, _ plans: [RankedPlan], _ request: SearchRequest
+    _ plans: [RankedPlan], devices: Int
   ) -> String {
     var parts = [PlanText.table(plans), PlanText.breakdown(plans[0].predicted)]
     parts.append(PlanText.memory(plans[0].predicted.memory))
     parts.append(
-      PlanText.communication(plans[0].predicted.communication, devices: request.devices))
+      PlanText.communication(plans[0].predicted.communication, devices: devices))
     if plans.count > 1 {
       parts.append("runner-up    \(PlanText.whyLost(plans[1], against: plans[0]))")
     }
     return parts.joined(separator: "\n\n")
   }
 
+  private static let shownReasons = 10
+  /// What is nearest comes last and is always shown.
+  private static let nearestReasons = 2
+
   private static func failure(_ answer: SearchAnswer) -> String {
     var lines = ["no plan:"]
-    for reason in answer.reasons.prefix(12) { lines.append("  \(reason)") }
-    if answer.reasons.count > 12 { lines.append("  and \(answer.reasons.count - 12) more") }
+    let reasons = answer.reasons
+    let hidden = reasons.count > shownReasons ? reasons.count - shownReasons : 0
+    lines += reasons.dropLast(nearestReasons + hidden).map { "  \($0)" }
+    if hidden > 0 { lines.append("  and \(hidden) more") }
+    lines += reasons.suffix(nearestReasons).map { "  \($0)" }
     if let nearest = answer.nearest {
       lines.append(
         "the plan that needs least memory: \(PlanText.name(nearest.choices)), micro-batch "

@@ -1,0 +1,135 @@
+import Testing
+
+/// A command, the code it must end with, and what its message must name.
+struct ExitCase: Sendable, CustomTestStringConvertible {
+  let arguments: String
+  let code: Int32
+  let names: String
+
+  init(_ arguments: String, _ code: Int32, _ names: String = "") {
+    (self.arguments, self.code, self.names) = (arguments, code, names)
+  }
+
+  var testDescription: String { arguments }
+}
+
+private let tiny = "search tiny-gpt2 --devices 4 "
+
+@Suite struct ExitCodeTests {
+  private static let unbuilt: [ExitCase] = [
+    ExitCase("--layout summa --mesh 2x2", 1, "layout summa"),
+    ExitCase("--layout tesseract --mesh 2x2x1", 1, "layout tesseract"),
+    ExitCase("--layout 3d --mesh 1x2x2", 1, "layout 3d"),
+    ExitCase("--layout stationary --mesh 2x2", 1, "layout stationary"),
+    ExitCase("--layout sequence", 1, "layout sequence"),
+    ExitCase("--layout mixed", 1, "layout mixed"),
+    ExitCase("--pipeline 2", 1, "pipeline"), ExitCase("--context 2", 1, "context"),
+    ExitCase("--recompute selective", 1, "--recompute selective"),
+    ExitCase("--recompute full", 1, "--recompute full"), ExitCase("--zero 3", 1, "--zero 3"),
+    ExitCase("--schedule 1f1b", 1, "schedule"), ExitCase("--interleave 2", 1, "interleaving"),
+    ExitCase("--matmul stepped", 1, "stepped"),
+  ]
+
+  @Test(arguments: unbuilt)
+  func `a choice that is not built is refused by name`(_ refused: ExitCase) throws {
+    let outcome = try CommandLine().run(tiny + refused.arguments + " --json")
+    #expect(outcome.code == 1)
+    let document = try outcome.json()
+    #expect((document["plans"] as? [Any])?.isEmpty == true)
+    let reasons = try #require(document["reasons"] as? [[String: String]])
+    #expect(reasons.count == 1)
+    let constraint = try #require(reasons.first?["constraint"])
+    #expect(constraint.contains(refused.names) && constraint.contains("not built"))
+  }
+
+  private static let contradictions = [
+    "--layout summa --mesh 2x2x2", "--layout tesseract --mesh 2x2", "--layout 3d --mesh 4",
+    "--mesh 2x2", "--layout megatron --mesh 2x2", "--layout summa --mesh 0x4",
+    "--layout summa --mesh 2x2 --tensor 2", "--layout data --tensor 2",
+    "--layout data --sequence-parallel", "--sequence-parallel --no-sequence-parallel",
+    "--schedule 1f1b --pipeline 1", "--interleave 2 --pipeline 1",
+    "--schedule gpipe --interleave 2", "--tensor 0", "--tensor x", "--tensor 9999999999999",
+    "--zero 4", "--top 0", "--memory 0", "--memory 80gib", "--memory 1e9",
+    "--memory 9999999999GiB", "--dropout 1", "--dropout nan", "--precision fp16",
+    "--global-batch 0", "--global-batch 4294967296", "--pad-vocabulary 0", "--objective x",
+    "--recompute some", "--no-such-flag", "--devices 0", "--devices 99999999",
+  ]
+
+  @Test(arguments: contradictions)
+  func `wrong usage ends with 64 and prints no answer`(_ flags: String) throws {
+    let outcome = try CommandLine().run(tiny + flags)
+    #expect(outcome.code == 64)
+    #expect(outcome.output.isEmpty && outcome.error.hasPrefix("Error: "))
+  }
+
+  private static let files: [ExitCase] = [
+    ExitCase("search nothing --devices 4", 66, "tiny-gpt2"),
+    ExitCase("search @/none.json --devices 4", 66, "none.json"),
+    ExitCase("search @/empty --devices 4", 66, "config.json"),
+    ExitCase(tiny + "--cluster nothing", 66, "h100-sxm"),
+    ExitCase(tiny + "--cluster @/none.json", 66, "none.json"),
+    ExitCase("explain @/none.json", 66, "none.json"), ExitCase("execute @", 74, "folder"),
+    ExitCase("explain @/plan.json --against @/none.json", 66, "none.json"),
+    ExitCase("explain @", 74, "directory"), ExitCase("explain /proc/self/mem", 74, "mem"),
+    ExitCase("explain /dev/null", 65, "empty"),
+    ExitCase("explain @/model.json", 65, "schema"),
+    ExitCase("execute @/plan.json --batch @/none.st", 66, "none.st"),
+    ExitCase("execute @/plan.json --weights @/none.st", 66, "none.st"),
+    ExitCase("execute @/plan.json --weights @/plan.json", 65, "plan.json"),
+    ExitCase("execute @/plan.json --shrink --batch x", 64, "--shrink"),
+    ExitCase("execute @/plan.json --steps 0", 64, "--steps"),
+    ExitCase("execute @/plan.json --learning-rate nan", 64, "--learning-rate"),
+    ExitCase("execute @/plan.json --trace @/t.json", 1, "--trace"),
+    ExitCase("execute @/plan.json --timings @", 74, "timings"),
+    ExitCase("execute @/plan.json --dump @/no/x.st", 74, "no/x.st"),
+    ExitCase("execute @/plan.json --dump @", 74, "folder"),
+    ExitCase(tiny + "--emit @/no/p.json", 74, "no/p.json"),
+    ExitCase(tiny + "--emit /dev/full", 74, "/dev/full"),
+    ExitCase("timings import @/none.json", 66, "none.json"),
+    ExitCase("timings import @/plan.json", 65, "tpplan.timings/1"),
+    ExitCase("timings prune", 64, "--all"),
+    ExitCase("timings prune --before x", 64, "--before"),
+    ExitCase("calibrate --budget 0", 64, "--budget"),
+    ExitCase("calibrate --cluster cuda", 1, "cuda"), ExitCase("nonsense", 64, "nonsense"),
+    ExitCase("export @/plan.json --to x -o @/out", 1, "not built"),
+  ]
+
+  @Test(arguments: files)
+  func `a command ends with the documented code and one message`(_ wrong: ExitCase) throws {
+    let line = try CommandLine()
+    try line.write("{\"schema\":\"tpplan.model/2\"}", "model.json")
+    _ = try line.run(tiny + "--emit @/plan.json")
+    let before = try line.contents()
+    let outcome = try line.run(wrong.arguments)
+    #expect(outcome.code == wrong.code, "\(outcome.error)")
+    #expect(outcome.error.contains(wrong.names), "\(outcome.error)")
+    #expect(outcome.output.isEmpty)
+    if wrong.code != 64 { #expect(outcome.error.split(separator: "\n").count == 1) }
+    #expect(try line.contents() == before)
+  }
+
+  @Test(arguments: ["models", "clusters --json", tiny, tiny + "--json"])
+  func `an answer that cannot be written is no answer`(_ command: String) throws {
+    let outcome = try CommandLine().run(command, device: "/dev/full")
+    #expect(outcome.code == 74)
+    #expect(outcome.error.contains("standard output"))
+  }
+
+  @Test(arguments: [
+    "", "search", "explain", "execute", "calibrate", "timings", "timings prune", "export",
+    "models", "clusters",
+  ])
+  func `every command has help and a version`(_ command: String) throws {
+    let line = try CommandLine()
+    let help = try line.run(command + " --help")
+    #expect(help.code == 0 && help.output.contains("USAGE: tpplan") && help.error.isEmpty)
+    let version = try line.run(command + " --version")
+    #expect(version.code == 0 && version.output.split(separator: ".").count == 3)
+  }
+
+  @Test(arguments: ["bash", "zsh", "fish"])
+  func `shells get completions`(_ shell: String) throws {
+    let outcome = try CommandLine().run("--generate-completion-script \(shell)")
+    #expect(outcome.code == 0 && outcome.output.contains("gathers-inputs"))
+  }
+}

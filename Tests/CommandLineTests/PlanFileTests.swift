@@ -1,0 +1,121 @@
+import Foundation
+import PlanIR
+import Testing
+
+@Suite struct PlanFileTests {
+  private func plan(_ line: CommandLine) throws -> String {
+    let outcome = try line.run(
+      "search tiny-llama --devices 4 --tensor 2 --sequence-parallel --emit @/plan.json")
+    #expect(outcome.code == 0)
+    return try line.text("plan.json")
+  }
+
+  @Test(arguments: [
+    "gpt2 --devices 8 --dropout 0.99 --pad-vocabulary 16777216 --memory unlimited",
+    "gpt2 --devices 8 --global-batch 16777216", "llama-3-70b --devices 64",
+    "tiny-gpt2 --devices 4 --layout megatron --tensor 1 --sequence-parallel",
+    "tiny-llama --devices 8 --tensor 8 --gathers-inputs again --gathers-weights again",
+    "qwen2.5-7b --devices 6 --global-batch 6 --cluster rtx5000-16gb --memory unlimited",
+  ])
+  func `what a search writes explain reads`(_ search: String) throws {
+    let line = try CommandLine()
+    #expect(try line.run("search \(search) --emit @/p.json").code == 0)
+    let outcome = try line.run("explain @/p.json --against @/p.json --json")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let document = try outcome.json()
+    #expect(document["schema"] as? String == "tpplan.explain/1")
+    let against = try #require(document["against"] as? [String: Any])
+    #expect(against["memory_bytes_more"] as? Int == 0)
+  }
+
+  /// Edits of one key, by the text they replace and the key that the refusal must name.
+  private static let edits: [(from: String, to: String, key: String)] = [
+    (#""global_batch": 8,"#, #""global_batch": 16,"#, "global_batch"),
+    (#""sequence": 32"#, #""sequence": 16"#, "$."),
+    (#""hidden": 64"#, #""hidden": 128"#, "$."),
+    (#""vocabulary": 500"#, #""vocabulary": 900"#, "$."),
+    (#""key_value_heads": 2"#, #""key_value_heads": 3"#, "$."),
+    (#""optimizer": "adamw","#, #""optimizer": "sgd","#, "$.predicted.memory"),
+    (#""layout": "megatron""#, #""layout": "cubist""#, "layout"),
+    (#""layout": "megatron""#, #""layout": "data""#, "$."),
+    (#""micro_batches": "#, #""micro_batches": 1"#, "global_batch"),
+    (#""sequence_parallel": true"#, #""sequence_parallel": false"#, "$.predicted"),
+    (#""sequence_parallel": true"#, #""sequence_parallel": 1"#, "sequence_parallel"),
+    (#""sequence_parallel": true,"#, "", "sequence_parallel"),
+    (#""inside_node": 2"#, #""inside_node": 1"#, "placement"),
+    (#""tensor": 2"#, #""tensor": 4"#, "degrees"), (#""none": 2"#, #""none": 1"#, "stages"),
+    (#""full": 0"#, #""full": 7"#, "stages"), (#""full": 0"#, #""half": 0"#, "recompute"),
+    (#""step_seconds": "#, #""step_seconds": -"#, "step_seconds"),
+    (#""step_seconds": "#, #""steps": "#, "$.predicted"),
+    (#""exposed_seconds": "#, #""exposed_seconds": -"#, "exposed_seconds"),
+    (#""device_bytes": "#, #""device_bytes": 1"#, "device_bytes"),
+    (#""total_bytes": "#, #""total_bytes": 1"#, "total_bytes"),
+    (#""activations": "#, #""activations": 1"#, "activations"),
+    (#""weights_over": []"#, #""weights_over": {}"#, "weights_over"),
+    (#""schema": "tpplan.plan/1""#, #""schema": "tpplan.plan/2""#, "schema"),
+  ]
+
+  @Test(arguments: edits.indices)
+  func `a plan edited by hand is refused at the key`(_ index: Int) throws {
+    let edit = Self.edits[index]
+    let line = try CommandLine()
+    let text = try plan(line)
+    #expect(text.contains(edit.from), "\(edit.from)")
+    // Later keys are those of `choices`, `predicted` and `workload`, not the model's own.
+    try line.write(text.replacing(edit.from, with: edit.to), "edited.json")
+    let outcome = try line.run("explain @/edited.json --json")
+    #expect(outcome.code == 65, "\(edit): \(outcome.error)")
+    #expect(outcome.error.contains("edited.json"))
+    #expect(outcome.error.contains(edit.key), "\(edit): \(outcome.error)")
+  }
+
+  @Test func `absurd rates of a cluster do not overflow`() throws {
+    let line = try CommandLine()
+    let text = try plan(line)
+    let rate = try Regex(#""matmul_flops_32": [0-9.e+]+"#)
+    try line.write(text.replacing(rate, with: #""matmul_flops_32": 1"#), "slow.json")
+    #expect(try line.run("explain @/slow.json").code == 0)
+  }
+
+  @Test func `damaged plans never crash the program`() throws {
+    let line = try CommandLine()
+    let sample = Array(try plan(line).utf8)
+    let seed = UInt64.random(in: 0 ... .max)
+    let end = ContinuousClock.now + .seconds(5)
+    var number: UInt64 = 0
+    while ContinuousClock.now < end {
+      number += 1
+      let text = String(decoding: Self.damaged(sample, seed, number), as: UTF8.self)
+      try line.write(text, "damaged.json")
+      let outcome = try line.run("explain @/damaged.json")
+      #expect([0, 1, 65].contains(outcome.code), "seed \(seed), case \(number): \(outcome.error)")
+      if outcome.code != 0 { #expect(outcome.output.isEmpty) }
+    }
+  }
+
+  private static func damaged(_ sample: [UInt8], _ seed: UInt64, _ number: UInt64) -> [UInt8] {
+    let generator = CounterGenerator(seed: seed, name: "plan \(number)")
+    var bytes = sample
+    for step in 0..<UInt64(1 + number % 2) {
+      let place = generator.integer(below: bytes.count, at: 3 * step)
+      let choice = generator.integer(below: 4, at: 3 * step + 1)
+      let byte = UInt8(generator.integer(below: 256, at: 3 * step + 2))
+      switch choice {
+      case 0: bytes[place] = byte
+      case 1: bytes.removeSubrange(place...)
+      case 2: bytes.insert(contentsOf: "9999".utf8, at: place)
+      default: editNumber(&bytes, from: place, Int(byte))
+      }
+      if bytes.isEmpty { return bytes }
+    }
+    return bytes
+  }
+
+  private static func editNumber(_ bytes: inout [UInt8], from place: Int, _ choice: Int) {
+    let isDigit = { (byte: UInt8) in byte >= 0x30 && byte <= 0x39 }
+    guard let start = bytes[place...].firstIndex(where: isDigit) else { return }
+    let end = bytes[start...].firstIndex { !isDigit($0) } ?? bytes.count
+    let numbers = ["0", "1", "2", "3", "9223372036854775807", "1e308", "0.5", "4294967296", "-1"]
+    bytes.replaceSubrange(start..<end, with: numbers[choice % numbers.count].utf8)
+  }
+}

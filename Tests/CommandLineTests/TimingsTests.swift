@@ -1,0 +1,32 @@
+import Foundation
+import Testing
+
+@Suite struct TimingsTests {
+  @Test func `times go out of one database into another and away`() throws {
+    let line = try CommandLine()
+    let calibrated = try line.run("calibrate --budget 0.2 --json").json()
+    #expect(calibrated["schema"] as? String == "tpplan.calibrate/1")
+    let list = try line.run("timings list --json")
+    let listed = try #require(try list.json()["timings"] as? [[String: Any]])
+    #expect(!listed.isEmpty && listed.count == calibrated["measured"] as? Int)
+    #expect(
+      try line.run("timings export --json @/out.json").json()["exported"] as? Int == listed.count)
+    let other = "--timings @/timings-other.db --json"
+    #expect(
+      try line.run("timings import @/out.json \(other)").json()["imported"] as? Int == listed.count)
+    #expect(try line.run("timings list \(other)").output == list.output)
+    #expect(try line.text("out.json") == list.output)
+    #expect(try line.run("timings prune --all \(other)").json()["removed"] as? Int == listed.count)
+    #expect((try line.run("timings list \(other)").json()["timings"] as? [Any])?.isEmpty == true)
+  }
+
+  @Test func `a run records its kernels unless told not to`() throws {
+    let line = try CommandLine()
+    _ = try line.run("search tiny-gpt2 --devices 2 --emit @/plan.json")
+    #expect(try line.run("execute @/plan.json --no-record").code == 0)
+    #expect((try line.run("timings list --json").json()["timings"] as? [Any])?.isEmpty == true)
+    #expect(try line.run("execute @/plan.json --timings @/timings-own.db").code == 0)
+    let own = try line.run("timings list --json --timings @/timings-own.db").json()
+    #expect((own["timings"] as? [Any])?.isEmpty == false)
+  }
+}
