@@ -24,14 +24,15 @@ def run(*command: object) -> Outcome:
     A child begins with this process's peak resident memory as its own, as `execve` keeps it: so
     small a parent does not matter beside what is measured.
     """
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(list(map(str, command)), stdout=output)
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as notes:
+        process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=notes)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        text = output.read()
+        for file in (output, notes):
+            file.seek(0)
+        text, said = output.read(), notes.read()
     if process.returncode != 0:
-        sys.exit(f"exit {process.returncode} of {' '.join(map(str, command))}\n{text}")
+        sys.exit(f"exit {process.returncode} of {' '.join(map(str, command))}\n{said}{text}")
     return Outcome(
         document=json.loads(text),
         cpu_seconds=usage.ru_utime + usage.ru_stime,
