@@ -8,6 +8,7 @@ follow by rows; the residual stream whole on every device, or split along the se
 import argparse
 import functools
 import json
+import math
 import os
 import resource
 import time
@@ -77,18 +78,28 @@ def causal_attention(query, key, value):
     return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(masked, axis=-1), value)
 
 
+def linear(x, weight, inputs=1):
+    """x @ weight over the first `inputs` dimensions of the weight, as one product of matrices.
+
+    Written as an einsum over four dimensions XLA runs it on one core, at half the speed.
+    """
+    rows, outputs = x.shape[:2], weight.shape[inputs:]
+    columns = math.prod(outputs)
+    product = x.reshape(rows[0] * rows[1], -1) @ weight.reshape(-1, columns)
+    return product.reshape(*rows, *outputs)
+
+
 def block(w, x, enter, leave):
     """One layer; `enter` stands before column-split weights, `leave` behind row-split ones."""
     normed = enter(layer_norm(x, w["norm1.gain"], w["norm1.bias"]))
     query, key, value = (
-        jnp.einsum("bsi,ihd->bshd", normed, w[f"{name}.weight"]) + w[f"{name}.bias"]
-        for name in ("query", "key", "value")
+        linear(normed, w[f"{name}.weight"]) + w[f"{name}.bias"] for name in ("query", "key", "value")
     )
     context = causal_attention(query, key, value)
-    x = x + leave(jnp.einsum("bshd,hdo->bso", context, w["out.weight"])) + w["out.bias"]
+    x = x + leave(linear(context, w["out.weight"], inputs=2)) + w["out.bias"]
     normed = enter(layer_norm(x, w["norm2.gain"], w["norm2.bias"]))
-    active = jax.nn.gelu(normed @ w["up.weight"] + w["up.bias"], approximate=True)
-    return x + leave(active @ w["down.weight"]) + w["down.bias"]
+    active = jax.nn.gelu(linear(normed, w["up.weight"]) + w["up.bias"], approximate=True)
+    return x + leave(linear(active, w["down.weight"])) + w["down.bias"]
 
 
 def stream_specification(sequence_parallel):

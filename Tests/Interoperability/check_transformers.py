@@ -5,7 +5,7 @@ import copy
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -61,16 +61,15 @@ class Report:
     """Prints one row a comparison and remembers the failures."""
 
     failures: int = 0
-    worst: dict[str, float] = field(default_factory=dict)
 
     def heading(self) -> None:
-        print(f"{'checkpoint':<11}{'plan':<62}{'loss':>9}{'logits':>9}{'grad':>9}{'param':>9}")
+        print(f"{'checkpoint':<11}{'plan':<68}{'loss':>9}{'logits':>9}{'grad':>9}{'param':>9}")
 
     def row(self, name: str, choice: Choice, errors: dict[str, Worst]) -> None:
         """One comparison: its largest errors, and which tensors are too far."""
         kinds = ["loss", "logits", "grad", "param"]
         cells = [f"{errors[kind].error:9.1e}" if kind in errors else f"{'':>9}" for kind in kinds]
-        print(f"{name:<11}{str(choice):<62}{''.join(cells)}")
+        print(f"{name:<11}{str(choice):<68}{''.join(cells)}")
         for kind, worst in errors.items():
             if not worst.error <= tolerance_of(choice):
                 self.fail(f"{kind}: {worst.error:.3e} > {tolerance_of(choice):g} at {worst.name}")

@@ -1,5 +1,6 @@
 """The distance of two dumps, by the definition that `tpplan execute` itself uses."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -42,7 +43,8 @@ def worst_errors(
         kind = kind_of(name)
         scale = max(tensor.abs().max().item(), 1e-2 * largest[kind])
         error = (found[name].double() - tensor.double()).abs().max().item() / scale
-        # A NaN compares false with everything: it is the worst of all.
-        if kind not in worst or not error <= worst[kind].error:
+        # NaN compares false with everything, and would be lost behind the next tensor.
+        error = math.inf if math.isnan(error) else error
+        if kind not in worst or error > worst[kind].error:
             worst[kind] = Worst(error, name)
     return worst
