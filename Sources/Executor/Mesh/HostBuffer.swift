@@ -1,10 +1,6 @@
 import Kernels
 import PlanIR
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// Memory of one device: elements of a run's type, charged at two widths.
 final class HostBuffer {
   let base: UnsafeMutableRawPointer
@@ -12,21 +8,18 @@ final class HostBuffer {
   let count: Int
   /// Bytes by which the planned ledger is charged.
   let plannedBytes: Int
+  private let arena: Arena
 
   /// Memory for `count` elements; aligned for vectors, not cleared.
-  init(dtype: DType, count: Int, plannedBytes: Int) throws(RunError) {
-    var pointer: UnsafeMutableRawPointer?
-    let status = posix_memalign(&pointer, 64, max(count * dtype.width, 64))
-    guard status == 0, let pointer else {
-      throw RunError.outOfMemory(bytes: count * dtype.width)
-    }
-    base = pointer
+  init(dtype: DType, count: Int, plannedBytes: Int, arena: Arena) throws(RunError) {
+    base = try arena.allocate(count * dtype.width)
     self.dtype = dtype
     self.count = count
     self.plannedBytes = plannedBytes
+    self.arena = arena
   }
 
-  deinit { free(base) }
+  deinit { arena.release(base, executedBytes) }
 
   var executedBytes: Int { count * dtype.width }
 

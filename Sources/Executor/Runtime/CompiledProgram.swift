@@ -42,10 +42,4 @@ struct CompiledProgram {
     default: dtype
     }
   }
-
-  func makeBuffer(_ type: TensorType) throws(RunError) -> HostBuffer {
-    try HostBuffer(
-      dtype: runType(type.width), count: type.localCount,
-      plannedBytes: program.plannedBytes(type).count)
-  }
 }

@@ -5,6 +5,7 @@ import PlanIR
 struct DeviceState {
   let compiled: CompiledProgram
   let poisons: Bool
+  private let arena: Arena
   private(set) var planned = Ledger()
   private(set) var executed = Ledger()
   /// By parameter, repetition and part, in the order of the parameter's parts.
@@ -24,8 +25,11 @@ struct DeviceState {
   init(_ compiled: CompiledProgram, poisons: Bool) throws(RunError) {
     self.compiled = compiled
     self.poisons = poisons
+    let peak = MemoryDemand.peakBytes(of: compiled.program, dtype: compiled.dtype)
+    arena = try Arena(capacity: 2 * peak + Self.slack)
     let statistic = compiled.program.precision.bytes(of: .statistic)
-    loss = try HostBuffer(dtype: compiled.dtype, count: 1, plannedBytes: statistic)
+    loss = try HostBuffer(
+      dtype: compiled.dtype, count: 1, plannedBytes: statistic, arena: arena)
     ElementwiseKernels.zero(loss.view)
     charge(loss)
     for parameter in compiled.program.parameters {
@@ -35,6 +39,15 @@ struct DeviceState {
     }
   }
 
+  /// Addresses beside twice the peak, for rounding and for what first-fit leaves unused.
+  private static let slack = 64 << 20
+
+  private func makeBuffer(_ type: TensorType) throws(RunError) -> HostBuffer {
+    try HostBuffer(
+      dtype: compiled.runType(type.width), count: type.localCount,
+      plannedBytes: compiled.program.plannedBytes(type).count, arena: arena)
+  }
+
   private mutating func allocateParts(
     _ parameter: StoredParameter
   ) throws(RunError) -> [HostBuffer] {
@@ -42,7 +55,7 @@ struct DeviceState {
     for part in parameter.parts {
       var type = parameter.type
       type.width = part.width
-      let buffer = try compiled.makeBuffer(type)
+      let buffer = try makeBuffer(type)
       ElementwiseKernels.zero(buffer.view)
       charge(buffer)
       buffers.append(buffer)
@@ -61,7 +74,7 @@ struct DeviceState {
   }
 
   mutating func allocate(_ type: TensorType) throws(RunError) -> HostBuffer {
-    let buffer = try compiled.makeBuffer(type)
+    let buffer = try makeBuffer(type)
     charge(buffer)
     if poisons { buffer.poison() }
     return buffer
