@@ -65,10 +65,10 @@ private let tiny = "search tiny-gpt2 --devices 4 "
   private static let files: [ExitCase] = [
     ExitCase("search nothing --devices 4", 66, "tiny-gpt2"),
     ExitCase("search @/none.json --devices 4", 66, "none.json"),
-    ExitCase("search @/empty --devices 4", 66, "config.json"),
+    ExitCase("search @ --devices 4", 66, "config.json"),
     ExitCase(tiny + "--cluster nothing", 66, "h100-sxm"),
     ExitCase(tiny + "--cluster @/none.json", 66, "none.json"),
-    ExitCase("explain @/none.json", 66, "none.json"), ExitCase("execute @", 74, "folder"),
+    ExitCase("explain @/none.json", 66, "none.json"), ExitCase("execute @", 74, "directory"),
     ExitCase("explain @/plan.json --against @/none.json", 66, "none.json"),
     ExitCase("explain @", 74, "directory"), ExitCase("explain /proc/self/mem", 74, "mem"),
     ExitCase("explain /dev/null", 65, "empty"),

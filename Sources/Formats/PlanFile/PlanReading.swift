@@ -34,6 +34,7 @@ extension JSONNode {
       microBatch: try field("micro_batch").positiveInteger(upTo: ModelLimits.globalBatch),
       microBatches: try field("micro_batches").positiveInteger(upTo: ModelLimits.globalBatch),
       layers: 0)
+    try checkLayout(choices)
     choices.gathersWeights = try gathers.field("weights").choice(of: GatherChoice.self)
     choices.matmul = try field("matmul").choice(of: MatmulSchedule.self)
     choices.tableForm = try table.field("form").choice(of: TableForm.self)
@@ -67,6 +68,16 @@ extension JSONNode {
       result[blockClass] = try field(blockClass.rawValue).choice(of: LayoutName.self)
     }
     return result
+  }
+
+  /// The plan's layout is that of its blocks, or mixed where they differ.
+  private func checkLayout(_ choices: PlanChoices) throws(FormatError) {
+    let layouts = Set(choices.blocks.values)
+    let expected = layouts.count == 1 ? layouts.first ?? choices.layout : .mixed
+    guard choices.layout != expected else { return }
+    throw try field("layout").malformed(
+      expected: "\(expected.rawValue.quoted()), as the blocks have it",
+      found: choices.layout.rawValue.quoted(), remedy: "search again")
   }
 
   private func mesh() throws(FormatError) -> Mesh {
