@@ -39,8 +39,8 @@ package struct Proof: Sendable {
       model: plan.model, workload: plan.workload, seed: settings.seed, weights: values)
     let input = ReferenceInput(
       tokens: batch.tokens, labels: batch.labels,
-      features: batch.features.isEmpty ? nil : batch.features,
-      cotangent: batch.cotangent.isEmpty ? nil : batch.cotangent)
+      features: batch.features?.all,
+      cotangent: batch.cotangent?.all)
     return try model.run(input, steps: settings.steps, learningRate: settings.learningRate)
   }
 

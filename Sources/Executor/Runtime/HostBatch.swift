@@ -7,13 +7,13 @@ package struct HostBatch: Sendable {
   /// Labels, already shifted, -100 where ignored, [global batch, sequence].
   package var labels: [Int64]
   /// The stream that enters a model without an embedding, [global batch, sequence, hidden].
-  package var features: [Double]
+  package var features: DrawnValues?
   /// The cotangent of the output of a model without a head, of the same shape.
-  package var cotangent: [Double]
+  package var cotangent: DrawnValues?
 
   /// Takes the arrays as they are; those that a model does not read may be empty.
   package init(
-    tokens: [Int64], labels: [Int64], features: [Double] = [], cotangent: [Double] = []
+    tokens: [Int64], labels: [Int64], features: DrawnValues? = nil, cotangent: DrawnValues? = nil
   ) {
     self.tokens = tokens
     self.labels = labels
@@ -30,16 +30,16 @@ package struct HostBatch: Sendable {
         Int64(generator.integer(below: vocabulary, at: UInt64($0)))
       }
     }
-    func values(_ name: String) -> [Double] {
-      let generator = CounterGenerator(seed: seed, name: name)
-      return (0..<workload.tokens * model.sizes[.hidden]).map { generator.normal(at: UInt64($0)) }
+    let count = workload.tokens * model.sizes[.hidden]
+    func values(_ name: String) -> DrawnValues {
+      DrawnValues(seed: seed, name: name, count: count)
     }
     let readsTokens = model.has(.embedding)
     let readsLabels = model.has(.head)
     return HostBatch(
       tokens: readsTokens ? integers("tokens") : [], labels: readsLabels ? integers("labels") : [],
-      features: readsTokens ? [] : values("features"),
-      cotangent: readsLabels ? [] : values("cotangent"))
+      features: readsTokens ? nil : values("features"),
+      cotangent: readsLabels ? nil : values("cotangent"))
   }
 
   /// The label that is left out of the loss.

@@ -127,10 +127,10 @@ struct KernelCompiler {
           case .labels: operands.writes[0].store([batch.labels[from]], at: place)
           case .cotangent:
             let start = from + offsets[2]
-            operands.writes[0].store(batch.cotangent[start..<start + inner], at: place)
+            operands.writes[0].store(batch.cotangent?[start..<start + inner] ?? [], at: place)
           default:
             let start = from + offsets[2]
-            operands.writes[0].store(batch.features[start..<start + inner], at: place)
+            operands.writes[0].store(batch.features?[start..<start + inner] ?? [], at: place)
           }
         }
       }
