@@ -3,6 +3,7 @@ import PlanIR
 /// Refuses choices that this version cannot carry out, by name.
 enum BuiltChoices {
   static func check(_ choices: PlanChoices) throws(ConstraintViolation) {
+    try checkMesh(choices)
     try require(choices.degree("pipeline") == 1, "pipeline parallelism", "--pipeline 1")
     try require(choices.degree("context") == 1, "context parallelism", "--context 1")
     try require(choices.zero == 0, "a sharded optimizer (zero \(choices.zero))", "--zero 0")
@@ -16,7 +17,17 @@ enum BuiltChoices {
     try require(choices.weightsOver.isEmpty, "row-sharded weights", "no weights_over")
     try require(
       choices.tableForm == .gathered, "table form \(choices.tableForm.rawValue)", "gathered")
+    try require(
+      choices.tableGradients == .added, "scattering a table's gradients apart", "gradients added")
     try require(choices.stages.count == 1, "pipeline stages", "one stage")
+  }
+
+  /// A layout of no tensor axis cannot fill a mesh that has one.
+  static func checkMesh(_ choices: PlanChoices) throws(ConstraintViolation) {
+    guard choices.layout == .data, choices.tensorDegree > 1 else { return }
+    throw ConstraintViolation(
+      constraint: "layout data has no tensor axis", found: "tensor \(choices.tensorDegree)",
+      needed: "1", remedy: "--layout megatron")
   }
 
   private static func require(
