@@ -10,6 +10,8 @@ struct LoweringContext {
   let layouts: [BlockClass: any Layout]
   let layoutContext: LayoutContext
   let data: [AxisReference]
+  /// Where each state is stored in blocks of each class, asked for by every operation.
+  private let stateStorage: [BlockClass: [ValueState: DimensionAxes]]
   /// For each parameter of the chain where it is stored and what its gradient stays unreduced over.
   var parameters: [String: ParameterPlacement] = [:]
 
@@ -41,7 +43,16 @@ struct LoweringContext {
     context.sizes = sizes
     self.sizes = sizes
     layoutContext = context
-    data = mesh.whole("data")
+    let data = mesh.whole("data")
+    self.data = data
+    stateStorage = layouts.mapValues { layout in
+      Dictionary(
+        uniqueKeysWithValues: ValueState.allCases.map { state in
+          var axes = layout.storage(of: state, in: context)
+          axes[.batch] = data + axes[.batch]
+          return (state, axes)
+        })
+    }
   }
 
   /// The distinct axes that split the vocabulary anywhere.
@@ -84,7 +95,7 @@ struct LoweringContext {
   }
 
   func storage(of state: ValueState, in graph: BlockGraph) -> DimensionAxes {
-    withData(layout(of: graph).storage(of: state, in: layoutContext))
+    stateStorage[graph.blockClass]?[state] ?? DimensionAxes()
   }
 
   /// Where `value` is stored between operations. Gradients of key/value heads stay partial over the
