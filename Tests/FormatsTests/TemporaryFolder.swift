@@ -1,4 +1,5 @@
 import Formats
+import Foundation
 import Glibc
 
 /// A folder of its own for a test, removed with all it holds when the test lets go of it.
@@ -6,7 +7,8 @@ final class TemporaryFolder {
   let path: String
 
   init() throws {
-    path = "/tmp/tpplan-test-\(getpid())-\(String(UInt64.random(in: 0 ... .max), radix: 36))"
+    let name = "tpplan-test-\(getpid())-\(String(UInt64.random(in: 0 ... .max), radix: 36))"
+    path = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
     guard mkdir(path, 0o700) == 0 else { throw FolderError(code: errno) }
   }
 
