@@ -109,10 +109,9 @@ import Testing
       let blocks = try Partitioner.explain(
         training, choices: proof.choices, cluster: SyntheticCluster.cluster
       ).blocks.filter { $0.count == proof.sample.layers }
-      let stream = proof.workload.tokens * proof.sample.hidden * 2 / (isParallel ? tensor : 1)
       return blocks.reduce(0) { sum, block in
         sum + (block.phases.first { $0.phase == .forward }?.kept.count ?? 0)
-      } + 0 * stream
+      }
     }
     let tokens = proof.workload.tokens
     let (hidden, heads, sequence) = (proof.sample.hidden, 8, proof.workload.sequence)
