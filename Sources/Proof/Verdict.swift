@@ -75,6 +75,24 @@ package struct Verdict: Sendable {
   /// Whether every device held at most, and just, the predicted bytes.
   package var peaksAgree: Bool { run.peakPlanned.allSatisfy { $0 == peakPredicted } }
 
+  /// What is not as it should be, in words with figures; empty for a valid run.
+  package var faults: [String] {
+    var faults: [String] = []
+    if let errors, !numbersAgree {
+      faults.append(
+        "numbers differ: loss \(errors.loss), logits \(errors.logits ?? 0), gradients "
+          + "\(errors.gradients) (\(errors.worst ?? "none"))")
+    }
+    for pair in traffic where pair.predicted != pair.measured {
+      faults.append(
+        "\(pair.axis) \(pair.collective): \(pair.predicted) bytes predicted, \(pair.measured) moved")
+    }
+    if !peaksAgree {
+      faults.append("peaks: \(peakPredicted) bytes predicted, held \(run.peakPlanned)")
+    }
+    return faults
+  }
+
   private static func pair(
     _ predicted: [Prediction.Traffic], _ measured: [RunResult.Traffic]
   ) -> [TrafficPair] {

@@ -6,9 +6,16 @@ package import Proof
 /// A plan for a sample model, to be run and held against the reference.
 package struct ProofCase: Sendable, CustomStringConvertible {
   package var data = 1
+  /// The layout of every block, with its mesh; nil for Megatron over `tensor`.
+  package var layout: LayoutName?
+  package var mesh: [Int] = []
   package var tensor = 1
   package var sequenceParallel = false
   package var gathersInputs = GatherChoice.saved
+  package var gathersWeights = GatherChoice.saved
+  package var matmul = MatmulSchedule.gathered
+  package var tableForm = TableForm.gathered
+  package var tableGradients = TableGradients.added
   package var keyValue = KeyValueForm.copied
   package var microBatches = 1
   package var isLlama = false
@@ -21,21 +28,39 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   package init() { settings.poisonsMemory = true }
 
   package var description: String {
-    let layout = "data \(data) tensor \(tensor) sp \(sequenceParallel) \(gathersInputs.rawValue)"
-    return "\(isLlama ? "llama" : "gpt2") \(layout) kv \(keyValue.rawValue) mb \(microBatches) "
-      + "\(settings.dtype.rawValue) \(workload.optimizer.rawValue) seed \(seed)"
+    let name = layout ?? (tensor == 1 ? .data : .megatron)
+    let shape = (layout == nil ? [tensor] : mesh).map(String.init).joined(separator: "x")
+    let parts = [
+      isLlama ? "llama" : "gpt2", name.rawValue, shape, "data \(data)",
+      sequenceParallel ? "sp" : "", "inputs \(gathersInputs.rawValue)",
+      "weights \(gathersWeights.rawValue)", matmul.rawValue, "table \(tableForm.rawValue)",
+      tableGradients.rawValue, "kv \(keyValue.rawValue)", "micro-batches \(microBatches)",
+      settings.dtype.rawValue, workload.optimizer.rawValue, "seed \(seed)",
+    ]
+    return parts.filter { !$0.isEmpty }.joined(separator: " ")
   }
 
   package var model: Model { isLlama ? sample.llama() : sample.gpt2() }
 
+  private var axes: [MeshAxis] {
+    guard let layout else { return [MeshAxis("tensor", tensor)] }
+    let names = LayoutCatalog.all.first { $0.name == layout }?.axisNames ?? []
+    return zip(names, mesh).map { MeshAxis($0, $1) }
+  }
+
   package var choices: PlanChoices {
-    let layout: LayoutName = tensor == 1 ? .data : .megatron
-    return PlanChoices(
-      layout: layout, blocks: [:],
-      mesh: Mesh([MeshAxis("data", data), MeshAxis("tensor", tensor)]), placement: [],
-      sequenceParallel: sequenceParallel && tensor > 1, gathersInputs: gathersInputs,
-      keyValue: keyValue, microBatch: workload.globalBatch / data / microBatches,
-      microBatches: microBatches, layers: sample.layers)
+    var choices = PlanChoices(
+      layout: layout ?? (tensor == 1 ? .data : .megatron), blocks: [:],
+      mesh: Mesh([MeshAxis("data", data)] + axes), placement: [],
+      sequenceParallel: sequenceParallel && (layout != nil || tensor > 1),
+      gathersInputs: gathersInputs, keyValue: keyValue,
+      microBatch: workload.globalBatch / data / microBatches, microBatches: microBatches,
+      layers: sample.layers)
+    choices.gathersWeights = gathersWeights
+    choices.matmul = matmul
+    choices.tableForm = tableForm
+    choices.tableGradients = tableGradients
+    return choices
   }
 
   /// The plan with its prediction on ``SyntheticCluster``.

@@ -14,7 +14,7 @@ extension KernelCompiler {
   }
 
   func embedding(
-    _ kind: OperationKind, _ reads: [TensorType], _ write: TensorType
+    _ kind: OperationKind, _ reads: [TensorType], _ write: TensorType, accumulate: Bool
   ) -> CompiledKernel {
     let table = kind == .embedding ? reads[1] : write
     let offset = table.offset(of: .vocabulary, on: device, in: mesh)
@@ -27,6 +27,7 @@ extension KernelCompiler {
       }
     }
     return { operands, _ in
+      if !accumulate { ElementwiseKernels.zero(operands.writes[0]) }
       EmbeddingKernels.scatterAdd(
         ids: operands.reads[0], gradient: operands.reads[1], vocabularyOffset: offset,
         localVocabulary: rows, columns: columns, into: operands.writes[0])

@@ -57,7 +57,8 @@ struct KernelCompiler {
   ) throws(RunError) -> CompiledKernel {
     switch kind {
     case .matmul: return matmul(reads, writes[0], accumulate: call.accumulate)
-    case .embedding, .embeddingGradient: return embedding(kind, reads, writes[0])
+    case .embedding, .embeddingGradient: 
+      return embedding(kind, reads, writes[0], accumulate: call.accumulate)
     case .add, .sumRows, .pass: return elementwise(kind, reads, writes, call.accumulate)
     case .normStatistics, .normApply, .normGradientStatistics, .normGradientInput,
       .normGradientGain:

@@ -88,7 +88,7 @@ private struct Explainer {
     ]
     return Explanation.BlockExplanation(
       name: gradients.graph.name, blockClass: gradients.graph.blockClass,
-      layout: lowering.context.layout(of: gradients.graph).name, count: count,
+      layout: lowering.context.layout(of: gradients.graph).layout.name, count: count,
       operands: operands(gradients.graph), phases: all.compactMap { $0.map(phase) })
   }
 

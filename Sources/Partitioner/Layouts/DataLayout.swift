@@ -5,16 +5,7 @@ package import PlanIR
 /// Bytes a device and step: an all-reduce of all gradients over `data`.
 package struct DataLayout: Layout {
   package let name = LayoutName.data
-
-  package func axes(for degrees: [Int]) throws(ConstraintViolation) -> [MeshAxis] {
-    guard degrees.allSatisfy({ $0 == 1 }) else {
-      throw ConstraintViolation(
-        constraint: "layout data has no tensor axes",
-        found: degrees.map(String.init).joined(separator: "x"), needed: "1",
-        remedy: "--layout megatron, or --tensor 1")
-    }
-    return []
-  }
+  package let axisNames: [String] = []
 
   package func storage(of state: ValueState, in context: LayoutContext) -> DimensionAxes {
     DimensionAxes()

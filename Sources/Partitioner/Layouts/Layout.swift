@@ -8,8 +8,22 @@ package protocol Layout: Sendable {
   /// The name in plans and flags.
   var name: LayoutName { get }
 
-  /// The axes of a tensor mesh of the given degrees, major first.
-  func axes(for degrees: [Int]) throws(ConstraintViolation) -> [MeshAxis]
+  /// The names of its mesh axes, major first.
+  var axisNames: [String] { get }
+
+  /// Its axes that split the rows of activations beside the data axis, while weights have copies
+  /// over them: weights may be sharded over these too.
+  var copyAxes: [String] { get }
+
+  /// Whether the residual stream may be split along the sequence in addition.
+  var hasSequenceParallelism: Bool { get }
+
+  /// Whether its products gather their operands along the dimension that both are stored split by,
+  /// so that they may loop over panels instead (van de Geijn and Watts, SUMMA, 1997).
+  var hasPanels: Bool { get }
+
+  /// The forms in which it may store a token table, the default first.
+  func tableForms(isTied: Bool) -> [TableForm]
 
   /// Which axes split the dimensions of a value in `state` where it is stored.
   func storage(of state: ValueState, in context: LayoutContext) -> DimensionAxes
@@ -21,46 +35,23 @@ package protocol Layout: Sendable {
   func factors(of linear: LinearRole, in context: LayoutContext) -> DimensionAxes
 }
 
-/// What a layout's tables may depend on.
-package struct LayoutContext: Sendable {
-  package var mesh: Mesh
-  package var sizes: DimensionSizes
-  package var sequenceParallel: Bool
-  package var keyValue: KeyValueForm
+extension Layout {
+  package var copyAxes: [String] { [] }
+  package var hasSequenceParallelism: Bool { false }
+  package var hasPanels: Bool { false }
 
-  /// An axis that splits heads, in two: the part that splits key/value heads too, major, and the
-  /// part over which they have copies.
-  package func headAxis(_ name: String) -> HeadAxis {
-    guard let axis = mesh.axis(name) else { return HeadAxis(keyValue: [], copies: []) }
-    let parts = axis.split(majorSize: greatestCommonDivisor(axis.size, sizes[.keyValueHeads]))
-    return HeadAxis(keyValue: parts.major, copies: parts.minor)
+  package func tableForms(isTied: Bool) -> [TableForm] { [.gathered] }
+
+  /// The axes of a tensor mesh of the given degrees, major first.
+  package func axes(for degrees: [Int]) throws(ConstraintViolation) -> [MeshAxis] {
+    let shape = degrees.map(String.init).joined(separator: "x")
+    guard degrees.count == axisNames.count else {
+      throw ConstraintViolation(
+        constraint: "layout \(name.rawValue) has \(axisNames.count) tensor axes",
+        found: shape.isEmpty ? "none" : shape,
+        needed: axisNames.isEmpty ? "none" : axisNames.joined(separator: " x "),
+        remedy: "--mesh with \(axisNames.count) degrees")
+    }
+    return zip(axisNames, degrees).map { MeshAxis($0, $1) }
   }
-}
-
-/// An axis split where key/value heads end.
-package struct HeadAxis: Sendable {
-  /// Splits query heads and key/value heads.
-  package var keyValue: [AxisReference]
-  /// Splits query heads only: key/value heads are fewer than the axis.
-  package var copies: [AxisReference]
-
-  /// The whole axis.
-  package var whole: [AxisReference] { keyValue + copies }
-
-  /// The dimensions of heads where they are stored.
-  package var stored: [Dimension: [AxisReference]] { [.heads: whole, .keyValueHeads: keyValue] }
-
-  /// The dimensions of heads while `linear` computes them: a key/value head that several devices
-  /// use is copied on each, or each computes a part of its width.
-  package func computed(
-    by linear: LinearRole, _ form: KeyValueForm
-  ) -> [Dimension: [AxisReference]] {
-    var dimensions = stored
-    if linear.to == .keyValue && form == .gathered { dimensions[.headWidth] = copies }
-    return dimensions
-  }
-}
-
-func greatestCommonDivisor(_ first: Int, _ second: Int) -> Int {
-  second == 0 ? first : greatestCommonDivisor(second, first % second)
 }

@@ -2,7 +2,10 @@ package import PlanIR
 
 /// Every layout that is built, by name: adding one means a file and a line here.
 package enum LayoutCatalog {
-  package static let all: [any Layout] = [DataLayout(), MegatronLayout()]
+  package static let all: [any Layout] = [
+    DataLayout(), MegatronLayout(), SummaLayout(), TesseractLayout(), ThreeDimensionalLayout(),
+    StationaryLayout(), SequenceLayout(),
+  ]
 
   /// The layout called `name`, or a violation that says what is built.
   package static func layout(_ name: LayoutName) throws(ConstraintViolation) -> any Layout {

@@ -15,20 +15,12 @@ package import PlanIR
 /// with sequence parallelism as much, plus `2E(p-1)/p` where inputs are gathered again.
 package struct MegatronLayout: Layout {
   package let name = LayoutName.megatron
-
-  package func axes(for degrees: [Int]) throws(ConstraintViolation) -> [MeshAxis] {
-    [MeshAxis("tensor", degrees.reduce(1, *))]
-  }
+  package let axisNames = ["tensor"]
+  package let hasSequenceParallelism = true
 
   package func storage(of state: ValueState, in context: LayoutContext) -> DimensionAxes {
-    let tensor = context.headAxis("tensor")
-    switch state {
-    case .stream:
-      return DimensionAxes(context.sequenceParallel ? [.sequence: tensor.whole] : [:])
-    case .heads, .keyValue: return DimensionAxes(tensor.stored)
-    case .wide: return DimensionAxes([.wide: tensor.whole])
-    case .logits: return DimensionAxes([.vocabulary: tensor.whole])
-    }
+    guard state == .stream else { return context.columns(state, over: context["tensor"]) }
+    return DimensionAxes([.sequence: context.sequenceParallel ? context["tensor"] : []])
   }
 
   package func weight(of linear: LinearRole, in context: LayoutContext) -> DimensionAxes {
@@ -36,10 +28,8 @@ package struct MegatronLayout: Layout {
   }
 
   package func factors(of linear: LinearRole, in context: LayoutContext) -> DimensionAxes {
-    let tensor = context.headAxis("tensor")
-    var factors = tensor.computed(by: linear, context.keyValue)
-    factors[.wide] = tensor.whole
-    factors[.vocabulary] = tensor.whole
-    return DimensionAxes(factors)
+    linear.from == .stream
+      ? context.outColumns(linear, over: context["tensor"])
+      : context.columns(linear.from, over: context["tensor"])
   }
 }

@@ -104,7 +104,7 @@ struct BlockLowering {
     let axes = context.assignment(of: operation, in: graph)
     var reads: [BufferID] = []
     for input in operation.inputs {
-      let partial = context.storage(of: input, in: graph).unreduced
+      let partial = context.operandPartial(input, of: operation, axes, in: graph)
       let wanted = axes.sharding(of: graph.values[input].dimensions).with(unreduced: partial)
       reads.append(try obtain(input, wanted))
     }

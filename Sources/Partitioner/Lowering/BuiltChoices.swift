@@ -16,8 +16,6 @@ enum BuiltChoices {
     try require(choices.matmul == .gathered, "stepped matmuls", "--matmul gathered")
     try require(choices.weightsOver.isEmpty, "row-sharded weights", "no weights_over")
     try require(
-      choices.tableForm == .gathered, "table form \(choices.tableForm.rawValue)", "gathered")
-    try require(
       choices.tableGradients == .added, "scattering a table's gradients apart", "gradients added")
     try require(choices.stages.count == 1, "pipeline stages", "one stage")
   }

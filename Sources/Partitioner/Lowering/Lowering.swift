@@ -23,6 +23,18 @@ package struct TrainingGraph: Sendable {
 
   var blocks: [GradientGraph] { segments.flatMap(\.blocks) }
 
+  /// Whether the head multiplies by the embedding's table.
+  var isTied: Bool {
+    blocks.contains { block in
+      block.graph.operations.contains { operation in
+        guard operation.linear == LinearRole(from: .stream, to: .logits),
+          case .parameter(let index) = block.graph.values[operation.inputs[1]].origin
+        else { return false }
+        return !block.graph.parameters[index].isOwn
+      }
+    }
+  }
+
   /// Sizes of all named dimensions of the chain.
   var sizes: DimensionSizes { blocks.first?.graph.sizes ?? model.sizes }
 }
@@ -53,7 +65,8 @@ package struct Lowering {
     self.training = training
     try BuiltChoices.check(choices)
     var context = try LoweringContext(
-      sizes: training.sizes, workload: training.workload, choices: choices)
+      sizes: training.sizes, workload: training.workload, choices: choices,
+      isTied: training.isTied)
     context.placeParameters(of: training.blocks)
     self.context = context
     for (index, segment) in training.segments.enumerated() {

@@ -8,17 +8,16 @@ extension LoweringContext {
   ) -> Sharding {
     let dimensions = graph.values[output].dimensions
     let sharding = axes.sharding(of: dimensions)
-    var partial: Set<AxisReference> = []
+    var partial: [AxisReference] = []
     for input in operation.inputs {
       for dimension in graph.values[input].dimensions where !dimensions.contains(dimension) {
-        partial.formUnion(axes[dimension])
+        partial += axes[dimension].subtracting(partial)
       }
       if case .gradient = graph.values[input].origin {
-        partial.formUnion(storage(of: input, in: graph).unreduced)
+        partial += operandPartial(input, of: operation, axes, in: graph).subtracting(partial)
       }
     }
-    partial.subtract(sharding.axes)
-    return sharding.with(unreduced: Array(partial))
+    return sharding.with(unreduced: partial.subtracting(sharding.axes))
   }
 
   /// Decides where each parameter of the chain is stored, by the first operation that reads it, and
@@ -35,15 +34,15 @@ extension LoweringContext {
         }
       }
     }
-    var partial: [String: Set<AxisReference>] = [:]
+    var partial: [String: [AxisReference]] = [:]
     for gradients in chain {
       for (name, axes) in partialGradients(gradients) {
-        partial[name] = partial[name].map { $0.intersection(axes) } ?? axes
+        partial[name] = partial[name].map { $0.intersecting(axes) } ?? axes
       }
     }
     for (name, axes) in partial {
-      let split = Set(parameters[name]?.sharding.axes ?? [])
-      parameters[name]?.unreduced = axes.subtracting(split).sorted()
+      let split = parameters[name]?.sharding.axes ?? []
+      parameters[name]?.unreduced = axes.subtracting(split).joined
     }
   }
 
@@ -53,13 +52,13 @@ extension LoweringContext {
       return Sharding(dimensions: dimensions.map { _ in [] })
     }
     if let linear = reader.linear {
-      return layout(of: graph).weight(of: linear, in: layoutContext).sharding(of: dimensions)
+      return layout(of: graph).weight(of: linear).sharding(of: dimensions)
     }
     return assignment(of: reader, in: graph).sharding(of: dimensions)
   }
 
-  private func partialGradients(_ gradients: GradientGraph) -> [String: Set<AxisReference>] {
-    var result: [String: Set<AxisReference>] = [:]
+  private func partialGradients(_ gradients: GradientGraph) -> [String: [AxisReference]] {
+    var result: [String: [AxisReference]] = [:]
     let graph = gradients.graph
     for operation in gradients.weightGradient {
       guard let output = operation.outputs.first,
@@ -69,7 +68,7 @@ extension LoweringContext {
       let axes = assignment(of: operation, in: graph)
       let partial = computedSharding(of: output, operation, axes, in: graph).unreduced
       let name = graph.parameters[index].name
-      result[name] = result[name].map { $0.intersection(partial) } ?? Set(partial)
+      result[name] = result[name].map { $0.intersecting(partial) } ?? partial
     }
     return result
   }

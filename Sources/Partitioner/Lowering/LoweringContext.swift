@@ -7,8 +7,8 @@ struct LoweringContext {
   let workload: Workload
   /// Whole sizes: the batch that enters the mesh at a time, the vocabulary padded.
   let sizes: DimensionSizes
-  let layouts: [BlockClass: any Layout]
-  let layoutContext: LayoutContext
+  /// Each block class's layout with what its tables may depend on.
+  let layouts: [BlockClass: PlacedLayout]
   let data: [AxisReference]
   /// Where each state is stored in blocks of each class, asked for by every operation.
   private let stateStorage: [BlockClass: [ValueState: DimensionAxes]]
@@ -22,56 +22,74 @@ struct LoweringContext {
     var unreduced: [AxisReference]
   }
 
+  /// A layout on a plan's mesh.
+  struct PlacedLayout {
+    let layout: any Layout
+    var context: LayoutContext
+
+    func storage(of state: ValueState) -> DimensionAxes { layout.storage(of: state, in: context) }
+    func weight(of linear: LinearRole) -> DimensionAxes { layout.weight(of: linear, in: context) }
+    func factors(of linear: LinearRole) -> DimensionAxes {
+      layout.factors(of: linear, in: context)
+    }
+  }
+
   init(
-    sizes unpadded: DimensionSizes, workload: Workload, choices: PlanChoices
+    sizes unpadded: DimensionSizes, workload: Workload, choices: PlanChoices, isTied: Bool
   ) throws(ConstraintViolation) {
     self.choices = choices
     self.workload = workload
     mesh = choices.mesh
-    var layouts: [BlockClass: any Layout] = [:]
-    for blockClass in BlockClass.allCases {
-      layouts[blockClass] = try LayoutCatalog.layout(choices.blocks[blockClass] ?? choices.layout)
-    }
-    self.layouts = layouts
     var sizes = unpadded
     sizes[.batch] = choices.degree("data") * choices.microBatch
-    var context = LayoutContext(
-      mesh: mesh, sizes: sizes, sequenceParallel: choices.sequenceParallel,
-      keyValue: choices.keyValue)
-    let multiple = workload.padVocabulary * Self.vocabularyAxes(layouts, context).groupSize
+    var layouts = try Self.place(choices, sizes: sizes, isTied: isTied)
+    let multiple = workload.padVocabulary * Self.vocabularyAxes(layouts).groupSize
     sizes[.vocabulary] = (sizes[.vocabulary] + multiple - 1) / multiple * multiple
-    context.sizes = sizes
+    for blockClass in BlockClass.allCases { layouts[blockClass]?.context.sizes = sizes }
     self.sizes = sizes
-    layoutContext = context
+    self.layouts = layouts
     let data = mesh.whole("data")
     self.data = data
     stateStorage = layouts.mapValues { layout in
       Dictionary(
         uniqueKeysWithValues: ValueState.allCases.map { state in
-          var axes = layout.storage(of: state, in: context)
+          var axes = layout.storage(of: state)
           axes[.batch] = data + axes[.batch]
           return (state, axes)
         })
     }
   }
 
+  private static func place(
+    _ choices: PlanChoices, sizes: DimensionSizes, isTied: Bool
+  ) throws(ConstraintViolation) -> [BlockClass: PlacedLayout] {
+    var layouts: [BlockClass: PlacedLayout] = [:]
+    for blockClass in BlockClass.allCases {
+      let layout = try LayoutCatalog.layout(choices.blocks[blockClass] ?? choices.layout)
+      let context = LayoutContext(
+        mesh: choices.mesh, axes: try choices.axes(of: layout, in: blockClass), sizes: sizes,
+        sequenceParallel: choices.sequenceParallel, keyValue: choices.keyValue,
+        tableForm: choices.tableForm, isTied: isTied)
+      layouts[blockClass] = PlacedLayout(layout: layout, context: context)
+    }
+    return layouts
+  }
+
   /// The distinct axes that split the vocabulary anywhere.
-  private static func vocabularyAxes(
-    _ layouts: [BlockClass: any Layout], _ context: LayoutContext
-  ) -> [AxisReference] {
+  private static func vocabularyAxes(_ layouts: [BlockClass: PlacedLayout]) -> [AxisReference] {
     let linears = [
       LinearRole(from: .logits, to: .stream), LinearRole(from: .stream, to: .logits),
     ]
-    var axes: Set<AxisReference> = []
-    for blockClass in [BlockClass.embedding, .head] {
+    var axes: [AxisReference] = []
+    for (blockClass, linear) in zip([BlockClass.embedding, .head], linears) {
       guard let layout = layouts[blockClass] else { continue }
-      axes.formUnion(layout.storage(of: .logits, in: context)[.vocabulary])
-      for linear in linears {
-        axes.formUnion(layout.factors(of: linear, in: context)[.vocabulary])
-        axes.formUnion(layout.weight(of: linear, in: context)[.vocabulary])
+      for split in [layout.factors(of: linear), layout.weight(of: linear)] {
+        axes += split[.vocabulary].subtracting(axes)
       }
+      guard blockClass == .head else { continue }
+      axes += layout.storage(of: .logits)[.vocabulary].subtracting(axes)
     }
-    return axes.sorted()
+    return axes
   }
 
   /// `axes` with the data axis splitting the batch, major.
@@ -81,14 +99,18 @@ struct LoweringContext {
     return result
   }
 
-  func layout(of graph: BlockGraph) -> any Layout { layouts[graph.blockClass] ?? DataLayout() }
+  func layout(of graph: BlockGraph) -> PlacedLayout {
+    guard let layout = layouts[graph.blockClass] else {
+      preconditionFailure("no layout of blocks of class \(graph.blockClass.rawValue)")
+    }
+    return layout
+  }
 
   /// Which axes split the factors of `operation` while it is computed: a linear's as its layout
   /// says, any other's as the value it works on is stored.
   func assignment(of operation: GraphOperation, in graph: BlockGraph) -> DimensionAxes {
-    let layout = layout(of: graph)
     if let linear = operation.linear {
-      return withData(layout.factors(of: linear, in: layoutContext))
+      return withData(layout(of: graph).factors(of: linear))
     }
     let subject = operation.inputs.first ?? operation.outputs.first ?? 0
     return storage(of: graph.state(of: subject), in: graph)
@@ -111,8 +133,19 @@ struct LoweringContext {
     let sharding = axes.sharding(of: description.dimensions)
     guard case .gradient = description.origin, description.dimensions.contains(.keyValueHeads)
     else { return sharding }
-    let copies = axes[.heads].filter { !axes[.keyValueHeads].contains($0) }
-    return sharding.with(unreduced: copies)
+    return sharding.with(unreduced: axes[.heads].subtracting(axes[.keyValueHeads]))
+  }
+
+  /// What an operand may be partial over while `operation` computes with it: what it is stored
+  /// partial over, less the axes that split a factor of the operation, whose devices hold other
+  /// parts and not other shares of one sum.
+  func operandPartial(
+    _ input: ValueID, of operation: GraphOperation, _ axes: DimensionAxes, in graph: BlockGraph
+  ) -> [AxisReference] {
+    let stored = storage(of: input, in: graph).unreduced
+    guard !stored.isEmpty else { return [] }
+    let factors = Set((operation.inputs + operation.outputs).flatMap { graph.values[$0].dimensions })
+    return stored.subtracting(factors.sorted().flatMap { axes[$0] })
   }
 
   func type(

@@ -11,18 +11,35 @@ enum ReshardStep: Hashable {
 ///
 /// For example `[{x}, {}] unreduced {y}` to `[{}, {y}]`: reduce-scatter of the second dimension over
 /// y, then all-gather of the first over x.
+///
+/// Axes are refined to parts that are equal or apart first, so that `{x:(1)2}` is seen to be the
+/// major part of `{x}`.
 struct Reshard {
   private(set) var steps: [(step: ReshardStep, result: Sharding)] = []
-  private var current: Sharding
-  private let wanted: Sharding
+  private var current: Parts
+  private let wanted: Parts
   private let dimensions: [Dimension]
   private let reduction: Reduction
+
+  /// A sharding refined to parts that are equal or apart.
+  private struct Parts: Equatable {
+    var dimensions: [[AxisReference]]
+    var unreduced: [AxisReference]
+
+    init(_ sharding: Sharding, _ cuts: AxisCuts) {
+      dimensions = sharding.dimensions.map(cuts.refined)
+      unreduced = cuts.refined(sharding.unreduced)
+    }
+
+    var sharding: Sharding { Sharding(dimensions: dimensions, unreduced: unreduced) }
+  }
 
   init(
     from source: Sharding, to wanted: Sharding, dimensions: [Dimension], reduction: Reduction
   ) {
-    current = source
-    self.wanted = wanted
+    let cuts = AxisCuts(source.axes + source.unreduced + wanted.axes + wanted.unreduced)
+    current = Parts(source, cuts)
+    self.wanted = Parts(wanted, cuts)
     self.dimensions = dimensions
     self.reduction = reduction
     sliceCopies()
@@ -33,8 +50,8 @@ struct Reshard {
     slice(while: { _ in true })
   }
 
-  private mutating func append(_ step: ReshardStep, _ result: Sharding) {
-    steps.append((step, result))
+  private mutating func append(_ step: ReshardStep, _ result: Parts) {
+    steps.append((step, result.sharding))
     current = result
   }
 
@@ -46,7 +63,7 @@ struct Reshard {
 
   /// Slices dimensions by axes over which there are copies, as far as their order allows.
   private mutating func sliceCopies() {
-    let held = Set(current.axes + current.unreduced)
+    let held = Set(current.dimensions.joined() + current.unreduced)
     slice(while: { !held.contains($0) })
   }
 
@@ -67,15 +84,17 @@ struct Reshard {
       var result = current
       result.dimensions[index] += axes
       result.unreduced.removeAll { axes.contains($0) }
-      append(.collective(.reduceScatter(dimensions[index], reduction), over: axes), result)
+      append(
+        .collective(.reduceScatter(dimensions[index], reduction), over: axes.merged), result)
     }
   }
 
   private mutating func allReduce() {
     let axes = current.unreduced.filter { !wanted.unreduced.contains($0) }
     guard !axes.isEmpty else { return }
-    let result = current.with(unreduced: current.unreduced.filter { !axes.contains($0) })
-    append(.collective(.allReduce(reduction), over: axes), result)
+    var result = current
+    result.unreduced.removeAll { axes.contains($0) }
+    append(.collective(.allReduce(reduction), over: axes.joined), result)
   }
 
   /// Moves axes from the minor end of one dimension to the minor end of another.
@@ -84,13 +103,15 @@ struct Reshard {
       for target in dimensions.indices where target != source {
         guard let missing = missing(target), !missing.isEmpty else { continue }
         let surplus = surplus(source)
-        guard !surplus.isEmpty, missing.starts(with: surplus) else { continue }
+        let movable = (1...max(surplus.count, 1)).reversed().lazy
+          .map { Array(surplus.suffix($0)) }.first { !$0.isEmpty && missing.starts(with: $0) }
+        guard let movable else { continue }
         var result = current
-        result.dimensions[source].removeLast(surplus.count)
-        result.dimensions[target] += surplus
+        result.dimensions[source].removeLast(movable.count)
+        result.dimensions[target] += movable
         let collective = Collective.allToAll(
           split: dimensions[target], concatenate: dimensions[source])
-        append(.collective(collective, over: surplus), result)
+        append(.collective(collective, over: movable.merged), result)
       }
     }
   }
@@ -101,7 +122,7 @@ struct Reshard {
       guard !surplus.isEmpty else { continue }
       var result = current
       result.dimensions[index].removeLast(surplus.count)
-      append(.collective(.allGather(dimensions[index]), over: surplus), result)
+      append(.collective(.allGather(dimensions[index]), over: surplus.merged), result)
     }
   }
 

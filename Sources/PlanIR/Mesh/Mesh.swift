@@ -125,6 +125,69 @@ extension [AxisReference] {
     }
   }
 
+  /// In the order given, neighbours that are major and minor part of one axis as one part: what a
+  /// dimension split by `x:(1)2, x:(2)4` is split by is `x:(1)8`.
+  package var merged: [AxisReference] {
+    reduce(into: []) { result, next in
+      if let last = result.last, last.axis == next.axis,
+        last.preSize * last.size == next.preSize
+      {
+        result[result.count - 1].size *= next.size
+      } else {
+        result.append(next)
+      }
+    }
+  }
+
   /// The number of devices in a group over these axes.
   package var groupSize: Int { reduce(1) { $0 * $1.size } }
+
+  /// These, in their order, without what overlaps `others`; both refined to parts that are equal or
+  /// apart first.
+  package func subtracting(_ others: [AxisReference]) -> [AxisReference] {
+    let cuts = AxisCuts(self + others)
+    let removed = Set(cuts.refined(others))
+    return cuts.refined(self).filter { !removed.contains($0) }.merged
+  }
+
+  /// The parts of these that overlap `others`, in their order.
+  package func intersecting(_ others: [AxisReference]) -> [AxisReference] {
+    let cuts = AxisCuts(self + others)
+    let kept = Set(cuts.refined(others))
+    return cuts.refined(self).filter { kept.contains($0) }.merged
+  }
+}
+
+/// Where axes are cut into parts: parts that are cut at each other's ends are equal or share nothing.
+package struct AxisCuts {
+  private var ends: [Int: Set<Int>] = [:]
+
+  /// The cuts that `references` make.
+  package init(_ references: [AxisReference]) {
+    for reference in references {
+      ends[reference.axis, default: []].insert(reference.preSize)
+      ends[reference.axis, default: []].insert(reference.preSize * reference.size)
+    }
+  }
+
+  /// Whether along each axis every cut is a multiple of the one before: 2 and 6 are, 2 and 3 not.
+  package var isEven: Bool {
+    ends.values.allSatisfy { ends in
+      let sorted = ends.sorted()
+      return zip(sorted, sorted.dropFirst()).allSatisfy { $1 % $0 == 0 }
+    }
+  }
+
+  /// `references`, each cut wherever a cut lies inside it.
+  package func refined(_ references: [AxisReference]) -> [AxisReference] {
+    references.flatMap { reference -> [AxisReference] in
+      let (start, end) = (reference.preSize, reference.preSize * reference.size)
+      let inside = ends[reference.axis, default: []].filter { $0 > start && $0 < end }
+      guard !inside.isEmpty else { return [reference] }
+      let bounds = [start] + inside.sorted() + [end]
+      return zip(bounds, bounds.dropFirst()).map {
+        AxisReference(axis: reference.axis, preSize: $0, size: $1 / $0)
+      }
+    }
+  }
 }

@@ -24,15 +24,16 @@ package struct DimensionAxes: Hashable, Sendable {
 /// For each dimension the axes that split it, major to minor, and the axes over which the devices
 /// hold partial sums (Shardy's *unreduced*). An axis named nowhere means equal copies.
 ///
-/// Order within a dimension is meaning: only its minor end can be gathered or scattered.
+/// Order within a dimension is meaning: only its minor end can be gathered or scattered. Parts of an
+/// axis that stand side by side are one, so that equal shardings are equal values.
 package struct Sharding: Hashable, Sendable {
-  package var dimensions: [[AxisReference]]
+  package private(set) var dimensions: [[AxisReference]]
   /// In mesh order.
-  package var unreduced: [AxisReference]
+  package private(set) var unreduced: [AxisReference]
 
   package init(dimensions: [[AxisReference]], unreduced: [AxisReference] = []) {
-    self.dimensions = dimensions
-    self.unreduced = unreduced.sorted()
+    self.dimensions = dimensions.map(\.merged)
+    self.unreduced = unreduced.joined
   }
 
   /// Every axis that splits a dimension.

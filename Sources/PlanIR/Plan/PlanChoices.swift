@@ -80,6 +80,8 @@ package struct StageChoice: Hashable, Sendable {
 package struct PlanChoices: Hashable, Sendable {
   package var layout: LayoutName
   package var blocks: [BlockClass: LayoutName]
+  /// In a mixture the degrees of each block's tensor mesh, in the order of its layout's axes.
+  package var blockMeshes: [BlockClass: [Int]] = [:]
   /// `data`, `pipeline`, `context`, then the layout's axes; size 1 left out.
   package var mesh: Mesh
   package var placement: [AxisPlacement]
