@@ -11,6 +11,9 @@ package struct Verdict: Sendable {
   /// The largest deviation of a parameter after the last update; nil where not compared.
   package private(set) var parameterError: Double?
   package let traffic: [TrafficPair]
+  /// The planned peak of each device, in order.
+  package let peaksPredicted: [Int]
+  /// The prediction's peak: the fullest device's.
   package let peakPredicted: Int
   package let tolerance: Double
   /// Gradients of step 1 and parameters after the last update, as a checkpoint has them.
@@ -38,6 +41,7 @@ package struct Verdict: Sendable {
     self.run = run
     self.reference = reference
     tolerance = proof.settings.dtype == .float64 ? 1e-10 : 1e-4
+    peaksPredicted = MemoryWalk.plannedPeaks(of: proof.program)
     peakPredicted = proof.plan.predicted.memory.program.count
     traffic = Self.pair(proof.plan.predicted.communication, run.traffic)
     gradients = Self.tensors(proof.program, run, prefix: "grad.")
@@ -73,7 +77,9 @@ package struct Verdict: Sendable {
   package var bytesAgree: Bool { traffic.allSatisfy { $0.predicted == $0.measured } }
 
   /// Whether every device held at most, and just, the predicted bytes.
-  package var peaksAgree: Bool { run.peakPlanned.allSatisfy { $0 == peakPredicted } }
+  package var peaksAgree: Bool {
+    run.peakPlanned == peaksPredicted && peaksPredicted.max() == peakPredicted
+  }
 
   /// What is not as it should be, in words with figures; empty for a valid run.
   package var faults: [String] {
@@ -88,7 +94,8 @@ package struct Verdict: Sendable {
         "\(pair.axis) \(pair.collective): \(pair.predicted) bytes predicted, \(pair.measured) moved")
     }
     if !peaksAgree {
-      faults.append("peaks: \(peakPredicted) bytes predicted, held \(run.peakPlanned)")
+      faults.append("peaks: \(peakPredicted) bytes predicted, \(peaksPredicted) by device, held "
+          + "\(run.peakPlanned)")
     }
     return faults
   }

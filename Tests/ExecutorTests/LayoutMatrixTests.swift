@@ -35,6 +35,7 @@ import Testing
               (proof.layout, proof.mesh, proof.gathersInputs) = (layout, shape, gathers)
               proof.gathersWeights = gathers
               proof.tableForm = form
+              proof.tableGradients = gathers == .saved ? .added : .apart
               proof.settings.dtype = .float64
               cases.append(proof)
             }
@@ -43,6 +44,44 @@ import Testing
       }
     }
     return cases
+  }
+
+  static var sharded: [ProofCase] {
+    let all: [(LayoutName?, [Int], Int, [String])] = [
+      (nil, [], 3, ["data"]), (.summa, [2, 2], 3, ["data"]), (.tesseract, [2, 1, 3], 1, ["depth"]),
+      (.tesseract, [2, 2, 2], 3, ["data", "depth"]), (.threeDimensional, [2, 2, 1], 3, ["data"]),
+      (.stationary, [2, 2], 3, ["data"]), (.sequence, [4], 1, ["tensor"]),
+      (.sequence, [4], 3, ["data", "tensor"]),
+    ]
+    return all.flatMap { layout, mesh, data, over in
+      GatherChoice.allCases.flatMap { gathers in
+        [false, true].map { isLlama in
+          var proof = ProofCase()
+          proof.isLlama = isLlama
+          (proof.layout, proof.mesh, proof.data, proof.weightsOver) = (layout, mesh, data, over)
+          if layout == nil { proof.tensor = 2 }
+          proof.sample.keyValueHeads = isLlama ? 2 : 8
+          proof.sample.isTied = !isLlama
+          proof.sample.normalisesHeads = isLlama
+          (proof.gathersInputs, proof.gathersWeights) = (gathers, gathers)
+          proof.tableGradients = gathers == .saved ? .added : .apart
+          (proof.workload.globalBatch, proof.microBatches) = (24, 2)
+          proof.workload.optimizer = .adamw
+          proof.settings.dtype = .float64
+          proof.settings.steps = 3
+          return proof
+        }
+      }
+    }
+  }
+
+  @Test(arguments: sharded) func `weights may be sharded over rows`(proof: ProofCase) throws {
+    let verdict = try proof.run()
+    let faults = verdict.faults
+    #expect(faults.isEmpty, "\(proof): \(faults)")
+    let error = try #require(verdict.parameterError)
+    #expect(error < 1e-8, "\(proof)")
+    #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
   }
 
   @Test(arguments: cases) func `a sharded step is the unsharded step`(proof: ProofCase) throws {

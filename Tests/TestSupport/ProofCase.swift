@@ -16,6 +16,8 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   package var matmul = MatmulSchedule.gathered
   package var tableForm = TableForm.gathered
   package var tableGradients = TableGradients.added
+  /// Axes over which weights are sharded beside their own; data makes it zero 3.
+  package var weightsOver: [String] = []
   package var keyValue = KeyValueForm.copied
   package var microBatches = 1
   package var isLlama = false
@@ -34,7 +36,8 @@ package struct ProofCase: Sendable, CustomStringConvertible {
       isLlama ? "llama" : "gpt2", name.rawValue, shape, "data \(data)",
       sequenceParallel ? "sp" : "", "inputs \(gathersInputs.rawValue)",
       "weights \(gathersWeights.rawValue)", matmul.rawValue, "table \(tableForm.rawValue)",
-      tableGradients.rawValue, "kv \(keyValue.rawValue)", "micro-batches \(microBatches)",
+      tableGradients.rawValue,
+      weightsOver.isEmpty ? "" : "weights over \(weightsOver.joined(separator: "+"))", "kv \(keyValue.rawValue)", "micro-batches \(microBatches)",
       settings.dtype.rawValue, workload.optimizer.rawValue, "seed \(seed)",
     ]
     return parts.filter { !$0.isEmpty }.joined(separator: " ")
@@ -60,6 +63,8 @@ package struct ProofCase: Sendable, CustomStringConvertible {
     choices.matmul = matmul
     choices.tableForm = tableForm
     choices.tableGradients = tableGradients
+    choices.weightsOver = weightsOver
+    choices.zero = weightsOver.contains("data") ? 3 : 0
     return choices
   }
 

@@ -35,6 +35,10 @@ extension Fabric {
       moved = try mover.gather(operands.place(of: dimension))
     case .reduceScatter(let dimension, let reduction):
       moved = try mover.reduceScatter(operands.place(of: dimension), reduction)
+    case .gatherChunks:
+      moved = mover.gatherWholeChunks()
+    case .scatterChunks(let reduction):
+      moved = mover.scatterChunks(reduction)
     case .allReduce(let reduction):
       var sum = mover.reduceChunk(reduction)
       try rendezvous.meet()
@@ -108,9 +112,29 @@ private struct Mover {
     return operands.into.count * (size - 1)
   }
 
-  private func chunk(_ member: Int) -> Range<Int> {
-    let count = operands.from.count
-    return member * count / size..<(member + 1) * count / size
+  private func chunk(_ member: Int, of count: Int) -> Range<Int> {
+    member * count / size..<(member + 1) * count / size
+  }
+
+  private func chunk(_ member: Int) -> Range<Int> { chunk(member, of: operands.from.count) }
+
+  /// Each member's chunk to its place in the whole.
+  func gatherWholeChunks() -> Int {
+    for (member, source) in sources.enumerated() {
+      let chunk = chunk(member, of: operands.into.count)
+      copy(source, 0, into, chunk.lowerBound, chunk.count)
+    }
+    return operands.into.count - chunk(index, of: operands.into.count).count
+  }
+
+  /// The sum of this member's chunk, in the order of members.
+  func scatterChunks(_ reduction: Reduction) -> Int {
+    let chunk = chunk(index)
+    copy(sources[0], chunk.lowerBound, into, 0, chunk.count)
+    for source in sources.dropFirst() {
+      combine(source, chunk.lowerBound, 0, chunk.count, reduction)
+    }
+    return chunk.count * (size - 1)
   }
 
   /// Sums this member's chunk; in place, only this member writes it and only it reads it.

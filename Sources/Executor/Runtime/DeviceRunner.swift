@@ -33,7 +33,7 @@ final class DeviceRunner {
     self.gatherer = gatherer
     compiler = KernelCompiler(
       program: compiled.program, device: device, batch: batch, settings: settings)
-    state = try DeviceState(compiled, poisons: settings.poisonsMemory)
+    state = try DeviceState(compiled, device: device, poisons: settings.poisonsMemory)
   }
 
   /// Fills the weights, then runs the steps.
@@ -101,7 +101,8 @@ final class DeviceRunner {
     }
     for taken in body.takes {
       frame[taken.buffer] = try state.take(
-        .init(slot: taken.slot, taker: chain, microBatch: call.microBatch))
+        .init(
+          slot: taken.slot, taker: taken.slot.taker(takenAt: chain), microBatch: call.microBatch))
     }
     gatherInputGradient(call, body, frame, step)
     let context = CallContext(layer: call.position.layer, microBatch: call.microBatch, step: step)
@@ -127,7 +128,8 @@ final class DeviceRunner {
   /// Hands a buffer to the block that takes it.
   private func give(_ buffer: HostBuffer, _ slot: Slot, _ call: Call, _ chain: Int) {
     state.give(
-      buffer, .init(slot: slot, taker: chain + slot.distance, microBatch: call.microBatch))
+      buffer,
+      .init(slot: slot, taker: slot.taker(givenAt: chain), microBatch: call.microBatch))
   }
 
   private func run(

@@ -4,6 +4,7 @@ import PlanIR
 /// The memory of one device during a run, with its two ledgers.
 struct DeviceState {
   let compiled: CompiledProgram
+  let device: Int
   let poisons: Bool
   private let arena: Arena
   private(set) var planned = Ledger()
@@ -22,8 +23,9 @@ struct DeviceState {
   }
 
   /// Allocates everything that lives throughout; weights are for the caller to fill.
-  init(_ compiled: CompiledProgram, poisons: Bool) throws(RunError) {
+  init(_ compiled: CompiledProgram, device: Int, poisons: Bool) throws(RunError) {
     self.compiled = compiled
+    self.device = device
     self.poisons = poisons
     let peak = MemoryDemand.peakBytes(of: compiled.program, dtype: compiled.dtype)
     arena = try Arena(capacity: 2 * peak + Self.slack)
@@ -43,9 +45,11 @@ struct DeviceState {
   private static let slack = 64 << 20
 
   private func makeBuffer(_ type: TensorType) throws(RunError) -> HostBuffer {
-    try HostBuffer(
-      dtype: compiled.runType(type.width), count: type.localCount,
-      plannedBytes: compiled.program.plannedBytes(type).count, arena: arena)
+    let count = type.chunk(on: device, in: compiled.program.mesh).count
+    let width = compiled.program.precision.bytes(of: type.width)
+    return try HostBuffer(
+      dtype: compiled.runType(type.width), count: count, plannedBytes: count * width,
+      arena: arena)
   }
 
   private mutating func allocateParts(

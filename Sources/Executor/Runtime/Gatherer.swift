@@ -14,7 +14,8 @@ final class Gatherer: Sendable {
   ) {
     guard Self.isFirstCopy(type.sharding, device: device, mesh: mesh) else { return }
     let offsets = type.offsets(on: device, in: mesh)
-    write(name, view, local: type.localSizes, sizes: sizes) { index in
+    let part = Part(local: type.localSizes, elements: type.chunk(on: device, in: mesh))
+    write(name, view, part, sizes: sizes) { index in
       zip(index, offsets).map { $0 + $1 }
     }
   }
@@ -26,7 +27,8 @@ final class Gatherer: Sendable {
   ) {
     guard Self.isFirstCopy(type.sharding, device: device, mesh: mesh) else { return }
     let offsets = type.offsets(on: device, in: mesh)
-    write(name, view, local: type.localSizes, sizes: sizes) { index in
+    let part = Part(local: type.localSizes, elements: 0..<view.count)
+    write(name, view, part, sizes: sizes) { index in
       [rows[index[0]]] + zip(index, offsets).dropFirst().map { $0 + $1 }
     }
   }
@@ -35,42 +37,54 @@ final class Gatherer: Sendable {
   var all: [String: [Double]] { tensors.withLock { $0 } }
 
   private static func isFirstCopy(_ sharding: Sharding, device: Int, mesh: Mesh) -> Bool {
-    let split = Set(sharding.axes)
-    let coordinate = sharding.axes.reduce(0) { sum, axis in
+    let coordinate = (sharding.axes + sharding.chunks).reduce(0) { sum, axis in
       sum + mesh.coordinate(of: device, along: axis) * mesh.stride(of: axis)
     }
     // The first device with these coordinates has zero along every other axis.
-    return split.isEmpty ? device == 0 : device == coordinate
+    return device == coordinate
+  }
+
+  /// The elements that a device has of its flattened part of a tensor.
+  private struct Part {
+    var local: [Int]
+    var elements: Range<Int>
   }
 
   private func write(
-    _ name: String, _ view: TensorView, local: [Int], sizes: [Int],
-    place: ([Int]) -> [Int]
+    _ name: String, _ view: TensorView, _ part: Part, sizes: [Int], place: ([Int]) -> [Int]
   ) {
     tensors.withLock { tensors in
       var whole = tensors.removeValue(forKey: name) ?? []
       if whole.isEmpty { whole = Array(repeating: 0, count: sizes.reduce(1, *)) }
-      var index = [Int](repeating: 0, count: local.count)
-      let run = local.last ?? 1
-      for start in stride(from: 0, to: view.count, by: max(run, 1)) {
-        let target = place(index)
+      let run = max(part.local.last ?? 1, 1)
+      var row = part.elements.lowerBound / run
+      while row * run < part.elements.upperBound {
+        let columns = (row * run..<(row + 1) * run).clamped(to: part.elements)
+        let target = place(index(row, columns.lowerBound % run, part.local))
         let isInside = zip(target, sizes).dropLast().allSatisfy { $0 < $1 }
         if isInside {
           let base = zip(target, sizes).reduce(0) { $0 * $1.1 + $1.0 }
-          let count = min(run, (sizes.last ?? 1) - (target.last ?? 0))
+          let count = min(columns.count, (sizes.last ?? 1) - (target.last ?? 0))
+          let start = columns.lowerBound - part.elements.lowerBound
           for step in 0..<max(count, 0) { whole[base + step] = view.element(start + step) }
         }
-        advance(&index, local)
+        row += 1
       }
       tensors[name] = whole
     }
   }
 
-  private func advance(_ index: inout [Int], _ local: [Int]) {
+  /// The place in a part of `local` sizes of element `column` of row `row`, rows being runs of its
+  /// last dimension.
+  private func index(_ row: Int, _ column: Int, _ local: [Int]) -> [Int] {
+    guard !local.isEmpty else { return [] }
+    var index = [Int](repeating: 0, count: local.count)
+    index[local.count - 1] = column
+    var rest = row
     for dimension in local.indices.dropLast().reversed() {
-      index[dimension] += 1
-      if index[dimension] < local[dimension] { return }
-      index[dimension] = 0
+      index[dimension] = rest % local[dimension]
+      rest /= local[dimension]
     }
+    return index
   }
 }

@@ -101,6 +101,7 @@ struct KernelCompiler {
   // MARK: - Bookkeeping
 
   private func slice(_ source: TensorType, _ target: TensorType) -> CompiledKernel {
+    if !target.sharding.chunks.isEmpty { return cut(target.chunk(on: device, in: mesh)) }
     let base = source.offsets(on: device, in: mesh)
     let wanted = target.offsets(on: device, in: mesh)
     let origin = BlockPlacement(
@@ -110,6 +111,16 @@ struct KernelCompiler {
       CopyKernels.copyBlock(
         from: operands.reads[0], at: origin, into: operands.writes[0],
         at: BlockPlacement(shape: extent), extent: extent)
+    }
+  }
+
+  /// The elements `chunk` of a flattened part.
+  private func cut(_ chunk: Range<Int>) -> CompiledKernel {
+    { operands, _ in
+      let whole = operands.reads[0]
+      CopyKernels.copyBlock(
+        from: whole, at: BlockPlacement(shape: [whole.count], offset: [chunk.lowerBound]),
+        into: operands.writes[0], at: BlockPlacement(shape: [chunk.count]), extent: [chunk.count])
     }
   }
 

@@ -21,13 +21,14 @@ struct WeightLoader {
     let values = UnsafeMutableBufferPointer<Double>.allocate(capacity: region.count)
     defer { values.deallocate() }
     try source.read(region, into: values)
-    scatter(values, extents, local, view)
+    scatter(values, extents, local, parameter.type.chunk(on: device, in: mesh), view)
   }
 
-  /// Copies rows of the real elements to their places in the padded local part.
+  /// Copies rows of the real elements to their places in the padded local part, as far as they are
+  /// in the device's chunk of it.
   private func scatter(
     _ values: UnsafeMutableBufferPointer<Double>, _ extents: [Int], _ local: [Int],
-    _ view: TensorView
+    _ chunk: Range<Int>, _ view: TensorView
   ) {
     let run = extents.last ?? 1
     for start in stride(from: 0, to: values.count, by: run) {
@@ -39,7 +40,10 @@ struct WeightLoader {
         rest /= extents[dimension]
         stride *= local[dimension]
       }
-      view.store(values[start..<start + run], at: place)
+      let held = (place..<place + run).clamped(to: chunk)
+      guard !held.isEmpty else { continue }
+      let first = start + held.lowerBound - place
+      view.store(values[first..<first + held.count], at: held.lowerBound - chunk.lowerBound)
     }
   }
 }

@@ -56,16 +56,19 @@ package struct BodySummary: Sendable {
     _ mesh: Mesh, _ precision: Precision, _ cost: any CostModel
   ) {
     let width = precision.bytes(of: from.type.width)
-    let whole: Int
+    let type: TensorType
     switch collective {
-    case .allGather: whole = into.type.localCount * width
-    default: whole = from.type.localCount * width
+    case .allGather, .gatherChunks: type = into.type
+    default: type = from.type
     }
+    let whole = type.localCount * width
     let size = axes.groupSize
     let groups = mesh.deviceCount / size
     let key = TrafficKey(axes: axes.joined, collective: collective.name)
+    // Of uneven chunks each is some group's, equally often: their sum is the part they were cut of.
+    let chunks = type.sharding.chunks.groupSize
     traffic[key, default: TrafficSum()].bytes +=
-      collective.groupBytes(size: size, bytes: whole) * groups
+      collective.groupBytes(size: size, bytes: type.blockCount * width) * groups / chunks
     traffic[key, default: TrafficSum()].time +=
       cost.time(of: collective, over: axes, in: mesh, bytes: whole)
   }

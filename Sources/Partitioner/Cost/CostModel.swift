@@ -67,7 +67,7 @@ package struct ClusterCost: CostModel {
     let share = bytes * Double(size - 1) / Double(size)
     let depth = Int.bitWidth - (size - 1).leadingZeroBitCount
     switch collective {
-    case .allGather, .reduceScatter: return (size - 1, share)
+    case .allGather, .reduceScatter, .gatherChunks, .scatterChunks: return (size - 1, share)
     case .allReduce: return (2 * (size - 1), 2 * share)
     case .broadcast, .reduce: return (depth, bytes)
     case .allToAll: return (size - 1, share)

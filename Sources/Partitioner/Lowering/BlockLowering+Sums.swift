@@ -47,6 +47,11 @@ extension BlockLowering {
       operation.kind.accumulates
     else { return false }
     let sharding = computedSharding(of: value, operation, axes)
+    if let sum = try borrowedSum(of: value) {
+      current.emit(call(operation, reads, [sum], accumulate: true))
+      try accumulate(sum, intoGradient: value)
+      return true
+    }
     if isParameterGradient(value) {
       guard let target = try mainGradient(of: value, matching: sharding) else { return false }
       current.emit(call(operation, reads, [target], accumulate: true))
@@ -92,6 +97,22 @@ extension BlockLowering {
     return graph.parameters[index].name
   }
 
+  private func isOwn(_ name: String) -> Bool {
+    graph.parameters.contains { $0.name == name && $0.isOwn }
+  }
+
+  /// What the block that borrows this block's parameter computed of its gradient, to be added to
+  /// before it is scattered; nil where nothing waits.
+  private mutating func borrowedSum(of value: ValueID) throws(ConstraintViolation) -> BufferID? {
+    guard let name = parameterName(ofGradient: value), isOwn(name),
+      let sharding = context.parameters[name]?.addedAs
+    else { return nil }
+    let type = try context.type(graph.values[value], sharding)
+    return current.take(
+      .borrowed(name),
+      Buffer(name: graph.values[value].name, type: type, bufferClass: .transient))
+  }
+
   func isParameterGradient(_ value: ValueID) -> Bool { parameterName(ofGradient: value) != nil }
 
   /// The main gradient, where a gradient computed under `sharding` may be added to it as it is.
@@ -123,6 +144,7 @@ extension BlockLowering {
   ) throws(ConstraintViolation) {
     guard let name = parameterName(ofGradient: value), let placement = context.parameters[name]
     else { return }
+    if placement.addedAs != nil && !isOwn(name) { return current.give(.borrowed(name), buffer) }
     let sharding = placement.sharding.with(unreduced: placement.unreduced)
     let addend = current.reshard(buffer, to: sharding)
     let target = try mainGradient(of: value, name, sharding)

@@ -6,7 +6,9 @@ enum BuiltChoices {
     try checkMesh(choices)
     try require(choices.degree("pipeline") == 1, "pipeline parallelism", "--pipeline 1")
     try require(choices.degree("context") == 1, "context parallelism", "--context 1")
-    try require(choices.zero == 0, "a sharded optimizer (zero \(choices.zero))", "--zero 0")
+    try require(
+      [0, 3].contains(choices.zero), "a sharded optimizer (zero \(choices.zero))",
+      "--zero 0 or --zero 3")
     try require(
       choices.recompute == .none, "recomputation (\(choices.recompute.rawValue))",
       "--recompute none")
@@ -14,10 +16,28 @@ enum BuiltChoices {
       choices.schedule == .none, "schedule \(choices.schedule.rawValue)", "no --schedule")
     try require(choices.interleave == 1, "interleaving", "--interleave 1")
     try require(choices.matmul == .gathered, "stepped matmuls", "--matmul gathered")
-    try require(choices.weightsOver.isEmpty, "row-sharded weights", "no weights_over")
-    try require(
-      choices.tableGradients == .added, "scattering a table's gradients apart", "gradients added")
+    try checkWeightsOver(choices)
     try require(choices.stages.count == 1, "pipeline stages", "one stage")
+  }
+
+  /// Weights are sharded over axes that hold copies of them: data, which is zero 3, and what the
+  /// layouts say.
+  private static func checkWeightsOver(_ choices: PlanChoices) throws(ConstraintViolation) {
+    let layouts = LayoutCatalog.all.filter {
+      ([choices.layout] + choices.blocks.values).contains($0.name)
+    }
+    let allowed = ["data"] + layouts.flatMap(\.copyAxes)
+    if let axis = choices.weightsOver.first(where: { !allowed.contains($0) }) {
+      throw ConstraintViolation(
+        constraint: "weights are sharded over axes that hold copies of them", found: axis,
+        needed: allowed.joined(separator: " or "), remedy: "no \(axis) in weights_over")
+    }
+    let isOverData = choices.weightsOver.contains("data")
+    guard choices.degree("data") > 1, isOverData != (choices.zero == 3) else { return }
+    throw ConstraintViolation(
+      constraint: "zero 3 is weights_over data",
+      found: "zero \(choices.zero), weights_over [\(choices.weightsOver.joined(separator: ", "))]",
+      needed: "both or neither", remedy: "zero 3 with data in weights_over")
   }
 
   /// A layout of no tensor axis cannot fill a mesh that has one.

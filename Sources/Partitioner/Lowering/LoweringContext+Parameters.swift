@@ -29,21 +29,34 @@ extension LoweringContext {
         guard case .parameter(let index) = gradients.graph.values[value].origin else { continue }
         let name = gradients.graph.parameters[index].name
         if parameters[name] == nil {
+          let sharding = stored(value, in: gradients.graph)
           parameters[name] = ParameterPlacement(
-            sharding: stored(value, in: gradients.graph), unreduced: [])
+            sharding: sharding.with(chunks: weightsOver.subtracting(sharding.axes)),
+            unreduced: [])
         }
       }
     }
-    var partial: [String: [AxisReference]] = [:]
+    var computed: [String: [Sharding]] = [:]
     for gradients in chain {
-      for (name, axes) in partialGradients(gradients) {
-        partial[name] = partial[name].map { $0.intersecting(axes) } ?? axes
+      computed.merge(computedGradients(gradients)) { $0 + $1 }
+    }
+    for (name, forms) in computed {
+      guard let sharding = parameters[name]?.sharding else { continue }
+      let partial = forms.dropFirst().reduce(forms[0].unreduced) {
+        $0.intersecting($1.unreduced)
       }
+      let unreduced = partial.subtracting(sharding.axes + sharding.chunks).joined
+      parameters[name]?.unreduced = unreduced
+      guard choices.tableGradients == .added, forms.count == 2, forms[0] == forms[1],
+        forms[0] != sharding.with(unreduced: unreduced)
+      else { continue }
+      parameters[name]?.addedAs = forms[0]
     }
-    for (name, axes) in partial {
-      let split = parameters[name]?.sharding.axes ?? []
-      parameters[name]?.unreduced = axes.subtracting(split).joined
-    }
+  }
+
+  /// The axes over which the plan shards weights beside their own.
+  private var weightsOver: [AxisReference] {
+    choices.weightsOver.flatMap { mesh.whole($0) }
   }
 
   private func stored(_ value: ValueID, in graph: BlockGraph) -> Sharding {
@@ -57,8 +70,10 @@ extension LoweringContext {
     return assignment(of: reader, in: graph).sharding(of: dimensions)
   }
 
-  private func partialGradients(_ gradients: GradientGraph) -> [String: [AxisReference]] {
-    var result: [String: [AxisReference]] = [:]
+  /// The shardings in which a block computes the gradients of its parameters, one for each
+  /// operation that contributes.
+  private func computedGradients(_ gradients: GradientGraph) -> [String: [Sharding]] {
+    var result: [String: [Sharding]] = [:]
     let graph = gradients.graph
     for operation in gradients.weightGradient {
       guard let output = operation.outputs.first,
@@ -66,9 +81,8 @@ extension LoweringContext {
         case .parameter(let index) = graph.values[primal].origin
       else { continue }
       let axes = assignment(of: operation, in: graph)
-      let partial = computedSharding(of: output, operation, axes, in: graph).unreduced
-      let name = graph.parameters[index].name
-      result[name] = result[name].map { $0.intersecting(partial) } ?? partial
+      result[graph.parameters[index].name, default: []].append(
+        computedSharding(of: output, operation, axes, in: graph))
     }
     return result
   }

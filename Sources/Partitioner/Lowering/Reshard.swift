@@ -25,34 +25,61 @@ struct Reshard {
   private struct Parts: Equatable {
     var dimensions: [[AxisReference]]
     var unreduced: [AxisReference]
+    var chunks: [AxisReference]
 
     init(_ sharding: Sharding, _ cuts: AxisCuts) {
       dimensions = sharding.dimensions.map(cuts.refined)
       unreduced = cuts.refined(sharding.unreduced)
+      chunks = cuts.refined(sharding.chunks)
     }
 
-    var sharding: Sharding { Sharding(dimensions: dimensions, unreduced: unreduced) }
+    var sharding: Sharding {
+      Sharding(dimensions: dimensions, unreduced: unreduced, chunks: chunks)
+    }
   }
 
   init(
     from source: Sharding, to wanted: Sharding, dimensions: [Dimension], reduction: Reduction
   ) {
-    let cuts = AxisCuts(source.axes + source.unreduced + wanted.axes + wanted.unreduced)
+    let cuts = AxisCuts(
+      [source, wanted].flatMap { $0.axes + $0.unreduced + $0.chunks })
     current = Parts(source, cuts)
     self.wanted = Parts(wanted, cuts)
     self.dimensions = dimensions
     self.reduction = reduction
+    gatherChunks()
     sliceCopies()
     reduceScatter()
     allReduce()
     allToAll()
     allGather()
     slice(while: { _ in true })
+    scatterChunks()
   }
 
   private mutating func append(_ step: ReshardStep, _ result: Parts) {
     steps.append((step, result.sharding))
     current = result
+  }
+
+  /// Chunks are of the part as it is split: they are made whole first.
+  private mutating func gatherChunks() {
+    guard !current.chunks.isEmpty, current != wanted else { return }
+    var result = current
+    result.chunks = []
+    append(.collective(.gatherChunks, over: current.chunks.merged), result)
+  }
+
+  /// And cut last, when the part is split as it will be.
+  private mutating func scatterChunks() {
+    guard !wanted.chunks.isEmpty, current.chunks.isEmpty else { return }
+    var result = current
+    result.chunks = wanted.chunks
+    result.unreduced.removeAll { wanted.chunks.contains($0) }
+    let isPartial = wanted.chunks.allSatisfy { current.unreduced.contains($0) }
+    append(
+      isPartial ? .collective(.scatterChunks(reduction), over: wanted.chunks.merged) : .slice,
+      result)
   }
 
   /// What `wanted` has of dimension `index` past what is there; nil where they part before.
@@ -90,11 +117,17 @@ struct Reshard {
   }
 
   private mutating func allReduce() {
-    let axes = current.unreduced.filter { !wanted.unreduced.contains($0) }
+    let kept = wanted.unreduced + scattered
+    let axes = current.unreduced.filter { !kept.contains($0) }
     guard !axes.isEmpty else { return }
     var result = current
     result.unreduced.removeAll { axes.contains($0) }
     append(.collective(.allReduce(reduction), over: axes.joined), result)
+  }
+
+  /// The axes whose sum the scattering into chunks forms.
+  private var scattered: [AxisReference] {
+    wanted.chunks.allSatisfy { current.unreduced.contains($0) } ? wanted.chunks : []
   }
 
   /// Moves axes from the minor end of one dimension to the minor end of another.

@@ -30,10 +30,16 @@ package struct Sharding: Hashable, Sendable {
   package private(set) var dimensions: [[AxisReference]]
   /// In mesh order.
   package private(set) var unreduced: [AxisReference]
+  /// Axes over which what is left of a device's part, flattened, is cut into chunks, uneven where
+  /// they do not divide: parameters of a sharded optimizer. In mesh order.
+  package private(set) var chunks: [AxisReference]
 
-  package init(dimensions: [[AxisReference]], unreduced: [AxisReference] = []) {
+  package init(
+    dimensions: [[AxisReference]], unreduced: [AxisReference] = [], chunks: [AxisReference] = []
+  ) {
     self.dimensions = dimensions.map(\.merged)
     self.unreduced = unreduced.joined
+    self.chunks = chunks.joined
   }
 
   /// Every axis that splits a dimension.
@@ -41,15 +47,22 @@ package struct Sharding: Hashable, Sendable {
 
   /// The same split with other unreduced axes.
   package func with(unreduced: [AxisReference]) -> Sharding {
-    Sharding(dimensions: dimensions, unreduced: unreduced)
+    Sharding(dimensions: dimensions, unreduced: unreduced, chunks: chunks)
   }
 
-  /// Shardy-like text: `[{data}, {}, {tensor}] unreduced {pipeline}`.
+  /// The same split, cut into chunks over `chunks`.
+  package func with(chunks: [AxisReference]) -> Sharding {
+    Sharding(dimensions: dimensions, unreduced: unreduced, chunks: chunks)
+  }
+
+  /// Shardy-like text: `[{data}, {}, {tensor}] unreduced {pipeline}`, with `chunks {data}` where
+  /// parts are cut into chunks.
   package func text(in mesh: Mesh) -> String {
     let parts = dimensions.map { axes in
       "{" + axes.map { mesh.name(of: $0) }.joined(separator: ", ") + "}"
     }
     let split = "[" + parts.joined(separator: ", ") + "]"
-    return unreduced.isEmpty ? split : split + " unreduced {\(mesh.name(of: unreduced))}"
+    return split + (unreduced.isEmpty ? "" : " unreduced {\(mesh.name(of: unreduced))}")
+      + (chunks.isEmpty ? "" : " chunks {\(mesh.name(of: chunks))}")
   }
 }

@@ -4,7 +4,7 @@ package enum ShardingVerifier {
   package static func faults(of sharding: Sharding, in mesh: Mesh) -> [String] {
     var faults: [String] = []
     var used: [AxisReference] = []
-    for reference in sharding.axes + sharding.unreduced {
+    for reference in sharding.axes + sharding.unreduced + sharding.chunks {
       guard mesh.axes.indices.contains(reference.axis) else {
         faults.append("axis \(reference.axis) of a mesh of \(mesh.axes.count)")
         continue

@@ -47,6 +47,9 @@ package enum Slot: Hashable, Sendable {
   case gradient
   /// From one phase of a block to a later one of the same block and micro-batch.
   case kept(String)
+  /// The gradient of a parameter, not yet reduced, from the block that borrows it to the one that
+  /// owns it.
+  case borrowed(String)
 }
 
 /// A buffer that a body takes from a slot or gives to one.

@@ -4,6 +4,10 @@ package enum Collective: Hashable, Sendable {
   case allGather(Dimension)
   /// Partial sums become sums, each device keeping its part of a dimension.
   case reduceScatter(Dimension, Reduction)
+  /// Chunks of a flattened part become the whole part on each.
+  case gatherChunks
+  /// Partial sums become sums, each device keeping its chunk of the flattened part.
+  case scatterChunks(Reduction)
   /// Partial values become their whole on each.
   case allReduce(Reduction)
   /// The root's value on each.
@@ -18,8 +22,8 @@ package enum Collective: Hashable, Sendable {
   /// The name in answers and traces.
   package var name: String {
     switch self {
-    case .allGather: "all-gather"
-    case .reduceScatter: "reduce-scatter"
+    case .allGather, .gatherChunks: "all-gather"
+    case .reduceScatter, .scatterChunks: "reduce-scatter"
     case .allReduce: "all-reduce"
     case .broadcast: "broadcast"
     case .reduce: "reduce"
@@ -32,7 +36,8 @@ package enum Collective: Hashable, Sendable {
   /// `bytes` (all-to-all and permute: what one device holds).
   package func groupBytes(size: Int, bytes: Int) -> Int {
     switch self {
-    case .allGather, .reduceScatter, .broadcast, .reduce, .allToAll: bytes * (size - 1)
+    case .allGather, .reduceScatter, .gatherChunks, .scatterChunks, .broadcast, .reduce, .allToAll:
+      bytes * (size - 1)
     case .allReduce: 2 * bytes * (size - 1)
     case .permute: size > 1 ? bytes * size : 0
     }

@@ -63,6 +63,7 @@ extension Slot {
     case .stream: "stream"
     case .gradient: "gradient"
     case .kept(let name): "kept \(name)"
+    case .borrowed(let name): "borrowed \(name)"
     }
   }
 }
@@ -77,6 +78,8 @@ extension Collective {
     case .allReduce(let reduction): "all-reduce \(reduction.rawValue)"
     case .allToAll(let split, let concatenate):
       "all-to-all \(concatenate.rawValue) -> \(split.rawValue)"
+    case .gatherChunks: "all-gather chunks"
+    case .scatterChunks(let reduction): "reduce-scatter chunks \(reduction.rawValue)"
     case .broadcast, .reduce, .permute: name
     }
   }

@@ -110,9 +110,4 @@ package struct Program: Hashable, Sendable {
     self.bodies = bodies
     self.stages = stages
   }
-
-  /// The planned bytes of one device's part of `type`.
-  package func plannedBytes(_ type: TensorType) -> Bytes {
-    Bytes(type.localCount * precision.bytes(of: type.width))
-  }
 }

@@ -65,7 +65,9 @@ package struct ProgramVerifier {
     let expected: Int
     switch collective {
     case .allGather: expected = from.localCount * size
+    case .gatherChunks: expected = from.blockCount
     case .reduceScatter: expected = from.localCount / size
+    case .scatterChunks: expected = (from.localCount + size - 1) / size
     case .allReduce, .broadcast, .reduce, .allToAll, .permute: expected = from.localCount
     }
     if into.localCount != expected || from.width != into.width {
@@ -73,8 +75,8 @@ package struct ProgramVerifier {
     }
     let needsPartial: Bool
     switch collective {
-    case .reduceScatter, .allReduce, .reduce: needsPartial = true
-    case .allGather, .broadcast, .allToAll, .permute: needsPartial = false
+    case .reduceScatter, .scatterChunks, .allReduce, .reduce: needsPartial = true
+    case .allGather, .gatherChunks, .broadcast, .allToAll, .permute: needsPartial = false
     }
     if needsPartial && !axes.allSatisfy({ from.sharding.unreduced.contains($0) }) {
       faults.append("\(name): \(collective.name) of a value that is not partial")
@@ -92,11 +94,12 @@ package struct ProgramVerifier {
       let body = program.bodies[call.body]
       let place = chain[call.position] ?? 0
       for taken in body.takes
-      where slots.remove(Key(taken.slot, place, call.microBatch)) == nil {
+      where slots.remove(Key(taken.slot, taken.slot.taker(takenAt: place), call.microBatch)) == nil
+      {
         faults.append("\(body.name)[\(call.position.layer)]: \(taken.slot.text) was not given")
       }
       for given in body.gives {
-        let taker = place + given.slot.distance
+        let taker = given.slot.taker(givenAt: place)
         if !slots.insert(Key(given.slot, taker, call.microBatch)).inserted {
           faults.append("\(body.name): \(given.slot.text) is given twice")
         }
@@ -119,12 +122,24 @@ package struct ProgramVerifier {
 }
 
 extension Slot {
-  /// How far along the chain the block stands that takes the slot.
-  package var distance: Int {
+  /// Names the taker of what the block at `place` of the chain gives; one for all, where the slot's
+  /// own name says whose it is.
+  package func taker(givenAt place: Int) -> Int {
     switch self {
-    case .stream: 1
-    case .gradient: -1
-    case .kept: 0
+    case .stream: place + 1
+    case .gradient: place - 1
+    case .kept: place
+    case .borrowed: Self.anyPlace
     }
   }
+
+  /// Names the taker where the block at `place` takes it.
+  package func taker(takenAt place: Int) -> Int {
+    switch self {
+    case .stream, .gradient, .kept: place
+    case .borrowed: Self.anyPlace
+    }
+  }
+
+  private static let anyPlace = -2
 }

@@ -18,8 +18,24 @@ package struct TensorType: Hashable, Sendable {
     zip(sizes, sharding.dimensions).map { $0 / $1.groupSize }
   }
 
-  /// Elements of one device's part.
-  package var localCount: Int { localSizes.reduce(1, *) }
+  /// Elements of one device's part before it is cut into chunks.
+  package var blockCount: Int { localSizes.reduce(1, *) }
+
+  /// Elements that one device holds; where chunks differ, the last device, which has the largest of
+  /// every tensor: `E - floor((g-1)E/g) = ceil(E/g)`.
+  package var localCount: Int {
+    let parts = sharding.chunks.groupSize
+    return (blockCount + parts - 1) / parts
+  }
+
+  /// The elements of its part, flattened, that `device` holds: chunk c of g is
+  /// `floor(cE/g)..<floor((c+1)E/g)`.
+  package func chunk(on device: Int, in mesh: Mesh) -> Range<Int> {
+    let (count, parts) = (blockCount, sharding.chunks.groupSize)
+    guard parts > 1 else { return 0..<count }
+    let index = mesh.index(of: device, along: sharding.chunks)
+    return index * count / parts..<(index + 1) * count / parts
+  }
 
   /// The place of a dimension, or nil where the tensor has none of that name.
   package func index(of dimension: Dimension) -> Int? { dimensions.firstIndex(of: dimension) }

@@ -87,7 +87,7 @@ enum ExecuteJSON {
         value: .object([
           JSONMember(
             key: "predicted",
-            value: .array(Array(repeating: .integer(verdict.peakPredicted), count: devices))),
+            value: .array(verdict.peaksPredicted.map { .integer($0) })),
           JSONMember(key: "measured", value: .array(run.peakPlanned.map { .integer($0) })),
         ])),
       JSONMember(
