@@ -91,10 +91,12 @@ package struct Verdict: Sendable {
     }
     for pair in traffic where pair.predicted != pair.measured {
       faults.append(
-        "\(pair.axis) \(pair.collective): \(pair.predicted) bytes predicted, \(pair.measured) moved")
+        "\(pair.axis) \(pair.collective): \(pair.predicted) bytes predicted, \(pair.measured) moved"
+      )
     }
     if !peaksAgree {
-      faults.append("peaks: \(peakPredicted) bytes predicted, \(peaksPredicted) by device, held "
+      faults.append(
+        "peaks: \(peakPredicted) bytes predicted, \(peaksPredicted) by device, held "
           + "\(run.peakPlanned)")
     }
     return faults

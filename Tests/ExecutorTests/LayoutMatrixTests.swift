@@ -18,7 +18,8 @@ import Testing
       for (layout, shapes) in meshes {
         for shape in shapes {
           for gathers in GatherChoice.allCases {
-            for form in layout == .summa || layout == .tesseract ? TableForm.allCases : [.gathered] {
+            for form in layout == .summa || layout == .tesseract ? TableForm.allCases : [.gathered]
+            {
               var proof = ProofCase()
               proof.isLlama = isLlama
               (proof.sample.heads, proof.sample.headWidth, proof.sample.hidden) = (12, 4, 48)
@@ -31,7 +32,9 @@ import Testing
                 proof.sample.keyValueHeads = isLlama ? 2 : 8
               }
               proof.workload.globalBatch = 12
-              if [shape.first ?? 1, shape.last ?? 1].contains(4) { proof.workload.globalBatch = 16 }
+              if [shape.first ?? 1, shape.last ?? 1].contains(4) {
+                proof.workload.globalBatch = 16
+              }
               (proof.layout, proof.mesh, proof.gathersInputs) = (layout, shape, gathers)
               proof.gathersWeights = gathers
               proof.tableForm = form
@@ -81,6 +84,42 @@ import Testing
     #expect(faults.isEmpty, "\(proof): \(faults)")
     let error = try #require(verdict.parameterError)
     #expect(error < 1e-8, "\(proof)")
+    #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
+  }
+
+  static var stepped: [ProofCase] {
+    let all: [(LayoutName, [Int], Int, [String])] = [
+      (.summa, [2, 2], 1, []), (.summa, [2, 3], 1, []), (.summa, [4, 2], 1, []),
+      (.summa, [4, 4], 1, []), (.summa, [1, 4], 1, []), (.summa, [3, 1], 1, []),
+      (.summa, [3, 2], 2, []), (.tesseract, [2, 2, 2], 1, []), (.tesseract, [2, 2, 3], 1, []),
+      (.tesseract, [1, 1, 4], 1, []), (.summa, [2, 2], 3, ["data"]),
+      (.tesseract, [2, 3, 2], 1, ["depth"]),
+    ]
+    return all.flatMap { layout, mesh, data, over in
+      TableForm.allCases.flatMap { form in
+        [false, true].map { isLlama in
+          var proof = ProofCase()
+          proof.isLlama = isLlama
+          (proof.layout, proof.mesh, proof.data, proof.weightsOver) = (layout, mesh, data, over)
+          (proof.sample.heads, proof.sample.headWidth, proof.sample.hidden) = (12, 4, 48)
+          proof.sample.wide = 96
+          proof.sample.keyValueHeads = isLlama ? 3 : 12
+          proof.sample.isTied = !isLlama
+          proof.sample.normalisesHeads = isLlama
+          (proof.matmul, proof.tableForm) = (.stepped, form)
+          (proof.workload.globalBatch, proof.microBatches) = (24, data == 1 ? 1 : 2)
+          proof.settings.dtype = .float64
+          return proof
+        }
+      }
+    }
+  }
+
+  @Test(arguments: stepped) func `products may loop over panels`(proof: ProofCase) throws {
+    let verdict = try proof.run()
+    let faults = verdict.faults
+    #expect(faults.isEmpty, "\(proof): \(faults)")
+    #expect(verdict.traffic.contains { $0.collective == "broadcast" } || proof.mesh == [1, 1, 4])
     #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
   }
 

@@ -37,7 +37,8 @@ package struct ProofCase: Sendable, CustomStringConvertible {
       sequenceParallel ? "sp" : "", "inputs \(gathersInputs.rawValue)",
       "weights \(gathersWeights.rawValue)", matmul.rawValue, "table \(tableForm.rawValue)",
       tableGradients.rawValue,
-      weightsOver.isEmpty ? "" : "weights over \(weightsOver.joined(separator: "+"))", "kv \(keyValue.rawValue)", "micro-batches \(microBatches)",
+      weightsOver.isEmpty ? "" : "weights over \(weightsOver.joined(separator: "+"))",
+      "kv \(keyValue.rawValue)", "micro-batches \(microBatches)",
       settings.dtype.rawValue, workload.optimizer.rawValue, "seed \(seed)",
     ]
     return parts.filter { !$0.isEmpty }.joined(separator: " ")

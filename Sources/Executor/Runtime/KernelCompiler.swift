@@ -42,6 +42,10 @@ struct KernelCompiler {
       }
     case .slice:
       return slice(reads[0], writes[0])
+    case .panel(let panel):
+      return take(panel, of: reads[0], into: writes[0])
+    case .place(let panel, let owner, let axes):
+      return place(panel, reads[0], into: writes[0], owner: owner, over: axes)
     case .load(let origin):
       return load(origin, writes[0])
     case .zero:
@@ -57,7 +61,7 @@ struct KernelCompiler {
   ) throws(RunError) -> CompiledKernel {
     switch kind {
     case .matmul: return matmul(reads, writes[0], accumulate: call.accumulate)
-    case .embedding, .embeddingGradient: 
+    case .embedding, .embeddingGradient:
       return embedding(kind, reads, writes[0], accumulate: call.accumulate)
     case .add, .sumRows, .pass: return elementwise(kind, reads, writes, call.accumulate)
     case .normStatistics, .normApply, .normGradientStatistics, .normGradientInput,
@@ -112,6 +116,39 @@ struct KernelCompiler {
         from: operands.reads[0], at: origin, into: operands.writes[0],
         at: BlockPlacement(shape: extent), extent: extent)
     }
+  }
+
+  private func take(
+    _ panel: Panel, of whole: TensorType, into part: TensorType
+  ) -> CompiledKernel {
+    let (place, extent) = (placement(panel, in: whole), part.localSizes)
+    return { operands, _ in
+      CopyKernels.copyBlock(
+        from: operands.reads[0], at: place, into: operands.writes[0],
+        at: BlockPlacement(shape: extent), extent: extent)
+    }
+  }
+
+  private func place(
+    _ panel: Panel, _ part: TensorType, into whole: TensorType, owner: Int,
+    over axes: [AxisReference]
+  ) -> CompiledKernel {
+    guard mesh.index(of: device, along: axes) == owner else { return { _, _ in } }
+    let (place, extent) = (placement(panel, in: whole), part.localSizes)
+    return { operands, _ in
+      CopyKernels.copyBlock(
+        from: operands.reads[0], at: BlockPlacement(shape: extent), into: operands.writes[0],
+        at: place, extent: extent)
+    }
+  }
+
+  /// Where a panel stands in a device's part of `whole`.
+  private func placement(_ panel: Panel, in whole: TensorType) -> BlockPlacement {
+    var offset = whole.localSizes.map { _ in 0 }
+    if let index = whole.index(of: panel.dimension) {
+      offset[index] = whole.localSizes[index] / panel.count * panel.index
+    }
+    return BlockPlacement(shape: whole.localSizes, offset: offset)
   }
 
   /// The elements `chunk` of a flattened part.

@@ -44,8 +44,14 @@ struct BlockLowering {
   private mutating func lower(_ phase: Phase) throws(ConstraintViolation) {
     builders.append(BodyBuilder(phase: phase))
     try begin(phase)
-    for operation in gradients.operations(of: phase) {
-      try lower(operation)
+    let operations = gradients.operations(of: phase)
+    let products = try PanelProducts(operations, phase, startingAt: position, in: self)
+    for operation in operations {
+      if let product = products.beginning(at: position) {
+        try lower(product)
+      } else if !products.contains(position) {
+        try lower(operation)
+      }
       position += 1
     }
     try end(phase)

@@ -15,9 +15,22 @@ enum BuiltChoices {
     try require(
       choices.schedule == .none, "schedule \(choices.schedule.rawValue)", "no --schedule")
     try require(choices.interleave == 1, "interleaving", "--interleave 1")
-    try require(choices.matmul == .gathered, "stepped matmuls", "--matmul gathered")
+    try checkPanels(choices)
     try checkWeightsOver(choices)
     try require(choices.stages.count == 1, "pipeline stages", "one stage")
+  }
+
+  /// Only layouts whose products gather both operands along one dimension can loop over it.
+  private static func checkPanels(_ choices: PlanChoices) throws(ConstraintViolation) {
+    guard choices.matmul == .stepped else { return }
+    let names = [choices.layout] + choices.blocks.values
+    guard !LayoutCatalog.all.contains(where: { $0.hasPanels && names.contains($0.name) }) else {
+      return
+    }
+    throw ConstraintViolation(
+      constraint: "stepped matmuls loop over the panels of a layout that has some",
+      found: "layout \(choices.layout.rawValue)", needed: "layout summa or tesseract",
+      remedy: "--layout summa, or --matmul gathered")
   }
 
   /// Weights are sharded over axes that hold copies of them: data, which is zero 3, and what the

@@ -67,7 +67,7 @@ package struct Lowering {
     var context = try LoweringContext(
       sizes: training.sizes, workload: training.workload, choices: choices,
       isTied: training.isTied)
-    context.placeParameters(of: training.blocks)
+    try context.placeParameters(of: training.blocks)
     self.context = context
     for (index, segment) in training.segments.enumerated() {
       var bodies: [BlockBodies] = []

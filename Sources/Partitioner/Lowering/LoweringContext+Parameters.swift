@@ -23,7 +23,9 @@ extension LoweringContext {
   /// Decides where each parameter of the chain is stored, by the first operation that reads it, and
   /// over which axes its gradient stays partial until the step's end: those over which every use
   /// leaves it partial and that do not split the weight itself.
-  mutating func placeParameters(of chain: [GradientGraph]) {
+  mutating func placeParameters(
+    of chain: [GradientGraph]
+  ) throws(ConstraintViolation) {
     for gradients in chain {
       for value in gradients.graph.values.indices {
         guard case .parameter(let index) = gradients.graph.values[value].origin else { continue }
@@ -38,7 +40,7 @@ extension LoweringContext {
     }
     var computed: [String: [Sharding]] = [:]
     for gradients in chain {
-      computed.merge(computedGradients(gradients)) { $0 + $1 }
+      computed.merge(try computedGradients(gradients)) { $0 + $1 }
     }
     for (name, forms) in computed {
       guard let sharding = parameters[name]?.sharding else { continue }
@@ -72,7 +74,9 @@ extension LoweringContext {
 
   /// The shardings in which a block computes the gradients of its parameters, one for each
   /// operation that contributes.
-  private func computedGradients(_ gradients: GradientGraph) -> [String: [Sharding]] {
+  private func computedGradients(
+    _ gradients: GradientGraph
+  ) throws(ConstraintViolation) -> [String: [Sharding]] {
     var result: [String: [Sharding]] = [:]
     let graph = gradients.graph
     for operation in gradients.weightGradient {
@@ -81,8 +85,11 @@ extension LoweringContext {
         case .parameter(let index) = graph.values[primal].origin
       else { continue }
       let axes = assignment(of: operation, in: graph)
-      result[graph.parameters[index].name, default: []].append(
-        computedSharding(of: output, operation, axes, in: graph))
+      let panels = try panelDimension(of: operation, in: graph)
+      let computed =
+        panels.map { panelSum(of: output, operation, axes, $0, in: graph) }
+        ?? computedSharding(of: output, operation, axes, in: graph)
+      result[graph.parameters[index].name, default: []].append(computed)
     }
     return result
   }

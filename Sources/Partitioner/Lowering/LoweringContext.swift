@@ -147,7 +147,8 @@ struct LoweringContext {
   ) -> [AxisReference] {
     let stored = storage(of: input, in: graph).unreduced
     guard !stored.isEmpty else { return [] }
-    let factors = Set((operation.inputs + operation.outputs).flatMap { graph.values[$0].dimensions })
+    let factors = Set(
+      (operation.inputs + operation.outputs).flatMap { graph.values[$0].dimensions })
     return stored.subtracting(factors.sorted().flatMap { axes[$0] })
   }
 

@@ -99,6 +99,11 @@ package enum KernelKind: Hashable, Sendable {
   case copy
   /// [x] -> the device's part of x along the result's sharding.
   case slice
+  /// [x] -> one of equal panels of the device's part of x along a dimension.
+  case panel(Panel)
+  /// [panel] -> its place in the device's part of the result, on the device that it belongs to;
+  /// nothing elsewhere.
+  case place(Panel, owner: Int, over: [AxisReference])
   /// Loads tokens, labels, features or a cotangent of the micro-batch from the host.
   case load(GraphValue.Origin)
   /// [] -> zeros.
@@ -112,10 +117,25 @@ package enum KernelKind: Hashable, Sendable {
     case .operation(let kind): kind.name
     case .copy: "copy"
     case .slice: "slice"
+    case .panel: "panel"
+    case .place: "place"
     case .load: "load"
     case .zero: "zero"
     case .update(let optimizer): optimizer.rawValue
     }
+  }
+}
+
+/// One of `count` equal parts of a dimension of a device's part of a tensor.
+package struct Panel: Hashable, Sendable {
+  package var dimension: Dimension
+  package var index: Int
+  package var count: Int
+
+  package init(of dimension: Dimension, index: Int, count: Int) {
+    self.dimension = dimension
+    self.index = index
+    self.count = count
   }
 }
 
