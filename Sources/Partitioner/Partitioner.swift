@@ -9,8 +9,8 @@ package enum Partitioner {
   ) throws(ConstraintViolation) -> Prediction {
     let lowering = try Lowering(training, choices)
     let cost = ClusterCost(
-      cluster: cluster, precision: training.workload.precision,
-      devices: choices.mesh.deviceCount, timings: timings)
+      cluster: cluster, precision: training.workload.precision, mesh: choices.mesh,
+      placement: choices.placement, timings: timings)
     return Pricing.prediction(lowering, cluster: cluster, cost: cost)
   }
 

@@ -73,15 +73,15 @@ enum Inputs {
   }
 
   private static func checkPlacement(_ file: PlanFile, _ path: String) throws {
-    let expected = Placement.innermostFirst(
-      file.choices.mesh, perNode: file.cluster.devicesPerNode)
-    guard let index = expected.indices.first(where: { expected[$0] != file.choices.placement[$0] })
-    else { return }
-    let (needed, found) = (expected[index], file.choices.placement[index])
+    let possible = Placement.all(file.choices.mesh, perNode: file.cluster.devicesPerNode)
+    guard !possible.contains(file.choices.placement), let first = possible.first else { return }
+    func text(_ placement: [AxisPlacement]) -> String {
+      placement.map { "\($0.axis) \($0.insideNode) x \($0.acrossNodes)" }.joined(separator: ", ")
+    }
     throw CommandFailure.badData(
-      "\(path): at $.choices.placement[\(index)]: expected \(needed.insideNode) inside a node x "
-        + "\(needed.acrossNodes) across, found \(found.insideNode) x \(found.acrossNodes); "
-        + "search again")
+      "\(path): at $.choices.placement: expected inside x across that fill nodes of "
+        + "\(file.cluster.devicesPerNode), such as \(text(first)), found "
+        + "\(text(file.choices.placement)); search again")
   }
 
   /// The differentiated graph of `model`; annotated shardings are refused by name until they are

@@ -82,7 +82,13 @@ extension JSONValue {
       ("recompute", .string(choices.recompute.rawValue)),
       ("stages", .array(choices.stages.map { JSONValue($0) })),
     ]
-    return fields.map { JSONMember(key: $0.0, value: $0.1) }
+    let meshes = BlockClass.allCases.compactMap { blockClass in
+      choices.blockMeshes[blockClass].map { degrees in
+        (blockClass.rawValue, JSONValue?.some(.array(degrees.map { .integer($0) })))
+      }
+    }
+    let mixture = meshes.isEmpty ? [] : [("block_meshes", JSONValue.fields(meshes))]
+    return (fields + mixture).map { JSONMember(key: $0.0, value: $0.1) }
   }
 
   private init(_ placement: AxisPlacement) {

@@ -45,14 +45,36 @@ extension JSONNode {
     choices.zero = try field("zero").integer(in: 0...3)
     choices.recompute = try field("recompute").choice(of: Recomputation.self)
     choices.stages = try field("stages").stages(choices.recompute)
+    choices.blockMeshes = try blockMeshes(choices)
     try field("degrees").check(choices)
     return choices
+  }
+
+  /// In a mixture the degrees of each block's mesh, whose product is the plan's tensor degree.
+  private func blockMeshes(_ choices: PlanChoices) throws(FormatError) -> [BlockClass: [Int]] {
+    guard choices.layout == .mixed else {
+      guard let extra = try optional("block_meshes") else { return [:] }
+      throw extra.malformed(
+        expected: "no block_meshes: the plan's layout is no mixture",
+        found: extra.value.summary, remedy: "search again")
+    }
+    let node = try field("block_meshes")
+    try node.refuseFields(besides: BlockClass.allCases.map(\.rawValue))
+    var result: [BlockClass: [Int]] = [:]
+    for blockClass in BlockClass.allCases {
+      var degrees: [Int] = []
+      for degree in try node.field(blockClass.rawValue).array() {
+        degrees.append(try degree.positiveInteger(upTo: 1 << 24))
+      }
+      result[blockClass] = degrees
+    }
+    return result
   }
 
   private static let choiceNames = [
     "layout", "blocks", "mesh", "placement", "degrees", "sequence_parallel", "gathers", "matmul",
     "table", "key_value", "weights_over", "micro_batch", "micro_batches", "schedule", "interleave",
-    "zero", "recompute", "stages",
+    "zero", "recompute", "stages", "block_meshes",
   ]
 
   /// This object, which has no other fields than `names`.

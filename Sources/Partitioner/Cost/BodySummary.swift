@@ -3,31 +3,23 @@ package import PlanIR
 /// What one call of a body costs: time, traffic, and how it changes memory.
 package struct BodySummary: Sendable {
   package var kernels = Picoseconds.zero
-  /// Traffic by axes and collective, in order of first use.
-  package var traffic: [TrafficKey: TrafficSum] = [:]
+  /// Its collectives, equal ones counted, in order of first use.
+  package private(set) var collectives: [(use: CollectiveUse, count: Int)] = []
   /// What is allocated and not freed, by class; negative where more is freed.
   package var change = MemoryUse()
   /// What is allocated at the fullest instant, relative to the call's start.
   package var peak = MemoryUse()
 
-  /// Identifies traffic in answers.
-  package struct TrafficKey: Hashable, Sendable {
-    package var axes: [AxisReference]
-    package var collective: String
+  /// Nothing.
+  package init() {}
+
+  /// Memory alone, of one class.
+  init(peak: Bytes, change: Bytes) {
+    self.peak.add(peak, .transient)
+    self.change.add(change, .transient)
   }
 
-  /// Bytes over all devices, and one device's time.
-  package struct TrafficSum: Sendable {
-    package var bytes = 0
-    package var time = Picoseconds.zero
-  }
-
-  /// Time of kernels and collectives together; none overlap yet.
-  package var time: Picoseconds {
-    traffic.values.reduce(kernels) { $0 + $1.time }
-  }
-
-  /// Prices `body` on `mesh`.
+  /// Prices the kernels of `body`, and counts what it sends over `mesh` and allocates.
   package init(_ body: Body, mesh: Mesh, precision: Precision, cost: any CostModel) {
     for instruction in body.instructions {
       switch instruction {
@@ -39,7 +31,8 @@ package struct BodySummary: Sendable {
       case .kernel(let call):
         kernels += cost.time(of: KernelWork(call, in: body, precision: precision))
       case .start(_, let collective, let axes, let from, let into):
-        add(collective, axes, body.buffers[from], body.buffers[into], mesh, precision, cost)
+        let (from, into) = (body.buffers[from].type, body.buffers[into].type)
+        add(CollectiveUse(collective, over: axes, from: from, into: into, mesh, precision))
       case .await:
         break
       }
@@ -51,25 +44,39 @@ package struct BodySummary: Sendable {
     change.add(Bytes(sign * bytes), buffer.bufferClass)
   }
 
-  private mutating func add(
-    _ collective: Collective, _ axes: [AxisReference], _ from: Buffer, _ into: Buffer,
-    _ mesh: Mesh, _ precision: Precision, _ cost: any CostModel
+  private mutating func add(_ use: CollectiveUse) {
+    if let place = collectives.firstIndex(where: { $0.use == use }) {
+      collectives[place].count += 1
+    } else {
+      collectives.append((use, 1))
+    }
+  }
+
+  /// The time of its collectives; none overlap yet.
+  package func communication(_ cost: any CostModel) -> Picoseconds {
+    collectives.reduce(.zero) { $0 + cost.time(of: $1.use) * $1.count }
+  }
+}
+
+extension CollectiveUse {
+  /// A collective from one buffer into another.
+  init(
+    _ collective: Collective, over axes: [AxisReference], from: TensorType, into: TensorType,
+    _ mesh: Mesh, _ precision: Precision
   ) {
-    let width = precision.bytes(of: from.type.width)
     let type: TensorType
     switch collective {
-    case .allGather, .gatherChunks: type = into.type
-    default: type = from.type
+    case .allGather, .gatherChunks: type = into
+    default: type = from
     }
-    let whole = type.localCount * width
+    let width = precision.bytes(of: type.width)
     let size = axes.groupSize
-    let groups = mesh.deviceCount / size
-    let key = TrafficKey(axes: axes.joined, collective: collective.name)
+    pattern = collective.pattern
+    self.axes = axes
+    bytes = type.localCount * width
     // Of uneven chunks each is some group's, equally often: their sum is the part they were cut of.
-    let chunks = type.sharding.chunks.groupSize
-    traffic[key, default: TrafficSum()].bytes +=
-      collective.groupBytes(size: size, bytes: type.blockCount * width) * groups / chunks
-    traffic[key, default: TrafficSum()].time +=
-      cost.time(of: collective, over: axes, in: mesh, bytes: whole)
+    total =
+      collective.groupBytes(size: size, bytes: type.blockCount * width)
+      * (mesh.deviceCount / size) / type.sharding.chunks.groupSize
   }
 }

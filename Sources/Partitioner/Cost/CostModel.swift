@@ -8,32 +8,69 @@ package protocol CostModel: Sendable {
   /// The time of one kernel call on one device.
   func time(of work: KernelWork) -> Picoseconds
 
-  /// The time of one collective over `axes` of `mesh` on a whole buffer of `bytes` (all-to-all and
-  /// permute: what one device holds).
-  func time(
-    of collective: Collective, over axes: [AxisReference], in mesh: Mesh, bytes: Int
-  ) -> Picoseconds
+  /// The time of one collective.
+  func time(of use: CollectiveUse) -> Picoseconds
+}
+
+/// One collective as a body runs it: what, over which axes, on how much.
+package struct CollectiveUse: Hashable, Sendable {
+  package var pattern: Pattern
+  package var axes: [AxisReference]
+  /// Bytes of the whole buffer (all-to-all and permute: what one device holds); of uneven chunks the
+  /// largest.
+  package var bytes: Int
+  /// Bytes that cross between devices, over all groups.
+  package var total: Int
+
+  /// What moves in the same way.
+  package enum Pattern: String, Hashable, Sendable {
+    case allGather = "all-gather"
+    case reduceScatter = "reduce-scatter"
+    case allReduce = "all-reduce"
+    case broadcast, reduce
+    case allToAll = "all-to-all"
+    case permute
+  }
+}
+
+extension Collective {
+  var pattern: CollectiveUse.Pattern {
+    switch self {
+    case .allGather, .gatherChunks: .allGather
+    case .reduceScatter, .scatterChunks: .reduceScatter
+    case .allReduce: .allReduce
+    case .broadcast: .broadcast
+    case .reduce: .reduce
+    case .allToAll: .allToAll
+    case .permute: .permute
+    }
+  }
 }
 
 /// Rooflines for kernels, latency and bandwidth for collectives, measured times where there are any.
 package struct ClusterCost: CostModel {
   let cluster: Cluster
   let precision: Precision
-  let devices: Int
+  let mesh: Mesh
+  let placement: [AxisPlacement]
   let timings: TimingTable
 
   package init(
-    cluster: Cluster, precision: Precision, devices: Int, timings: TimingTable = TimingTable()
+    cluster: Cluster, precision: Precision, mesh: Mesh, placement: [AxisPlacement],
+    timings: TimingTable = TimingTable()
   ) {
     self.cluster = cluster
     self.precision = precision
-    self.devices = devices
+    self.mesh = mesh
+    self.placement =
+      placement.isEmpty
+      ? Placement.innermostFirst(mesh, perNode: cluster.devicesPerNode) : placement
     self.timings = timings
   }
 
   /// How many devices share one core, of a cluster whose devices are threads.
   private var contention: Double {
-    cluster.sharedCores.map { max(1, Double(devices) / Double($0)) } ?? 1
+    cluster.sharedCores.map { max(1, Double(mesh.deviceCount) / Double($0)) } ?? 1
   }
 
   package func time(of work: KernelWork) -> Picoseconds {
@@ -42,49 +79,26 @@ package struct ClusterCost: CostModel {
     }
     let device = cluster.device
     let peak = precision == .fp32 ? device.matmulFlops32 : device.matmulFlops16
-    let compute = work.flops / (peak * device.matmulEfficiency)
+    let compute = Double(work.flops) / (peak * device.matmulEfficiency)
     let memory = Double(work.bytes) / (device.memoryBandwidth * device.memoryEfficiency)
     return Picoseconds(seconds: (max(compute, memory) + device.launchSeconds) * contention)
   }
 
-  package func time(
-    of collective: Collective, over axes: [AxisReference], in mesh: Mesh, bytes: Int
-  ) -> Picoseconds {
-    let size = axes.groupSize
-    guard size > 1 else { return .zero }
-    let level = cluster.level(spanning: axes, of: mesh)
-    let (messages, sent) = Self.ring(collective, size: size, bytes: Double(bytes))
-    return Picoseconds(
-      seconds: (Double(messages) * level.latency + sent / level.bandwidth) * contention)
+  package func time(of use: CollectiveUse) -> Picoseconds {
+    route(over: use.axes).time(use.pattern, bytes: use.bytes)
   }
 
-  /// Messages one after the other and bytes one device sends, by the bandwidth-optimal algorithms
-  /// (Chan et al., Collective communication, 2007): rings; for broadcast and reduce a pipelined
-  /// tree of logarithmic depth.
-  private static func ring(
-    _ collective: Collective, size: Int, bytes: Double
-  ) -> (messages: Int, sent: Double) {
-    let share = bytes * Double(size - 1) / Double(size)
-    let depth = Int.bitWidth - (size - 1).leadingZeroBitCount
-    switch collective {
-    case .allGather, .reduceScatter, .gatherChunks, .scatterChunks: return (size - 1, share)
-    case .allReduce: return (2 * (size - 1), 2 * share)
-    case .broadcast, .reduce: return (depth, bytes)
-    case .allToAll: return (size - 1, share)
-    case .permute: return (1, bytes)
-    }
+  /// What messages of a group over `axes` meet.
+  func route(over axes: [AxisReference]) -> Route {
+    Route(span: span(of: axes), levels: cluster.levels, contention: contention)
   }
-}
 
-extension Cluster {
-  /// The innermost level that joins every group over `axes`, devices of consecutive numbers being
-  /// neighbours.
-  package func level(spanning axes: [AxisReference], of mesh: Mesh) -> Level {
-    let span = axes.map { mesh.stride(of: $0) * $0.size }.max() ?? 1
-    let joined = levels.first { level in
-      guard let size = level.devices else { return true }
-      return size % span == 0 || mesh.deviceCount <= size
-    }
-    return joined ?? levels[levels.count - 1]
+  private func span(of axes: [AxisReference]) -> GroupSpan {
+    GroupSpan(over: axes, of: mesh, placement: placement, cluster: cluster)
+  }
+
+  /// The outermost level that a group over `axes` crosses.
+  func level(spanning axes: [AxisReference]) -> Cluster.Level {
+    cluster.levels[span(of: axes).outermost ?? 0]
   }
 }

@@ -57,8 +57,8 @@ extension Partitioner {
   ) throws(ConstraintViolation) -> Explanation {
     let lowering = try Lowering(training, choices)
     let cost = ClusterCost(
-      cluster: cluster, precision: training.workload.precision,
-      devices: choices.mesh.deviceCount, timings: timings)
+      cluster: cluster, precision: training.workload.precision, mesh: choices.mesh,
+      placement: choices.placement, timings: timings)
     let explainer = Explainer(lowering: lowering, cluster: cluster, cost: cost)
     return Explanation(blocks: explainer.blocks())
   }
@@ -73,23 +73,18 @@ private struct Explainer {
   private var precision: Precision { lowering.training.workload.precision }
 
   func blocks() -> [Explanation.BlockExplanation] {
-    zip(lowering.training.segments, lowering.blocks).flatMap { segment, bodies in
-      zip(segment.blocks, bodies).map { block(($0, $1), count: segment.count) }
+    zip(lowering.training.segments, lowering.blocks).flatMap { segment, lowered in
+      zip(segment.blocks, lowered).map { block($0, $1.bodies, count: segment.count) }
     }
   }
 
   private func block(
-    _ pair: (GradientGraph, Lowering.BlockBodies), count: Int
+    _ gradients: GradientGraph, _ bodies: BlockBodies, count: Int
   ) -> Explanation.BlockExplanation {
-    let (gradients, bodies) = pair
-    let all: [Body?] = [
-      bodies.forward, bodies.inputGradient, bodies.weightGradient, bodies.reduceGradients,
-      bodies.optimize,
-    ]
-    return Explanation.BlockExplanation(
+    Explanation.BlockExplanation(
       name: gradients.graph.name, blockClass: gradients.graph.blockClass,
       layout: lowering.context.layout(of: gradients.graph).layout.name, count: count,
-      operands: operands(gradients.graph), phases: all.compactMap { $0.map(phase) })
+      operands: operands(gradients.graph), phases: bodies.all.map(phase))
   }
 
   private func operands(_ graph: BlockGraph) -> [Explanation.Operand] {
@@ -117,15 +112,14 @@ private struct Explainer {
   private func collective(
     _ instruction: Instruction, _ body: Body
   ) -> Explanation.CollectiveExplanation? {
-    guard case .start(_, let collective, let axes, let from, _) = instruction else { return nil }
-    let alone = Body(
-      name: body.name, blockClass: body.blockClass, phase: body.phase, buffers: body.buffers,
-      instructions: [instruction])
-    let summary = BodySummary(alone, mesh: mesh, precision: precision, cost: cost)
-    let sum = summary.traffic.values.first ?? .init()
+    guard case .start(_, let collective, let axes, let from, let into) = instruction else {
+      return nil
+    }
+    let use = CollectiveUse(
+      collective, over: axes, from: body.buffers[from].type, into: body.buffers[into].type, mesh,
+      precision)
     return Explanation.CollectiveExplanation(
       tensor: body.buffers[from].name, collective: collective.name, axis: mesh.name(of: axes),
-      total: Bytes(sum.bytes), time: sum.time,
-      level: cluster.level(spanning: axes, of: mesh).name)
+      total: Bytes(use.total), time: cost.time(of: use), level: cost.level(spanning: axes).name)
   }
 }

@@ -2,10 +2,16 @@ package import PlanIR
 
 /// What one kernel call must do: operations of the arithmetic units, bytes to and from memory.
 package struct KernelWork: Hashable, Sendable {
-  package var flops: Double
+  package var flops: Int
   package var bytes: Int
   /// The product, of a kernel that is one.
   package var matmul: MatmulShape?
+
+  init(flops: Int, bytes: Int, matmul: MatmulShape?) {
+    self.flops = flops
+    self.bytes = bytes
+    self.matmul = matmul
+  }
 
   /// The work of `call` in `body` at the planned widths of `precision`.
   package init(_ call: KernelCall, in body: Body, precision: Precision) {
@@ -22,7 +28,7 @@ package struct KernelWork: Hashable, Sendable {
     case .matmul:
       let shape = MatmulShape(a: types[0], b: types[1], c: body.buffers[call.writes[0]].type)
       matmul = shape
-      flops = Double(shape.flops)
+      flops = shape.flops
     case .embedding, .embeddingGradient:
       bytes = Self.lookupBytes(call, body, precision)
     default:
@@ -42,8 +48,8 @@ package struct KernelWork: Hashable, Sendable {
 
   /// Products of queries, keys and values, of which a causal mask removes half: two forward; fused
   /// backward computes the scores again, so five (Dao, arXiv 2205.14135, section 3).
-  private static func attentionFlops(_ kind: OperationKind, _ types: [TensorType]) -> Double {
-    let products: Double
+  private static func attentionFlops(_ kind: OperationKind, _ types: [TensorType]) -> Int {
+    let products: Int
     let settings: AttentionSettings
     var queries = types.first { $0.dimensions.contains(.headWidth) }
     switch kind {
@@ -58,10 +64,11 @@ package struct KernelWork: Hashable, Sendable {
     default: return 0
     }
     guard let queries else { return 0 }
-    let sequence = Double(queries.sizes[queries.index(of: .sequence) ?? 0])
-    let rows = Double(
-      queries.localSize(.batch) * queries.localSize(.sequence) * queries.localSize(.heads))
+    let sequence = queries.sizes[queries.index(of: .sequence) ?? 0]
+    let rows =
+      queries.localSize(.batch) * queries.localSize(.sequence) * queries.localSize(.heads)
     let width = types.first { $0.dimensions.contains(.headWidth) }?.localSize(.headWidth) ?? 1
-    return products * 2 * rows * sequence * Double(width) * (settings.causal ? 0.5 : 1)
+    let all = products * 2 * rows * sequence * width
+    return settings.causal ? all / 2 : all
   }
 }

@@ -1,102 +1,90 @@
 import PlanIR
 
-/// Prices a lowered plan without unrolling it: each body once, times its calls.
+/// Prices a chain without unrolling it: each body once, times its calls.
 struct Pricing {
-  let lowering: Lowering
+  let chain: ChainParts<PricedBlock>
+  let mesh: Mesh
+  let microBatches: Int
+  let training: TrainingGraph
   let cluster: Cluster
-  let cost: any CostModel
-  private var breakdown = Prediction.Breakdown()
-  private var traffic: [BodySummary.TrafficKey: BodySummary.TrafficSum] = [:]
-  private var summaries: [[BlockSummaries]] = []
-
-  /// The summaries of a block's bodies.
-  struct BlockSummaries {
-    var forward, inputGradient, weightGradient: BodySummary
-    var reduceGradients, optimize: BodySummary?
-  }
 
   /// The prediction for `lowering` on `cluster`.
   static func prediction(
     _ lowering: Lowering, cluster: Cluster, cost: any CostModel
   ) -> Prediction {
-    var pricing = Pricing(lowering: lowering, cluster: cluster, cost: cost)
-    pricing.summarise()
-    pricing.addTimes()
-    return pricing.prediction()
-  }
-
-  private init(lowering: Lowering, cluster: Cluster, cost: any CostModel) {
-    self.lowering = lowering
-    self.cluster = cluster
-    self.cost = cost
-  }
-
-  private var choices: PlanChoices { lowering.context.choices }
-  private var workload: Workload { lowering.training.workload }
-
-  private func summary(_ body: Body) -> BodySummary {
-    BodySummary(body, mesh: choices.mesh, precision: workload.precision, cost: cost)
-  }
-
-  private mutating func summarise() {
-    summaries = lowering.blocks.map { segment in
-      segment.map { block in
-        BlockSummaries(
-          forward: summary(block.forward), inputGradient: summary(block.inputGradient),
-          weightGradient: summary(block.weightGradient),
-          reduceGradients: block.reduceGradients.map { summary($0) },
-          optimize: block.optimize.map { summary($0) })
-      }
+    let choices = lowering.context.choices
+    let precision = lowering.training.workload.precision
+    func price(_ bodies: BlockBodies, _ parameters: [StoredParameter]) -> PricedBlock {
+      PricedBlock(
+        bodies, parameters: parameters, mesh: choices.mesh, precision: precision, cost: cost)
     }
+    let chain = ChainParts(
+      counts: lowering.training.segments.map(\.count),
+      blocks: lowering.blocks.map { $0.map { price($0.bodies, $0.parameters) } },
+      joints: lowering.joints.map { $0.map { $0.map { price($0, []) } } },
+      exits: lowering.exits.map { $0.map { price($0, []) } })
+    return Pricing(
+      chain: chain, mesh: choices.mesh, microBatches: choices.microBatches,
+      training: lowering.training, cluster: cluster
+    ).prediction(cost)
   }
 
-  private mutating func addTimes() {
-    for (segment, blocks) in zip(lowering.training.segments, summaries) {
-      for block in blocks {
-        let everyMicroBatch = segment.count * choices.microBatches
-        for body in [block.forward, block.inputGradient, block.weightGradient] {
-          breakdown.compute += body.kernels * everyMicroBatch
-          add(body, times: everyMicroBatch)
-        }
-        if let reduce = block.reduceGradients {
-          // The loss, in the last block only, is reduced with its gradients.
-          breakdown.compute += reduce.kernels * segment.count
-          add(reduce, times: segment.count)
-        }
-        if let optimize = block.optimize {
-          breakdown.optimizer += optimize.kernels * segment.count
-        }
-      }
-    }
+  /// Each item of the chain with how many layers have it.
+  private var counted: [(item: PricedBlock, layers: Int)] {
+    chain.units.flatMap { unit in unit.items.map { ($0.item, unit.layers.count) } }
   }
 
-  private mutating func add(_ body: BodySummary, times: Int) {
-    for (key, sum) in body.traffic {
-      traffic[key, default: .init()].bytes += sum.bytes * times
-      traffic[key, default: .init()].time += sum.time * times
-      breakdown.communicationExposed += sum.time * times
-    }
-  }
-
-  private func prediction() -> Prediction {
+  func prediction(_ cost: any CostModel) -> Prediction {
+    let breakdown = breakdown(cost)
     let step =
       breakdown.compute + breakdown.communicationExposed + breakdown.bubble + breakdown.optimizer
-    var memory = MemoryModel(lowering: lowering, summaries: summaries).peak()
+    var memory = MemoryModel(chain: chain, precision: training.workload.precision).peak()
     memory.framework = cluster.device.framework
     return Prediction(
       step: step, utilization: utilization(step), breakdown: breakdown, memory: memory,
-      communication: communication())
+      communication: communication(cost))
+  }
+
+  /// The parts of a step's time.
+  func breakdown(_ cost: any CostModel) -> Prediction.Breakdown {
+    var breakdown = Prediction.Breakdown()
+    for (item, layers) in counted {
+      let everyMicroBatch = layers * microBatches
+      let communication = item.communication(cost)
+      breakdown.compute += item.kernels * everyMicroBatch + item.reduceGradients.kernels * layers
+      breakdown.communicationExposed +=
+        communication.everyMicroBatch * everyMicroBatch + communication.onceAStep * layers
+      breakdown.optimizer += item.optimize.kernels * layers
+    }
+    return breakdown
+  }
+
+  private struct TrafficKey: Hashable {
+    let axes: [AxisReference]
+    let collective: String
   }
 
   /// Entries by axis in mesh order, then by collective's name.
-  private func communication() -> [Prediction.Traffic] {
-    let mesh = choices.mesh
-    let keys = traffic.keys.sorted { left, right in
+  private func communication(_ cost: any CostModel) -> [Prediction.Traffic] {
+    var sums: [TrafficKey: (bytes: Int, time: Picoseconds)] = [:]
+    func add(_ body: BodySummary, times: Int) {
+      for (use, count) in body.collectives {
+        let key = TrafficKey(axes: use.axes.joined, collective: use.pattern.rawValue)
+        let known = sums[key] ?? (0, .zero)
+        let time = cost.time(of: use) * (count * times)
+        sums[key] = (known.bytes + use.total * count * times, known.time + time)
+      }
+    }
+    for (item, layers) in counted {
+      for body in item.everyMicroBatch { add(body, times: layers * microBatches) }
+      add(item.reduceGradients, times: layers)
+    }
+    let keys = sums.keys.sorted { left, right in
       left.axes == right.axes
         ? left.collective < right.collective : left.axes.lexicographicallyPrecedes(right.axes)
     }
     return keys.compactMap { key in
-      guard let sum = traffic[key], sum.bytes > 0 else { return nil }
+      guard let sum = sums[key], sum.bytes > 0 else { return nil }
       return Prediction.Traffic(
         axis: mesh.name(of: key.axes), collective: key.collective, total: Bytes(sum.bytes),
         time: sum.time, exposed: sum.time)
@@ -104,9 +92,9 @@ struct Pricing {
   }
 
   private func utilization(_ step: Picoseconds) -> Double {
-    let peak = cluster.device.matmulFlops16 * Double(choices.mesh.deviceCount)
+    let peak = cluster.device.matmulFlops16 * Double(mesh.deviceCount)
     guard step > .zero else { return 0 }
-    return ModelFlops.step(lowering.training) / (step.seconds * peak)
+    return ModelFlops.step(training) / (step.seconds * peak)
   }
 }
 

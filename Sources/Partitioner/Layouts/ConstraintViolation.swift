@@ -1,3 +1,5 @@
+package import PlanIR
+
 /// A requirement that a candidate does not meet: an answer, not a failure.
 package struct ConstraintViolation: Error, Hashable, Sendable, CustomStringConvertible {
   /// What must hold, `heads % tensor == 0`.
@@ -6,6 +8,14 @@ package struct ConstraintViolation: Error, Hashable, Sendable, CustomStringConve
   package var needed: String
   /// What to try instead.
   package var remedy: String
+  /// Where a dimension is not divisible, which, and by what.
+  package private(set) var indivisible: Indivisible?
+
+  /// A dimension that must be a multiple of `parts`.
+  package struct Indivisible: Hashable, Sendable {
+    package let dimension: Dimension
+    package let parts: Int
+  }
 
   package init(constraint: String, found: String, needed: String, remedy: String) {
     self.constraint = constraint
@@ -19,5 +29,22 @@ package struct ConstraintViolation: Error, Hashable, Sendable, CustomStringConve
 
   package var description: String {
     "\(constraint): found \(found), needed \(needed); try \(remedy)"
+  }
+}
+
+extension ConstraintViolation {
+  /// A dimension that its axes do not divide, with the degree nearest to theirs that does.
+  static func indivisible(
+    _ dimension: Dimension, size: Int, by axes: [AxisReference], in mesh: Mesh
+  ) -> ConstraintViolation {
+    let parts = axes.groupSize
+    let nearest = (1...parts).last { size % $0 == 0 } ?? 1
+    let name = mesh.name(of: axes)
+    var violation = ConstraintViolation(
+      constraint: "\(dimension.rawValue) divisible by \(name)",
+      found: "\(dimension.rawValue) \(size), \(name) \(parts)",
+      needed: "\(size) % \(parts) == 0", remedy: "\(name) \(nearest)")
+    violation.indivisible = Indivisible(dimension: dimension, parts: parts)
+    return violation
   }
 }

@@ -89,7 +89,7 @@ extension DimensionAxes {
   /// Both splits; a dimension that both split, by the second's axes minor.
   package func and(_ other: DimensionAxes) -> DimensionAxes {
     var result = self
-    for dimension in Dimension.allCases where !other[dimension].isEmpty {
+    for dimension in other.dimensions {
       result[dimension] = self[dimension] + other[dimension]
     }
     return result

@@ -50,12 +50,12 @@ extension BlockLowering {
     _ value: ValueID, _ wanted: Sharding
   ) throws(ConstraintViolation) -> Bool {
     let stored = context.storage(of: value, in: graph)
-    for index in builders.indices.dropLast().reversed() {
-      guard let forms = builders[index].forms[value] else { continue }
-      let choice = keptForm(of: value, wanted: wanted, phase: builders[index].phase)
+    for index in earlier.indices.reversed() {
+      guard let forms = earlier[index].forms[value] else { continue }
+      let choice = keptForm(of: value, wanted: wanted, phase: earlier[index].phase)
       let preferred = choice == .saved ? wanted : stored
       guard let form = forms.first(where: { $0.sharding == preferred }) ?? forms.first,
-        builders[index].buffers[form.buffer].stored == nil
+        earlier[index].buffers[form.buffer].stored == nil
       else { continue }
       hand(value, form, from: index)
       return true
@@ -74,13 +74,14 @@ extension BlockLowering {
   private mutating func hand(_ value: ValueID, _ form: BodyBuilder.Form, from index: Int) {
     let name = graph.values[value].name
     let isStored = form.sharding == context.storage(of: value, in: graph)
+    if !isStored { noteGathered(value) }
     let slot = Slot.kept(isStored ? name : name + ".gathered")
-    if builders[index].buffers[form.buffer].bufferClass == .transient {
-      builders[index].setClass(.saved, of: form.buffer)
+    if earlier[index].buffers[form.buffer].bufferClass == .transient {
+      earlier[index].setClass(.saved, of: form.buffer)
     }
-    let source = builders[index].buffers[form.buffer]
+    let source = earlier[index].buffers[form.buffer]
     let sharedSlot = slotAlreadyGiven(form.buffer, from: index) ?? slot
-    builders[index].give(sharedSlot, form.buffer)
+    earlier[index].give(sharedSlot, form.buffer)
     if let taken = current.takes.first(where: { $0.slot == sharedSlot }) {
       return current.record(value, form.sharding, taken.buffer)
     }
@@ -88,10 +89,18 @@ extension BlockLowering {
     current.record(value, form.sharding, buffer)
   }
 
+  private mutating func noteGathered(_ value: ValueID) {
+    switch graph.values[value].origin {
+    case .gradient: break
+    case .parameter: keepsGatheredWeights = true
+    case .stream, .tokens, .labels, .cotangent, .computed: keepsGatheredInputs = true
+    }
+  }
+
   /// The kept slot through which an earlier phase gives `buffer` already, for another value that
   /// shares it.
   private func slotAlreadyGiven(_ buffer: BufferID, from index: Int) -> Slot? {
-    builders[index].gives.first {
+    earlier[index].gives.first {
       if case .kept = $0.slot { $0.buffer == buffer } else { false }
     }?.slot
   }

@@ -10,10 +10,14 @@ struct BlockLowering {
   let context: LoweringContext
   let gradients: GradientGraph
   let liveValues: LiveValues
-  /// The bodies so far, the current one last.
-  var builders: [BodyBuilder] = []
+  /// The bodies of earlier phases, and that of the current one.
+  var earlier: [BodyBuilder] = []
+  var current = BodyBuilder(phase: .forward)
   /// Sums that wait for more contributions.
   var pending: [ValueID: BodyBuilder.Form] = [:]
+  /// Whether an input, or a weight, was handed on as it was gathered.
+  var keepsGatheredInputs = false
+  var keepsGatheredWeights = false
   /// The place of the operation being lowered, over all phases.
   var position = 0
 
@@ -27,12 +31,9 @@ struct BlockLowering {
   }
 
   /// The bodies in the order of ``phases``, with allocation.
-  static func bodies(
-    of gradients: GradientGraph, context: LoweringContext
-  ) throws(ConstraintViolation) -> [Body] {
-    var lowering = BlockLowering(gradients, context: context)
-    for phase in phases { try lowering.lower(phase) }
-    return lowering.builders.map { builder in
+  mutating func bodies() throws(ConstraintViolation) -> [Body] {
+    for phase in Self.phases { try lower(phase) }
+    return (earlier + [current]).map { builder in
       Liveness.body(
         Body(
           name: "\(gradients.graph.name).\(builder.phase.rawValue)",
@@ -42,7 +43,8 @@ struct BlockLowering {
   }
 
   private mutating func lower(_ phase: Phase) throws(ConstraintViolation) {
-    builders.append(BodyBuilder(phase: phase))
+    if phase != Self.phases.first { earlier.append(current) }
+    current = BodyBuilder(phase: phase)
     try begin(phase)
     let operations = gradients.operations(of: phase)
     let products = try PanelProducts(operations, phase, startingAt: position, in: self)
@@ -94,11 +96,6 @@ struct BlockLowering {
       buffer = copy
     }
     current.give(slot, buffer)
-  }
-
-  var current: BodyBuilder {
-    get { builders[builders.count - 1] }
-    set { builders[builders.count - 1] = newValue }
   }
 
   // MARK: - Operations

@@ -3,7 +3,7 @@ package import PlanIR
 /// A model under a workload, differentiated: what every candidate of a search lowers.
 package struct TrainingGraph: Sendable {
   package let model: Model
-  package let workload: Workload
+  package private(set) var workload: Workload
   package let segments: [Segment]
 
   /// Differentiated blocks that repeat `count` times.
@@ -35,6 +35,13 @@ package struct TrainingGraph: Sendable {
     }
   }
 
+  /// The same step with another global batch: graphs do not depend on it.
+  func withBatch(_ batch: Int) -> TrainingGraph {
+    var other = self
+    other.workload.globalBatch = batch
+    return other
+  }
+
   /// Sizes of all named dimensions of the chain.
   var sizes: DimensionSizes { blocks.first?.graph.sizes ?? model.sizes }
 }
@@ -43,15 +50,11 @@ package struct TrainingGraph: Sendable {
 package struct Lowering {
   let training: TrainingGraph
   let context: LoweringContext
-  /// Each block's bodies, by segment and block.
-  private(set) var blocks: [[BlockBodies]] = []
-  private(set) var parameters: [StoredParameter] = []
-
-  /// The bodies of a block class; nil where a phase has nothing to do.
-  struct BlockBodies {
-    var forward, inputGradient, weightGradient: Body
-    var reduceGradients, optimize: Body?
-  }
+  /// Each block, by segment and place.
+  private(set) var blocks: [[LoweredBlock]] = []
+  /// What stands between blocks, as ``ChainParts`` has it.
+  private(set) var joints: [[BlockBodies?]] = []
+  private(set) var exits: [BlockBodies?] = []
 
   /// The program of `choices`, or the constraint that they violate.
   package static func program(
@@ -70,51 +73,44 @@ package struct Lowering {
     try context.placeParameters(of: training.blocks)
     self.context = context
     for (index, segment) in training.segments.enumerated() {
-      var bodies: [BlockBodies] = []
+      var lowered: [LoweredBlock] = []
       for block in segment.blocks {
-        let own = try storedParameters(of: block, segment: index, repetitions: segment.count)
-        parameters += own
-        bodies.append(try lower(block, own))
+        lowered.append(
+          try LoweredBlock(
+            block, segment: index, repetitions: segment.count, context: context,
+            unpadded: training.sizes))
       }
-      blocks.append(bodies)
+      blocks.append(lowered)
+    }
+    try join()
+  }
+
+  private mutating func join() throws(ConstraintViolation) {
+    let lowering = JointLowering(context: context)
+    let segments = training.segments
+    for (index, segment) in segments.enumerated() {
+      let graphs = segment.blocks.map(\.graph)
+      var between: [BlockBodies?] = []
+      for (giver, taker) in zip(graphs, graphs.dropFirst() + graphs.prefix(1)) {
+        between.append(try lowering.bodies(from: giver, to: taker))
+      }
+      joints.append(between)
+      let next = index + 1 < segments.count ? segments[index + 1].blocks.first : nil
+      guard let giver = graphs.last, let taker = next?.graph else {
+        exits.append(nil)
+        continue
+      }
+      exits.append(try lowering.bodies(from: giver, to: taker))
     }
   }
 
-  private func lower(
-    _ block: GradientGraph, _ own: [StoredParameter]
-  ) throws(ConstraintViolation) -> BlockBodies {
-    let bodies = try BlockLowering.bodies(of: block, context: context)
-    let step = StepLowering(context: context)
-    return BlockBodies(
-      forward: bodies[0], inputGradient: bodies[1], weightGradient: bodies[2],
-      reduceGradients: try step.reduceGradients(of: block.graph, parameters: own),
-      optimize: step.optimize(block.graph, parameters: own))
-  }
+  var parameters: [StoredParameter] { blocks.flatMap { $0.flatMap(\.parameters) } }
 
-  private func storedParameters(
-    of block: GradientGraph, segment: Int, repetitions: Int
-  ) throws(ConstraintViolation) -> [StoredParameter] {
-    var result: [StoredParameter] = []
-    for (value, description) in block.graph.values.enumerated() {
-      guard case .parameter(let index) = description.origin,
-        block.graph.parameters[index].isOwn,
-        let placement = context.parameters[block.graph.parameters[index].name]
-      else { continue }
-      let type = try context.type(description, context.storage(of: value, in: block.graph))
-      result.append(
-        StoredParameter(
-          name: block.graph.parameters[index].name, segment: segment, repetitions: repetitions,
-          parameter: block.graph.parameters[index].parameter, type: type,
-          unpaddedSizes: training.sizes.shape(of: description.dimensions),
-          unreduced: placement.unreduced, parts: parts))
-    }
-    return result
-  }
-
-  private var parts: [ParameterPart] {
-    let workload = training.workload
-    return [.weight] + (workload.precision.hasMasterWeights ? [.masterWeight] : [])
-      + (0..<workload.optimizer.momentCount).map { .moment($0) } + [.mainGradient]
+  /// The chain with each block and joint made into an item.
+  func parts<Item>(_ item: (BlockBodies) -> Item) -> ChainParts<Item> {
+    ChainParts(
+      counts: training.segments.map(\.count), blocks: blocks.map { $0.map { item($0.bodies) } },
+      joints: joints.map { $0.map { $0.map(item) } }, exits: exits.map { $0.map(item) })
   }
 
   private func program() -> Program {
@@ -124,17 +120,14 @@ package struct Lowering {
       bodies.append(body)
       return bodies.count - 1
     }
-    let identifiers = blocks.map { segment in
-      segment.map { block in
-        CallableBlock(
-          forward: add(block.forward), inputGradient: add(block.inputGradient),
-          weightGradient: add(block.weightGradient), reduceGradients: add(block.reduceGradients),
-          optimize: add(block.optimize))
-      }
+    let parts = parts { block in
+      CallableBlock(
+        forward: add(block.forward), inputGradient: add(block.inputGradient),
+        weightGradient: add(block.weightGradient), reduceGradients: add(block.reduceGradients),
+        optimize: add(block.optimize))
     }
     let choices = context.choices
     let workload = training.workload
-    let chain = Chain(counts: training.segments.map(\.count), blocks: identifiers)
     return Program(
       mesh: choices.mesh, precision: workload.precision, optimizer: workload.optimizer,
       dropout: workload.dropout, globalBatch: workload.globalBatch, sequence: workload.sequence,
@@ -143,7 +136,7 @@ package struct Lowering {
       stages: [
         Stage(
           layers: 0..<training.model.layers,
-          calls: chain.calls(microBatches: choices.microBatches))
+          calls: Chain(parts: parts).calls(microBatches: choices.microBatches))
       ])
   }
 }

@@ -160,20 +160,8 @@ struct LoweringContext {
       width: value.width)
     for (index, axes) in sharding.dimensions.enumerated()
     where type.sizes[index] % axes.groupSize != 0 {
-      throw violation(value.dimensions[index], size: type.sizes[index], axes)
+      throw .indivisible(value.dimensions[index], size: type.sizes[index], by: axes, in: mesh)
     }
     return type
-  }
-
-  private func violation(
-    _ dimension: Dimension, size: Int, _ axes: [AxisReference]
-  ) -> ConstraintViolation {
-    let parts = axes.groupSize
-    let nearest = (1...parts).last { size % $0 == 0 } ?? 1
-    let name = mesh.name(of: axes)
-    return ConstraintViolation(
-      constraint: "\(dimension.rawValue) divisible by \(name)",
-      found: "\(dimension.rawValue) \(size), \(name) \(parts)",
-      needed: "\(size) % \(parts) == 0", remedy: "\(name) \(nearest)")
   }
 }

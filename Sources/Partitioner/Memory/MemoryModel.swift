@@ -1,25 +1,28 @@
 import PlanIR
 
-/// Runs liveness over a step's calls: what every device holds, and the instant it holds most.
+/// Runs liveness over a step's calls: what the fullest device holds, and the instant it holds most.
 struct MemoryModel {
-  let lowering: Lowering
-  let summaries: [[Pricing.BlockSummaries]]
+  let chain: ChainParts<PricedBlock>
+  let precision: Precision
 
-  /// What is live at the peak instant, by class; every device of a mesh without pipeline holds the
-  /// same.
+  /// What is live at the peak instant, by class.
   ///
-  /// One micro-batch suffices: at its end everything it allocated is free again.
+  /// One micro-batch suffices: at its end everything it allocated is free again. Layers that are
+  /// alike change what is held by the same amount each, so that the fullest of them is the first or
+  /// the last.
   func peak() -> MemoryUse {
     var walk = Walk(held: stored)
-    let counts = lowering.training.segments.map(\.count)
-    for (segment, blocks) in summaries.enumerated() {
-      for _ in 0..<counts[segment] { for block in blocks { walk.call(block.forward) } }
+    let units = chain.units
+    for unit in units {
+      walk.repeated(unit.layers.count) { walk in
+        for (_, item) in unit.items { walk.call(item.forward) }
+      }
     }
-    for (segment, blocks) in summaries.enumerated().reversed() {
-      for _ in 0..<counts[segment] {
-        for block in blocks.reversed() {
-          walk.call(block.inputGradient)
-          walk.call(block.weightGradient)
+    for unit in units.reversed() {
+      walk.repeated(unit.layers.count) { walk in
+        for (_, item) in unit.items.reversed() {
+          walk.call(item.inputGradient)
+          walk.call(item.weightGradient)
         }
       }
     }
@@ -29,12 +32,8 @@ struct MemoryModel {
   /// Parameters with all their parts, and the loss.
   private var stored: MemoryUse {
     var use = MemoryUse()
-    let precision = lowering.training.workload.precision
-    for parameter in lowering.parameters {
-      let elements = parameter.type.localCount * parameter.repetitions
-      for part in parameter.parts {
-        use.add(Bytes(elements * precision.bytes(of: part.width)), part.bufferClass)
-      }
+    for unit in chain.units {
+      for (_, item) in unit.items { use = use + item.stored * unit.layers.count }
     }
     use.add(Bytes(precision.bytes(of: .statistic)), .saved)
     return use
@@ -50,9 +49,19 @@ struct MemoryModel {
     }
 
     mutating func call(_ body: BodySummary) {
-      let peak = held + body.peak
-      if peak.program > fullest.program { fullest = peak }
+      if (held.program + body.peak.program) > fullest.program { fullest = held + body.peak }
       held = held + body.change
+    }
+
+    /// The calls of `count` layers that are alike: the first, those between by what it changed, and
+    /// the last.
+    mutating func repeated(_ count: Int, _ layer: (inout Walk) -> Void) {
+      let before = held
+      layer(&self)
+      guard count > 1 else { return }
+      let change = held + before * -1
+      held = held + change * (count - 2)
+      layer(&self)
     }
   }
 }
@@ -68,5 +77,17 @@ extension MemoryUse {
     sum.workspace += right.workspace
     sum.framework += right.framework
     return sum
+  }
+
+  /// Class by class.
+  static func * (left: MemoryUse, right: Int) -> MemoryUse {
+    var product = MemoryUse()
+    product.weights = Bytes(left.weights.count * right)
+    product.gradients = Bytes(left.gradients.count * right)
+    product.optimizer = Bytes(left.optimizer.count * right)
+    product.activations = Bytes(left.activations.count * right)
+    product.workspace = Bytes(left.workspace.count * right)
+    product.framework = Bytes(left.framework.count * right)
+    return product
   }
 }

@@ -1,10 +1,10 @@
-package import PlanIR
+import PlanIR
 
-/// Every candidate that the pins leave, in a fixed order.
+/// The families of candidates that the pins leave, in a fixed order.
 ///
-/// Where points coincide they are one, named as pinned: a tensor degree of 1 is `data` unless
-/// Megatron is pinned, what is never gathered is `saved` unless gathering again is, key/value heads
-/// that are never copied are `copied`.
+/// Where points coincide they are one, named as pinned: shapes that are another layout's, sequence
+/// parallelism that splits nothing, key/value heads that are never copied, weights sharded over axes
+/// of one. What is gathered, tables, micro-batches and placement are left to ``FamilySearch``.
 struct CandidateSpace {
   let request: SearchRequest
   private(set) var violations: [ConstraintViolation] = []
@@ -13,25 +13,28 @@ struct CandidateSpace {
 
   private var pins: Pins { request.pins }
 
-  /// The candidates; what stands in the way of each excluded family goes to ``violations``.
-  mutating func candidates() -> [PlanChoices] {
-    for violation in PinRules.unbuilt(pins) { violations.append(violation) }
-    guard violations.isEmpty else { return [] }
-    guard pinsMultiply() else { return [] }
-    var result: [PlanChoices] = []
+  /// The families; what stands in the way of each that is excluded goes to ``violations``.
+  mutating func families() -> [Family] {
+    violations += PinRules.unbuilt(pins)
+    guard violations.isEmpty, pinsMultiply() else { return [] }
+    var result: [Family] = []
     for tensor in divisors(of: request.devices) where pins.tensor.map({ $0 == tensor }) ?? true {
       let data = request.devices / tensor
       guard pins.data.map({ $0 == data }) ?? true else { continue }
-      result += candidates(data: data, tensor: tensor)
+      guard let microBatches = microBatches(data: data) else { continue }
+      for shape in shapes(tensor: tensor) {
+        result += families(shape, data: data, microBatches)
+      }
     }
     if result.isEmpty && violations.isEmpty { violations.append(nothingDivides()) }
     return result
   }
 
   private mutating func pinsMultiply() -> Bool {
-    let tensor = pins.tensor ?? 1
+    let mesh = pins.mesh?.reduce(1, *)
+    let tensor = pins.tensor ?? mesh ?? 1
     let data = pins.data ?? 1
-    let isWhole = pins.tensor != nil && pins.data != nil
+    let isWhole = (pins.tensor ?? mesh) != nil && pins.data != nil
     let product = tensor * data
     if isWhole ? product == request.devices : request.devices % product == 0 { return true }
     violations.append(
@@ -43,7 +46,7 @@ struct CandidateSpace {
     return false
   }
 
-  private mutating func candidates(data: Int, tensor: Int) -> [PlanChoices] {
+  private mutating func microBatches(data: Int) -> [Int]? {
     let batch = request.training.workload.globalBatch
     guard batch % data == 0 else {
       let below = batch / data * data
@@ -52,83 +55,148 @@ struct CandidateSpace {
         ConstraintViolation(
           constraint: "global batch divisible by data", found: "\(batch) over data \(data)",
           needed: "\(batch) % \(data) == 0", remedy: "--global-batch \(nearest)"))
-      return []
+      return nil
     }
-    guard let layout = layoutName(tensor: tensor) else { return [] }
-    let microBatches = divisors(of: batch / data)
+    let sizes = divisors(of: batch / data)
       .filter { size in pins.microBatch.map { $0 == size } ?? true }
-    if microBatches.isEmpty, let pinned = pins.microBatch {
+    if sizes.isEmpty, let pinned = pins.microBatch {
       violations.append(
         ConstraintViolation(
           constraint: "global batch = data x micro_batch x micro_batches",
           found: "\(batch) = \(data) x \(pinned) x ?", needed: "\(batch / data) % \(pinned) == 0",
           remedy: "--micro-batch \(divisors(of: batch / data).last { $0 <= pinned } ?? 1)"))
-    }
-    return variants(layout, tensor: tensor).flatMap { variant in
-      microBatches.map { size in
-        choices(layout, data, tensor, variant, size, batch / data / size)
-      }
-    }
-  }
-
-  private mutating func layoutName(tensor: Int) -> LayoutName? {
-    switch pins.layout {
-    case .data?:
-      if tensor == 1 { return .data }
-      if pins.tensor == nil { return nil }
-      violations.append(
-        ConstraintViolation(
-          constraint: "layout data has no tensor axis", found: "tensor \(tensor)", needed: "1",
-          remedy: "--layout megatron"))
       return nil
-    case .megatron?: return .megatron
-    default: return tensor == 1 && pins.sequenceParallel != true ? .data : .megatron
     }
+    return sizes
   }
 
-  private struct Variant {
-    var sequenceParallel: Bool
-    var gathersInputs: GatherChoice
-    var keyValue: KeyValueForm
+  /// The shapes of a tensor mesh of `tensor` devices that the pins leave.
+  private mutating func shapes(tensor: Int) -> [LayoutShape] {
+    if let mesh = pins.mesh, mesh.reduce(1, *) != tensor { return [] }
+    let isPinned = pins.layout != nil && pins.layout != .mixed
+    return LayoutCatalog.all.filter { !isPinned || $0.name == pins.layout }
+      .flatMap { LayoutShape.all($0, devices: tensor) }
+      .filter { shape in
+        pins.mesh.map { $0 == shape.degrees } ?? true && (isPinned || !shape.coincides)
+      }
   }
 
-  private func variants(_ layout: LayoutName, tensor: Int) -> [Variant] {
-    let sizes = request.training.model.sizes
-    let hasCopies = tensor > 1 && sizes[.keyValueHeads] % tensor != 0
-    let forms: [KeyValueForm] = hasCopies ? [.copied, .gathered] : [.copied]
-    let sequence = pins.sequenceParallel.map { [$0] } ?? (tensor > 1 ? [false, true] : [false])
-    return sequence.flatMap { isSequence -> [Variant] in
-      let all: [GatherChoice] = isSequence && tensor > 1 ? [.saved, .again] : [.saved]
-      let gathers = pins.gathersInputs.map { [$0] } ?? all
-      return gathers.flatMap { gather in
-        forms.map {
-          Variant(sequenceParallel: isSequence, gathersInputs: gather, keyValue: $0)
+  // MARK: - Families of a shape
+
+  private func families(_ shape: LayoutShape, data: Int, _ microBatches: [Int]) -> [Family] {
+    guard let layout = LayoutCatalog.all.first(where: { $0.name == shape.layout }),
+      let axes = try? layout.axes(for: shape.degrees)
+    else { return [] }
+    let mesh = Mesh([MeshAxis("data", data)] + axes)
+    var choices = PlanChoices(
+      layout: shape.layout,
+      blocks: Dictionary(uniqueKeysWithValues: BlockClass.allCases.map { ($0, shape.layout) }),
+      mesh: mesh, placement: [], sequenceParallel: false, gathersInputs: .saved,
+      keyValue: .copied, microBatch: 0, microBatches: 0, layers: request.training.model.layers)
+    var result: [Family] = []
+    for over in weightsOver(layout, mesh) {
+      choices.weightsOver = over
+      choices.zero = over.contains("data") || pins.zero == 3 ? 3 : 0
+      for matmul in schedules(layout, shape) {
+        choices.matmul = matmul
+        for (parallel, form) in splits(layout, choices) {
+          (choices.sequenceParallel, choices.keyValue) = (parallel, form)
+          result.append(Family(choices: choices, shape: shape, microBatches: microBatches))
         }
       }
     }
+    return result
   }
 
-  private func choices(
-    _ layout: LayoutName, _ data: Int, _ tensor: Int, _ variant: Variant, _ microBatch: Int,
-    _ microBatches: Int
-  ) -> PlanChoices {
-    let mesh = Mesh([MeshAxis("data", data), MeshAxis("tensor", tensor)])
-    var choices = PlanChoices(
-      layout: layout,
-      blocks: Dictionary(uniqueKeysWithValues: BlockClass.allCases.map { ($0, layout) }),
-      mesh: mesh,
-      placement: Placement.innermostFirst(mesh, perNode: request.cluster.devicesPerNode),
-      sequenceParallel: variant.sequenceParallel, gathersInputs: variant.gathersInputs,
-      keyValue: variant.keyValue, microBatch: microBatch, microBatches: microBatches,
-      layers: request.training.model.layers)
-    choices.gathersWeights = pins.gathersWeights ?? choices.gathersWeights
-    return choices
+  /// Sets of axes over which weights may be sharded beside their own.
+  private func weightsOver(_ layout: any Layout, _ mesh: Mesh) -> [[String]] {
+    var sets: [[String]] = [[]]
+    if mesh.axis("data") != nil {
+      switch pins.zero {
+      case nil: sets.append(["data"])
+      case 3: sets = [["data"]]
+      default: break
+      }
+    }
+    for name in layout.copyAxes where mesh.axis(name) != nil && pins.zero != 0 {
+      sets += sets.map { $0 + [name] }
+    }
+    return sets
+  }
+
+  private func schedules(_ layout: any Layout, _ shape: LayoutShape) -> [MatmulSchedule] {
+    let hasPanels = layout.hasPanels && shape.degrees[0] * shape.degrees[1] > 1
+    if let pinned = pins.matmul { return pinned == .gathered || hasPanels ? [pinned] : [] }
+    return hasPanels ? MatmulSchedule.allCases : [.gathered]
+  }
+
+  /// Sequence parallelism and key/value forms, those left out that change nothing.
+  private func splits(
+    _ layout: any Layout, _ choices: PlanChoices
+  ) -> [(parallel: Bool, form: KeyValueForm)] {
+    let probe = LayoutProbe(layout, choices, request.training)
+    let parallel: [Bool]
+    switch pins.sequenceParallel {
+    case let pinned?: parallel = !pinned || layout.hasSequenceParallelism ? [pinned] : []
+    case nil: parallel = probe.sequenceParallelismSplits ? [false, true] : [false]
+    }
+    let forms = probe.keyValueHeadsAreCopied ? KeyValueForm.allCases : [.copied]
+    return parallel.flatMap { isParallel in forms.map { (isParallel, $0) } }
   }
 
   private func nothingDivides() -> ConstraintViolation {
-    ConstraintViolation(
+    if pins.matmul == .stepped {
+      return ConstraintViolation(
+        constraint: "stepped matmuls loop over the panels of a layout that has some",
+        found: "layout \(pins.layout?.rawValue ?? "of one device")",
+        needed: "summa or tesseract on more than one device of rows and columns",
+        remedy: "--layout summa, or --matmul gathered")
+    }
+    if pins.sequenceParallel == true {
+      return ConstraintViolation(
+        constraint: "sequence parallelism splits the stream of a layout that keeps it whole",
+        found: "layout \(pins.layout?.rawValue ?? "of one device")",
+        needed: "megatron or stationary", remedy: "--layout megatron, or --no-sequence-parallel")
+    }
+    return ConstraintViolation(
       constraint: "data x tensor = devices", found: "no split of \(request.devices) is left",
       needed: "a layout for it", remedy: "fewer pins")
+  }
+}
+
+/// Candidates that are lowered alike but for what is gathered, tables and micro-batches.
+struct Family {
+  /// Micro-batches, placement, gathers and table are not set.
+  let choices: PlanChoices
+  let shape: LayoutShape
+  /// Sizes of micro-batches that divide the batch, ascending.
+  let microBatches: [Int]
+}
+
+/// Asks a layout's tables whether choices make a difference.
+private struct LayoutProbe {
+  let layout: any Layout
+  var context: LayoutContext
+
+  init(_ layout: any Layout, _ choices: PlanChoices, _ training: TrainingGraph) {
+    self.layout = layout
+    let axes = layout.axisNames.map { ($0, choices.mesh.whole($0)) }
+    context = LayoutContext(
+      mesh: choices.mesh, axes: Dictionary(uniqueKeysWithValues: axes), sizes: training.sizes,
+      sequenceParallel: false, keyValue: .gathered, tableForm: .gathered,
+      isTied: training.isTied)
+  }
+
+  /// Whether several devices would use one key/value head.
+  var keyValueHeadsAreCopied: Bool {
+    let keys = LinearRole(from: .stream, to: .keyValue)
+    return !layout.factors(of: keys, in: context)[.headWidth].isEmpty
+  }
+
+  var sequenceParallelismSplits: Bool {
+    var parallel = context
+    parallel.sequenceParallel = true
+    return layout.storage(of: .stream, in: parallel) != layout.storage(of: .stream, in: context)
   }
 }
 
@@ -143,53 +211,17 @@ enum PinRules {
           constraint: "\(what) is not built in this version", found: what,
           needed: "a choice that is built", remedy: remedy))
     }
-    let layouts: [LayoutName?] = [nil, .data, .megatron]
-    refuse(
-      !layouts.contains(pins.layout), "layout \(pins.layout?.rawValue ?? "")",
-      "--layout megatron")
-    refuse(pins.mesh != nil && layouts.contains(pins.layout), "--mesh", "--tensor T")
+    refuse(pins.opensFactors, "layout any", "no --layout: every named layout is searched")
     refuse((pins.pipeline ?? 1) > 1, "pipeline parallelism", "--pipeline 1")
     refuse((pins.context ?? 1) > 1, "context parallelism", "--context 1")
-    refuse((pins.zero ?? 0) > 0, "a sharded optimizer (--zero \(pins.zero ?? 0))", "--zero 0")
+    refuse(
+      [1, 2].contains(pins.zero), "a sharded optimizer (--zero \(pins.zero ?? 0))",
+      "--zero 0 or --zero 3")
     refuse(
       (pins.recompute ?? .none) != .none,
       "recomputation (--recompute \(pins.recompute?.rawValue ?? ""))", "--recompute none")
     refuse((pins.schedule ?? .none) != .none, "pipeline schedules", "no --schedule")
     refuse((pins.interleave ?? 1) > 1, "interleaving", "--interleave 1")
-    refuse((pins.matmul ?? .gathered) != .gathered, "stepped matmuls", "--matmul gathered")
     return found
   }
-}
-
-/// How mesh axes lie over nodes.
-package enum Placement {
-  /// Consecutive devices share nodes: minor axes lie inside first, as far as they divide a node.
-  package static func innermostFirst(_ mesh: Mesh, perNode: Int) -> [AxisPlacement] {
-    var room = perNode
-    var result: [AxisPlacement] = []
-    for axis in mesh.axes.reversed() {
-      let inside = greatestCommonDivisor(axis.size, max(room, 1))
-      result.append(
-        AxisPlacement(
-          axis: axis.name, insideNode: inside, acrossNodes: axis.size / inside))
-      room = inside == axis.size ? room / inside : 1
-    }
-    return result.reversed()
-  }
-}
-
-/// The divisors of `number`, in ascending order.
-func divisors(of number: Int) -> [Int] {
-  guard number > 0 else { return [] }
-  var small: [Int] = []
-  var large: [Int] = []
-  var candidate = 1
-  while candidate * candidate <= number {
-    if number % candidate == 0 {
-      small.append(candidate)
-      if candidate * candidate != number { large.append(number / candidate) }
-    }
-    candidate += 1
-  }
-  return small + large.reversed()
 }

@@ -1,12 +1,17 @@
 import PlanIR
 
-/// The device count and the global batch nearest to those asked that the pins leave a plan for,
-/// where nothing divides.
+/// The mesh, the device count and the global batch nearest to those asked that the pins leave a plan
+/// for, where nothing divides.
 struct NearestSizes {
   private let request: SearchRequest
   private let devices, batch: Int
-  /// Whether a tensor degree divides what its layout splits.
-  private var splits: [Int: Bool] = [:]
+  /// What a batch must be divisible by for each split of devices; nil where nothing splits.
+  private var known: [Split: Int?] = [:]
+
+  private struct Split: Hashable {
+    let data, tensor: Int
+    let mesh: [Int]?
+  }
 
   init(_ request: SearchRequest) {
     self.request = request
@@ -20,12 +25,15 @@ struct NearestSizes {
 
   private var pins: Pins { request.pins }
   private var microBatch: Int { pins.microBatch ?? 1 }
+  private var pinnedTensor: Int? { pins.tensor ?? pins.mesh?.reduce(1, *) }
 
-  /// One reason for each of the two that there is.
+  /// One reason for each of the three that there is.
   mutating func reasons() -> [ConstraintViolation] {
+    let mesh = nearestMesh()
     let nearestDevices = nearest(to: devices, deviceCounts())
     let nearestBatch = nearest(to: batch, batches())
     return [
+      mesh,
       reason("devices that divide", devices, nearestDevices, "--devices"),
       reason("global batch that divides", batch, nearestBatch, "--global-batch"),
     ].compactMap(\.self)
@@ -40,8 +48,54 @@ struct NearestSizes {
     }
   }
 
+  // MARK: - Meshes
+
+  /// The mesh of the pinned layout nearest to the pinned one, of as many devices if there is one.
+  private mutating func nearestMesh() -> ConstraintViolation? {
+    guard let pinned = pins.mesh,
+      let layout = LayoutCatalog.all.first(where: { $0.name == pins.layout })
+    else { return nil }
+    let counts = pins.data == nil ? divisors(of: devices) : [pinned.reduce(1, *)]
+    let shapes = counts.flatMap { LayoutShape.all(layout, devices: $0) }
+      .filter { $0.degrees != pinned }
+      .sorted { (distance($0, pinned), $0.text) < (distance($1, pinned), $1.text) }
+    for shape in shapes {
+      let data = devices / shape.devices
+      guard pins.data.map({ $0 == data }) ?? true, divides(batch, data: data, shape) else {
+        continue
+      }
+      return ConstraintViolation(
+        constraint: "a mesh that divides", found: pinned.map(String.init).joined(separator: "x"),
+        needed: shape.text, remedy: "--mesh \(shape.text)")
+    }
+    return nil
+  }
+
+  /// How far a shape is from another: first in devices, then in degrees, each by its ratio.
+  private func distance(_ shape: LayoutShape, _ pinned: [Int]) -> Double {
+    func ratio(_ first: Int, _ second: Int) -> Double {
+      Double(max(first, second)) / Double(min(first, second))
+    }
+    let degrees = zip(shape.degrees, pinned).reduce(1) { $0 * ratio($1.0, $1.1) }
+    return 1000 * ratio(shape.devices, pinned.reduce(1, *)) + degrees
+  }
+
+  private mutating func divides(_ batch: Int, data: Int, _ shape: LayoutShape) -> Bool {
+    guard batch % (data * microBatch) == 0 else { return false }
+    let multiple = multiple(Split(data: data, tensor: shape.devices, mesh: shape.degrees))
+    return multiple.map {
+      batch % $0 == 0 && (pins.microBatch == nil || data * microBatch % $0 == 0)
+    }
+      ?? false
+  }
+
+  // MARK: - Sizes
+
   private struct Candidate {
-    var size, tensor: Int
+    var size: Int
+    var split: Split
+    /// The batch it is for.
+    var batch: Int
   }
 
   /// For each tensor degree the nearest count with a data degree that divides the batch.
@@ -49,42 +103,66 @@ struct NearestSizes {
     guard batch % microBatch == 0 else { return [] }
     let degrees = divisors(of: batch / microBatch)
       .filter { degree in pins.data.map { $0 == degree } ?? true }
-    let tensors = pins.tensor.map { $0...$0 } ?? 1...Self.largestTensor
-    return tensors.compactMap { tensor in
-      degrees.map { Candidate(size: $0 * tensor, tensor: tensor) }
-        .filter { $0.size <= 1 << 24 }
-        .min { abs($0.size - devices) < abs($1.size - devices) }
+    let tensors = pinnedTensor.map { $0...$0 } ?? 1...Self.largestTensor
+    return tensors.flatMap { tensor in
+      degrees.map {
+        Candidate(
+          size: $0 * tensor, split: Split(data: $0, tensor: tensor, mesh: pins.mesh), batch: batch)
+      }
+      .filter { $0.size <= 1 << 24 }
+      .sorted { abs($0.size - devices) < abs($1.size - devices) }.prefix(2)
     }
   }
 
-  /// For each split of the devices the multiples of its data degree around the batch.
-  private func batches() -> [Candidate] {
-    divisors(of: devices).flatMap { tensor -> [Candidate] in
+  /// For each split of the devices the multiples around the batch of what the split needs.
+  private mutating func batches() -> [Candidate] {
+    var found: [Candidate] = []
+    for tensor in divisors(of: devices) {
       let data = devices / tensor
-      guard pins.tensor.map({ $0 == tensor }) ?? true, pins.data.map({ $0 == data }) ?? true
-      else { return [] }
+      guard pinnedTensor.map({ $0 == tensor }) ?? true, pins.data.map({ $0 == data }) ?? true
+      else { continue }
+      let split = Split(data: data, tensor: tensor, mesh: pins.mesh)
       let (unit, overflow) = data.multipliedReportingOverflow(by: microBatch)
-      guard !overflow, unit <= Self.largestBatch else { return [] }
-      let below = batch / unit * unit
-      return [below, below + unit].map { Candidate(size: $0, tensor: tensor) }
+      guard !overflow, unit <= Self.largestBatch, let multiple = multiple(split) else { continue }
+      let each = leastCommonMultiple(unit, multiple)
+      let below = batch / each * each
+      found += [below, below + each].map { Candidate(size: $0, split: split, batch: $0) }
     }
+    return found
   }
 
   private mutating func nearest(to asked: Int, _ candidates: [Candidate]) -> Int? {
     let ordered = candidates.filter { $0.size > 0 && $0.size != asked }
       .sorted { (abs($0.size - asked), $0.size) < (abs($1.size - asked), $1.size) }
-    for candidate in ordered where splits(candidate.tensor) { return candidate.size }
+    for candidate in ordered {
+      guard let multiple = multiple(candidate.split), candidate.batch % multiple == 0,
+        pins.microBatch == nil || candidate.split.data * microBatch % multiple == 0
+      else { continue }
+      return candidate.size
+    }
     return nil
   }
 
-  private mutating func splits(_ tensor: Int) -> Bool {
-    if let known = splits[tensor] { return known }
+  /// The least that a batch must be divisible by under a split of devices, over what the pins leave.
+  private mutating func multiple(_ split: Split) -> Int? {
+    if let found = known[split] { return found }
     var other = request
-    other.devices = tensor
-    (other.pins.tensor, other.pins.data, other.pins.microBatch) = (tensor, 1, 1)
+    other.devices = split.data * split.tensor
+    (other.pins.tensor, other.pins.data, other.pins.microBatch) = (split.tensor, split.data, 1)
+    other.pins.mesh = split.mesh
+    other.training = request.training.withBatch(other.devices)
     var space = CandidateSpace(other)
-    let isSplit = space.candidates().contains { (try? Lowering(request.training, $0)) != nil }
-    splits[tensor] = isSplit
-    return isSplit
+    let groups = request.training.groups
+    let multiples = space.families().compactMap { family -> Int? in
+      var multiple = split.data
+      for group in groups.layers + [groups.ends] {
+        guard let lowered = try? LoweredGroup(group, of: request.training, family.choices)
+        else { return nil }
+        multiple = leastCommonMultiple(multiple, lowered.unit)
+      }
+      return multiple
+    }
+    known[split] = .some(multiples.min())
+    return multiples.min()
   }
 }

@@ -3,6 +3,8 @@ package import PlanIR
 /// What the user fixes of a plan; nil leaves it to the search.
 package struct Pins: Hashable, Sendable {
   package var layout: LayoutName?
+  /// Whether the factor assignments themselves are opened, beyond the named layouts.
+  package var opensFactors = false
   package var mesh: [Int]?
   package var tensor, pipeline, data, context, microBatch: Int?
   package var sequenceParallel: Bool?
@@ -29,11 +31,14 @@ package struct SearchRequest: Sendable {
   package var timings: TimingTable
   /// Whether candidates that cannot win are priced all the same.
   package var exhaustive: Bool
+  /// How many plans to keep, and whether to keep all that no other beats in time and memory both.
+  package var keep: Int
+  package var keepsFront: Bool
 
   package init(
     training: TrainingGraph, cluster: Cluster, devices: Int, memory: MemoryLimit = .device,
     pins: Pins = Pins(), objective: Objective = .time, timings: TimingTable = TimingTable(),
-    exhaustive: Bool = false
+    exhaustive: Bool = false, keep: Int = 10, keepsFront: Bool = false
   ) {
     self.training = training
     self.cluster = cluster
@@ -43,6 +48,8 @@ package struct SearchRequest: Sendable {
     self.objective = objective
     self.timings = timings
     self.exhaustive = exhaustive
+    self.keep = keep
+    self.keepsFront = keepsFront
   }
 
   /// The limit in bytes; nil for none.

@@ -13,8 +13,10 @@ package struct RankedPlan: Sendable {
 
 /// What a search found.
 package struct SearchAnswer: Sendable {
-  /// Every plan that fits, best first.
+  /// The plans that fit, best first, as many as were asked for.
   package var plans: [RankedPlan] = []
+  /// The plans that no other beats in time and memory both, fastest first; where asked for.
+  package var front: [RankedPlan] = []
   /// Why there is none, or what else stands in the way.
   package var reasons: [ConstraintViolation] = []
   /// Where nothing fits, the plan that needs least memory.
@@ -45,68 +47,55 @@ package struct SearchAnswer: Sendable {
 /// set aside, the rest ordered.
 package struct Search {
   let request: SearchRequest
-  private var answer = SearchAnswer()
-  private var tooLarge: [RankedPlan] = []
 
   /// Answers `request`. Equal requests have equal answers.
   package static func run(_ request: SearchRequest) -> SearchAnswer {
-    var search = Search(request: request)
-    search.run()
-    return search.answer
+    Search(request: request).answer()
   }
 
   private init(request: SearchRequest) { self.request = request }
 
-  private mutating func run() {
+  private func answer() -> SearchAnswer {
     var space = CandidateSpace(request)
-    var violations: [ConstraintViolation] = []
-    var refused: [String: ConstraintViolation] = [:]
-    for choices in space.candidates() {
-      let family = choices.family
-      if let known = refused[family] {
-        count(known)
-      } else if let violation = consider(choices) {
-        refused[family] = violation
-        violations.append(violation)
-      }
-    }
-    let order = PlanOrder(request.objective)
-    answer.plans.sort(by: order.precedes)
-    tooLarge.sort(by: PlanOrder(.memory).precedes)
-    guard answer.plans.isEmpty else { return }
-    answer.nearest = tooLarge.first
-    if let limit = request.limit, let nearest = tooLarge.first {
-      answer.reasons.append(memoryReason(nearest, limit))
-    }
-    answer.reasons += distinct(space.violations + violations)
-    guard tooLarge.isEmpty, !answer.reasons.contains(where: \.isUnbuilt) else { return }
-    var sizes = NearestSizes(request)
-    answer.reasons += sizes.reasons()
+    var search = FamilySearch(request)
+    for family in space.families() { search.consider(family) }
+    let ranking = search.ranking
+    var answer = SearchAnswer()
+    answer.plans = ranking.best.compactMap(plan)
+    answer.front = ranking.front.compactMap(plan)
+    answer.space = ranking.space
+    answer.overMemory = ranking.overMemory
+    answer.refusals = ranking.refusals
+    guard answer.plans.isEmpty else { return answer }
+    answer.nearest = ranking.leastOver.flatMap(plan)
+    answer.reasons = reasons(space.violations + ranking.violations, answer.nearest)
+    return answer
   }
 
-  private mutating func consider(_ choices: PlanChoices) -> ConstraintViolation? {
+  /// The entry's whole prediction, by the path that reads a plan file.
+  private func plan(_ entry: Ranking.Entry) -> RankedPlan? {
     do throws(ConstraintViolation) {
       let predicted = try Partitioner.predict(
-        request.training, choices: choices, cluster: request.cluster, timings: request.timings)
-      let plan = RankedPlan(choices: choices, predicted: predicted)
-      if let limit = request.limit, predicted.memory.total > limit {
-        tooLarge.append(plan)
-        answer.overMemory += 1
-        answer.space.infeasible += 1
-      } else {
-        answer.plans.append(plan)
-        answer.space.evaluated += 1
-      }
-      return nil
+        request.training, choices: entry.choices, cluster: request.cluster,
+        timings: request.timings)
+      precondition(
+        predicted.step == entry.step && predicted.memory.total == entry.memory,
+        "a plan costs what its parts do: \(entry.choices.canonicalText)")
+      return RankedPlan(choices: entry.choices, predicted: predicted)
     } catch {
-      count(error)
-      return error
+      preconditionFailure("a candidate that was priced cannot be lowered: \(error)")
     }
   }
 
-  private mutating func count(_ violation: ConstraintViolation) {
-    answer.space.infeasible += 1
-    answer.refusals[violation.constraint, default: 0] += 1
+  private func reasons(
+    _ violations: [ConstraintViolation], _ nearest: RankedPlan?
+  ) -> [ConstraintViolation] {
+    var reasons: [ConstraintViolation] = []
+    if let limit = request.limit, let nearest { reasons.append(memoryReason(nearest, limit)) }
+    for violation in violations where !reasons.contains(violation) { reasons.append(violation) }
+    guard nearest == nil, !reasons.contains(where: \.isUnbuilt) else { return reasons }
+    var sizes = NearestSizes(request)
+    return reasons + sizes.reasons()
   }
 
   private func memoryReason(_ nearest: RankedPlan, _ limit: Bytes) -> ConstraintViolation {
@@ -115,64 +104,5 @@ package struct Search {
       constraint: "memory of a device", found: "\(limit.count) bytes",
       needed: "\(needed.count) bytes by the plan that needs least",
       remedy: "--memory \(needed.count), more devices, or a smaller --global-batch")
-  }
-
-  private func distinct(_ violations: [ConstraintViolation]) -> [ConstraintViolation] {
-    var seen: Set<ConstraintViolation> = []
-    return violations.filter { seen.insert($0).inserted }
-  }
-}
-
-extension SearchAnswer {
-  /// The plans that no other beats in time and memory both, fastest first.
-  package var paretoFront: [RankedPlan] {
-    var least: Bytes?
-    let byTime = plans.sorted(by: PlanOrder(.time).precedes)
-    return byTime.filter { plan in
-      let memory = plan.predicted.memory.total
-      guard least.map({ memory < $0 }) ?? true else { return false }
-      least = memory
-      return true
-    }
-  }
-}
-
-/// The total order of plans: by what is asked, then by the other, then by their text.
-struct PlanOrder {
-  let objective: Objective
-
-  init(_ objective: Objective) { self.objective = objective }
-
-  func precedes(_ left: RankedPlan, _ right: RankedPlan) -> Bool {
-    let (first, second) = (key(left), key(right))
-    if first != second { return first < second }
-    return left.choices.canonicalText < right.choices.canonicalText
-  }
-
-  private func key(_ plan: RankedPlan) -> (Int, Int) {
-    let (time, memory) = (plan.predicted.step.count, plan.predicted.memory.total.count)
-    return objective == .time ? (time, memory) : (memory, time)
-  }
-}
-
-extension PlanChoices {
-  /// What candidates that differ in their micro-batch alone have in common: what divides does not
-  /// depend on it.
-  fileprivate var family: String {
-    var common = self
-    common.microBatch = 0
-    common.microBatches = 0
-    return common.canonicalText
-  }
-
-  /// One line that names every choice in which candidates differ, compared where all else is equal.
-  package var canonicalText: String {
-    let axes = mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: " ")
-    let parts = [
-      layout.rawValue, axes, "sequence_parallel=\(sequenceParallel)",
-      "inputs=\(gathersInputs.rawValue)", "key_value=\(keyValue.rawValue)",
-      "micro_batch=\(microBatch)", "micro_batches=\(microBatches)",
-    ]
-    return parts.filter { !$0.isEmpty }.joined(separator: " ")
   }
 }

@@ -15,14 +15,20 @@ package struct Shrinker {
   private var model: Model
   private var workload: Workload
   private var changes: [String] = []
+  private var meshChanges: [String] = []
 
   /// The twin of `plan`, priced on the same cluster.
   package static func twin(of plan: Plan) throws -> Twin {
     var shrinker = Shrinker(plan)
     shrinker.shrinkMesh()
-    shrinker.shrinkWorkload()
-    shrinker.shrinkModel()
-    return try shrinker.twin()
+    while true {
+      shrinker.shrinkSizes()
+      do {
+        return try shrinker.twin()
+      } catch let violation as ConstraintViolation {
+        guard try shrinker.widen(violation) else { throw violation }
+      }
+    }
   }
 
   private init(_ plan: Plan) {
@@ -32,10 +38,30 @@ package struct Shrinker {
     workload = plan.workload
   }
 
+  /// What each dimension must be a multiple of, as far as lowering has told.
+  private var multiples: [Dimension: Int] = [:]
+
+  /// Takes a dimension that is not divisible to the next size that is; false where nothing can be
+  /// done about it.
+  private mutating func widen(_ violation: ConstraintViolation) throws -> Bool {
+    guard let fault = violation.indivisible else { return false }
+    let known = multiples[fault.dimension, default: 1]
+    let wider = leastCommonMultiple(known, fault.parts)
+    guard wider > known else { return false }
+    multiples[fault.dimension] = wider
+    return true
+  }
+
+  private mutating func shrinkSizes() {
+    model = plan.model
+    workload = plan.workload
+    changes = meshChanges
+    shrinkWorkload()
+    shrinkModel()
+  }
+
   private static let largestMesh = 64
   private static let fewLayers = 2
-
-  private var tensor: Int { choices.tensorDegree }
 
   private mutating func shrinkMesh() {
     cut("data", to: 2)
@@ -49,7 +75,7 @@ package struct Shrinker {
   private mutating func cut(_ axis: String, to size: Int) {
     let degree = choices.degree(axis)
     guard degree > size else { return }
-    changes.append("\(axis) \(degree) -> \(size)")
+    meshChanges.append("\(axis) \(degree) -> \(size)")
     choices.mesh = Mesh(
       choices.mesh.axes.map { $0.name == axis ? MeshAxis(axis, size) : $0 })
     choices.placement = Placement.innermostFirst(
@@ -57,10 +83,14 @@ package struct Shrinker {
   }
 
   private mutating func shrinkWorkload() {
-    choices.microBatch = min(choices.microBatch, 2)
-    choices.microBatches = min(choices.microBatches, 2)
-    workload.globalBatch = choices.degree("data") * choices.microBatch * choices.microBatches
-    workload.sequence = min(workload.sequence, multiple(of: tensor, atLeast: 8))
+    let data = choices.degree("data")
+    let rows = multiples[.batch, default: 1]
+    let sequences = rows / greatestCommonDivisor(rows, data)
+    choices.microBatch = multiple(of: sequences, atLeast: min(plan.choices.microBatch, 2))
+    choices.microBatches = min(plan.choices.microBatches, 2)
+    workload.globalBatch = data * choices.microBatch * choices.microBatches
+    workload.sequence = min(
+      workload.sequence, multiple(of: multiples[.sequence, default: 1], atLeast: 8))
     note("global batch", plan.workload.globalBatch, workload.globalBatch)
     note("sequence", plan.workload.sequence, workload.sequence)
   }
@@ -79,8 +109,12 @@ package struct Shrinker {
     let old = model.sizes
     shrinkHeads()
     model.sizes[.hidden] = min(
-      old[.hidden], multiple(of: tensor, atLeast: model.sizes[.heads] * model.sizes[.headWidth]))
-    model.sizes[.wide] = min(old[.wide], multiple(of: tensor, atLeast: 16))
+      old[.hidden],
+      multiple(
+        of: multiples[.hidden, default: 1],
+        atLeast: model.sizes[.heads] * model.sizes[.headWidth]))
+    model.sizes[.wide] = min(
+      old[.wide], multiple(of: multiples[.wide, default: 1], atLeast: 16))
     model.sizes[.vocabulary] = min(old[.vocabulary], 97)
     if old[.positions] > 0 {
       model.sizes[.positions] =
@@ -98,16 +132,32 @@ package struct Shrinker {
   /// matters: none, or more than one.
   private mutating func shrinkHeads() {
     let (heads, keyValue) = (model.sizes[.heads], model.sizes[.keyValueHeads])
-    guard heads > 0, keyValue > 0 else { return }
-    let newKeyValue = greatestCommonDivisor(tensor, keyValue)
+    guard heads > 0, keyValue > 0, let split = try? headSplit() else { return }
+    let newKeyValue = split.keyValue.groupSize
+    let parts = leastCommonMultiple(split.whole.groupSize, multiples[.heads, default: 1])
     var group = heads == keyValue ? 1 : 2
-    while newKeyValue * group % tensor != 0 { group += 1 }
-    guard newKeyValue * group <= heads else { return }
-    model.sizes[.keyValueHeads] = newKeyValue
-    model.sizes[.heads] = newKeyValue * group
-    let copies = max(tensor / newKeyValue, 1)
-    let width = multiple(of: copies % 2 == 0 ? copies : copies * 2, atLeast: 4)
-    model.sizes[.headWidth] = min(model.sizes[.headWidth], width)
+    while newKeyValue * group % parts != 0 { group += 1 }
+    if newKeyValue * group <= heads {
+      model.sizes[.keyValueHeads] = newKeyValue
+      model.sizes[.heads] = newKeyValue * group
+    }
+    // Rotary embedding turns pairs of features.
+    let even = leastCommonMultiple(2, multiples[.headWidth, default: 1])
+    model.sizes[.headWidth] = min(model.sizes[.headWidth], multiple(of: even, atLeast: 4))
+  }
+
+  /// How the plan splits heads, and of these the key/value heads.
+  private func headSplit() throws(ConstraintViolation) -> HeadAxes {
+    var sizes = plan.model.sizes
+    sizes[.sequence] = plan.workload.sequence
+    let context = try LoweringContext(
+      sizes: sizes, workload: plan.workload, choices: plan.choices, isTied: false)
+    guard let layout = context.layouts[.attention] else {
+      return HeadAxes(keyValue: [], copies: [])
+    }
+    let stored = layout.storage(of: .keyValue)
+    let keyValue = stored[.keyValueHeads]
+    return HeadAxes(keyValue: keyValue, copies: stored[.heads].subtracting(keyValue))
   }
 
   private mutating func shrinkSegment(_ index: Int, _ old: DimensionSizes) {

@@ -8,6 +8,13 @@ package struct GraphValue: Hashable, Sendable {
   package var width: ValueWidth
   package var origin: Origin
 
+  package init(name: String, dimensions: [Dimension], width: ValueWidth, origin: Origin) {
+    self.name = name
+    self.dimensions = dimensions
+    self.width = width
+    self.origin = origin
+  }
+
   /// Where a value comes from.
   package enum Origin: Hashable, Sendable {
     /// The residual stream, from the block before.

@@ -145,13 +145,21 @@ extension [AxisReference] {
   /// These, in their order, without what overlaps `others`; both refined to parts that are equal or
   /// apart first.
   package func subtracting(_ others: [AxisReference]) -> [AxisReference] {
+    if isEmpty || others.isEmpty { return self }
+    if areEqualOrApart(others) { return filter { !others.contains($0) } }
     let cuts = AxisCuts(self + others)
     let removed = Set(cuts.refined(others))
     return cuts.refined(self).filter { !removed.contains($0) }.merged
   }
 
+  /// Whether each of these is one of `others` or shares no axis with any: nothing to refine.
+  private func areEqualOrApart(_ others: [AxisReference]) -> Bool {
+    allSatisfy { own in others.allSatisfy { $0.axis != own.axis || $0 == own } }
+  }
+
   /// The parts of these that overlap `others`, in their order.
   package func intersecting(_ others: [AxisReference]) -> [AxisReference] {
+    if areEqualOrApart(others) { return filter { others.contains($0) } }
     let cuts = AxisCuts(self + others)
     let kept = Set(cuts.refined(others))
     return cuts.refined(self).filter { kept.contains($0) }.merged

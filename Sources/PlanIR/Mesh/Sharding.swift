@@ -1,19 +1,37 @@
 /// Which axes split each dimension, by name: what a layout's tables are made of.
 package struct DimensionAxes: Hashable, Sendable {
-  private var table: [Dimension: [AxisReference]]
+  /// In the order of dimensions, none without axes, so that equal assignments are equal values; few
+  /// enough that a look through them is the fastest.
+  private var entries: [Entry] = []
 
-  /// Drops dimensions that no axis splits, so that equal assignments are equal values.
+  private struct Entry: Hashable {
+    let dimension: Dimension
+    var axes: [AxisReference]
+  }
+
   package init(_ table: [Dimension: [AxisReference]] = [:]) {
-    self.table = table.filter { !$0.value.isEmpty }
+    for (dimension, axes) in table { self[dimension] = axes }
   }
 
   package subscript(dimension: Dimension) -> [AxisReference] {
-    get { table[dimension, default: []] }
-    set { table[dimension] = newValue.isEmpty ? nil : newValue }
+    get {
+      for entry in entries where entry.dimension == dimension { return entry.axes }
+      return []
+    }
+    set {
+      let place = entries.firstIndex { $0.dimension >= dimension } ?? entries.count
+      let isThere = place < entries.count && entries[place].dimension == dimension
+      switch (isThere, newValue.isEmpty) {
+      case (true, true): entries.remove(at: place)
+      case (true, false): entries[place].axes = newValue
+      case (false, false): entries.insert(Entry(dimension: dimension, axes: newValue), at: place)
+      case (false, true): break
+      }
+    }
   }
 
-  /// Every axis named, in mesh order, once.
-  package var axes: [AxisReference] { Set(table.values.joined()).sorted() }
+  /// The dimensions that any axis splits.
+  package var dimensions: [Dimension] { entries.map(\.dimension) }
 
   /// The sharding this gives a tensor of `dimensions`, with nothing unreduced.
   package func sharding(of dimensions: [Dimension]) -> Sharding {

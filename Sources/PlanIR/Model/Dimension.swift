@@ -34,6 +34,10 @@ package enum Dimension: String, Hashable, Sendable, Codable, CaseIterable, Compa
   package static func < (left: Dimension, right: Dimension) -> Bool {
     left.rawValue < right.rawValue
   }
+
+  package static func >= (left: Dimension, right: Dimension) -> Bool {
+    left == right || left.rawValue > right.rawValue
+  }
 }
 
 /// The size of each named dimension; zero where a model has none.

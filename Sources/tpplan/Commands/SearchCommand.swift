@@ -63,7 +63,7 @@ struct SearchCommand: ParsableCommand {
       let asked = try asked()
       let answer = try search(asked)
       let elapsed = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
-      let plans = pareto ? answer.paretoFront : answer.plans
+      let plans = pareto ? answer.front : answer.plans
       if let best = plans.first, let emit { try write(best, asked, to: emit) }
       let shown = Array(plans.prefix(top))
       if json {
@@ -92,7 +92,8 @@ struct SearchCommand: ParsableCommand {
     }
     var request = SearchRequest(
       training: training, cluster: asked.cluster, devices: devices, memory: asked.memory,
-      pins: pins.pins, objective: objective, exhaustive: exhaustive)
+      pins: pins.pins, objective: objective, exhaustive: exhaustive, keep: max(top, 10),
+      keepsFront: pareto)
     guard asked.cluster.isLocal else { return Search.run(request) }
     return try LocalSearch(path: timings).run(&request)
   }

@@ -106,6 +106,7 @@ struct PinOptions: ParsableArguments {
   var pins: Pins {
     var pins = Pins()
     pins.layout = layout.flatMap { LayoutName(rawValue: $0.rawValue) }
+    pins.opensFactors = layout == .any
     pins.mesh = mesh?.degrees
     pins.tensor = tensor
     pins.pipeline = pipeline

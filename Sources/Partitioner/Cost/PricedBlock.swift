@@ -1,0 +1,59 @@
+import PlanIR
+
+/// A block's or joint's bodies, priced: what one layer costs and holds.
+struct PricedBlock {
+  var forward = BodySummary()
+  var inputGradient = BodySummary()
+  var weightGradient = BodySummary()
+  var reduceGradients = BodySummary()
+  var optimize = BodySummary()
+  /// What one repetition's parameters take, with all their parts.
+  var stored = MemoryUse()
+
+  /// Nothing.
+  init() {}
+
+  /// Prices `bodies` and adds up the parts of `parameters`.
+  init(
+    _ bodies: BlockBodies, parameters: [StoredParameter], mesh: Mesh, precision: Precision,
+    cost: any CostModel
+  ) {
+    func summary(_ body: Body?) -> BodySummary {
+      body.map { BodySummary($0, mesh: mesh, precision: precision, cost: cost) } ?? BodySummary()
+    }
+    forward = summary(bodies.forward)
+    inputGradient = summary(bodies.inputGradient)
+    weightGradient = summary(bodies.weightGradient)
+    reduceGradients = summary(bodies.reduceGradients)
+    optimize = summary(bodies.optimize)
+    stored = Self.stored(parameters, precision)
+  }
+
+  /// What one repetition of `parameters` takes, with all their parts.
+  static func stored(_ parameters: [StoredParameter], _ precision: Precision) -> MemoryUse {
+    var stored = MemoryUse()
+    for parameter in parameters {
+      for part in parameter.parts {
+        let bytes = parameter.type.localCount * precision.bytes(of: part.width)
+        stored.add(Bytes(bytes), part.bufferClass)
+      }
+    }
+    return stored
+  }
+
+  /// The bodies that run for every micro-batch.
+  var everyMicroBatch: [BodySummary] { [forward, inputGradient, weightGradient] }
+
+  /// Kernels of one micro-batch, of one layer.
+  var kernels: Picoseconds { everyMicroBatch.reduce(.zero) { $0 + $1.kernels } }
+
+  /// Collectives of one micro-batch, and those that run once a step.
+  func communication(
+    _ cost: any CostModel
+  ) -> (everyMicroBatch: Picoseconds, onceAStep: Picoseconds) {
+    (
+      everyMicroBatch.reduce(.zero) { $0 + $1.communication(cost) },
+      reduceGradients.communication(cost)
+    )
+  }
+}

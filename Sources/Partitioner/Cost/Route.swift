@@ -1,0 +1,53 @@
+import PlanIR
+
+/// What messages of a group meet on their way: bandwidth-optimal algorithms (Chan et al., Collective
+/// communication, 2007) over rings that cross each unit of a level once, so that all members inside
+/// a unit share its ways out; for broadcast and reduce a pipelined tree.
+struct Route: Hashable {
+  private let size: Double
+  /// Bytes a second at which every member sends, where those in one unit use all its links.
+  private var ringBandwidth = Double.infinity
+  /// Seconds of a message once round the ring but for the last hop: hops at each level in turn.
+  private var ringLatency = 0.0
+  private var treeLatency = 0.0
+  private var outermostLatency = 0.0
+  /// To each other member a part, those further out over slower links: seconds, and seconds a byte.
+  private var exchangeLatency = 0.0
+  private var exchangeSeconds = 0.0
+  private let contention: Double
+
+  init(span: GroupSpan, levels: [Cluster.Level], contention: Double) {
+    size = Double(span.size)
+    self.contention = contention
+    for crossing in span.crossings {
+      let level = levels[crossing.level]
+      let (inner, members) = (Double(crossing.inner), Double(crossing.members))
+      ringBandwidth = min(ringBandwidth, level.bandwidth * inner)
+      ringLatency += (size / inner - size / members) * level.latency
+      let fan = crossing.members / crossing.inner
+      treeLatency += Double(Int.bitWidth - (fan - 1).leadingZeroBitCount) * level.latency
+      outermostLatency = level.latency
+      exchangeLatency += (members - inner) * level.latency
+      exchangeSeconds += (members - inner) / size / level.bandwidth
+    }
+  }
+
+  /// The time of a collective on `bytes`.
+  func time(_ pattern: CollectiveUse.Pattern, bytes: Int) -> Picoseconds {
+    guard size > 1 else { return .zero }
+    let once = Picoseconds(seconds: seconds(pattern, bytes: Double(bytes)) * contention)
+    // A reduce-scatter and an all-gather, to the picosecond.
+    return pattern == .allReduce ? once * 2 : once
+  }
+
+  /// Seconds of a collective, of an all-reduce those of either half.
+  private func seconds(_ pattern: CollectiveUse.Pattern, bytes: Double) -> Double {
+    switch pattern {
+    case .allGather, .reduceScatter, .allReduce:
+      ringLatency + bytes * (size - 1) / size / ringBandwidth
+    case .broadcast, .reduce: treeLatency + bytes / ringBandwidth
+    case .allToAll: exchangeLatency + bytes * exchangeSeconds
+    case .permute: outermostLatency + bytes / ringBandwidth
+    }
+  }
+}

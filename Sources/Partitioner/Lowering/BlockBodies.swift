@@ -1,0 +1,76 @@
+import PlanIR
+
+/// The bodies of a block class; nil where a phase has nothing to do.
+struct BlockBodies {
+  var forward, inputGradient, weightGradient, reduceGradients, optimize: Body?
+
+  /// Those it has, in the order of a step.
+  var all: [Body] {
+    [forward, inputGradient, weightGradient, reduceGradients, optimize].compactMap(\.self)
+  }
+
+  /// The same bodies with every body changed by `change`.
+  func map(_ change: (Body) -> Body) -> BlockBodies {
+    BlockBodies(
+      forward: forward.map(change), inputGradient: inputGradient.map(change),
+      weightGradient: weightGradient.map(change), reduceGradients: reduceGradients.map(change),
+      optimize: optimize.map(change))
+  }
+}
+
+/// A block class lowered: its bodies, and the parameters it stores.
+struct LoweredBlock {
+  var bodies: BlockBodies
+  var parameters: [StoredParameter]
+  /// Whether any phase hands on an input, or a weight, as it was gathered: whether saving and
+  /// gathering again differ.
+  var keepsGatheredInputs, keepsGatheredWeights: Bool
+
+  /// Lowers `block` of segment `segment`, which repeats `repetitions` times.
+  init(
+    _ block: GradientGraph, segment: Int, repetitions: Int, context: LoweringContext,
+    unpadded: DimensionSizes
+  ) throws(ConstraintViolation) {
+    let own = try Self.parameters(
+      of: block, segment: segment, repetitions: repetitions, context: context, unpadded: unpadded)
+    let step = StepLowering(context: context)
+    var lowering = BlockLowering(block, context: context)
+    let phases = try lowering.bodies()
+    bodies = BlockBodies(
+      forward: phases[0], inputGradient: phases[1], weightGradient: phases[2],
+      reduceGradients: try step.reduceGradients(of: block.graph, parameters: own),
+      optimize: step.optimize(block.graph, parameters: own))
+    parameters = own
+    keepsGatheredInputs = lowering.keepsGatheredInputs
+    keepsGatheredWeights = lowering.keepsGatheredWeights
+  }
+
+  private static func parameters(
+    of block: GradientGraph, segment: Int, repetitions: Int, context: LoweringContext,
+    unpadded: DimensionSizes
+  ) throws(ConstraintViolation) -> [StoredParameter] {
+    var result: [StoredParameter] = []
+    for (value, description) in block.graph.values.enumerated() {
+      guard case .parameter(let index) = description.origin,
+        block.graph.parameters[index].isOwn,
+        let placement = context.parameters[block.graph.parameters[index].name]
+      else { continue }
+      let type = try context.type(description, context.storage(of: value, in: block.graph))
+      result.append(
+        StoredParameter(
+          name: block.graph.parameters[index].name, segment: segment, repetitions: repetitions,
+          parameter: block.graph.parameters[index].parameter, type: type,
+          unpaddedSizes: unpadded.shape(of: description.dimensions),
+          unreduced: placement.unreduced, parts: context.workload.parts))
+    }
+    return result
+  }
+}
+
+extension Workload {
+  /// What is stored for each parameter.
+  fileprivate var parts: [ParameterPart] {
+    [.weight] + (precision.hasMasterWeights ? [.masterWeight] : [])
+      + (0..<optimizer.momentCount).map { .moment($0) } + [.mainGradient]
+  }
+}

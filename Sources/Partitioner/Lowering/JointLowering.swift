@@ -1,0 +1,47 @@
+import PlanIR
+
+/// Lowers what stands between two blocks whose layouts store the residual stream differently: it is
+/// resharded forwards, and its gradient back.
+struct JointLowering {
+  let context: LoweringContext
+
+  /// The bodies between `giver` and `taker`; nil where nothing moves.
+  func bodies(
+    from giver: BlockGraph, to taker: BlockGraph
+  ) throws(ConstraintViolation) -> BlockBodies? {
+    let (given, taken) = (stream(giver), stream(taker))
+    guard given != taken else { return nil }
+    let name = "\(giver.name)-to-\(taker.name)"
+    return BlockBodies(
+      forward: try body(name, .forward, .stream, from: given, to: taken, taker),
+      inputGradient: try body(name, .inputGradient, .gradient, from: taken, to: given, taker))
+  }
+
+  private static let dimensions: [Dimension] = [.batch, .sequence, .hidden]
+
+  /// The sharding in which a block keeps the stream.
+  private func stream(_ graph: BlockGraph) -> Sharding {
+    context.storage(of: ValueState.stream, in: graph).sharding(of: Self.dimensions)
+  }
+
+  private func body(
+    _ name: String, _ phase: Phase, _ slot: Slot, from source: Sharding, to target: Sharding,
+    _ taker: BlockGraph
+  ) throws(ConstraintViolation) -> Body {
+    let value = GraphValue(
+      name: phase == .forward ? "stream" : "d.stream", dimensions: Self.dimensions,
+      width: .activation, origin: .stream)
+    _ = try context.type(value, target)
+    var builder = BodyBuilder(phase: phase)
+    let taken = builder.take(
+      slot,
+      Buffer(
+        name: value.name, type: try context.type(value, source), bufferClass: .transient))
+    builder.give(slot, builder.reshard(taken, to: target))
+    return Liveness.body(
+      Body(
+        name: "\(name).\(phase.rawValue)", blockClass: taker.blockClass, phase: phase,
+        buffers: builder.buffers, takes: builder.takes, gives: builder.gives,
+        instructions: builder.instructions))
+  }
+}

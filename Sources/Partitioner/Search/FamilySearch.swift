@@ -1,0 +1,195 @@
+import PlanIR
+
+/// Prices the candidates of families: lowers each group of blocks once, prices it once a micro-batch,
+/// and adds up.
+struct FamilySearch {
+  let request: SearchRequest
+  private let groups: (ends: BlockGroup, layers: [BlockGroup])
+  private(set) var table: BlockTable
+  private(set) var ranking: Ranking
+
+  init(_ request: SearchRequest) {
+    self.request = request
+    groups = request.training.groups
+    table = BlockTable(request.training)
+    ranking = Ranking(request)
+  }
+
+  private var training: TrainingGraph { request.training }
+  private var precision: Precision { training.workload.precision }
+
+  /// Prices every candidate of `family`, but for those that gather again what another may keep: they
+  /// send more, and where the other fits they cannot win.
+  mutating func consider(_ family: Family) {
+    let network = NetworkTable(request, mesh: family.choices.mesh)
+    let each = family.microBatches.count * network.costs.count
+    do throws(ConstraintViolation) {
+      var allFit = false
+      for (index, choices) in try gathers(family.choices).enumerated() {
+        if index > 0 && allFit && prunes {
+          ranking.prune(count: each)
+          continue
+        }
+        let layers = try lowered(groups.layers, choices)
+        var fits = true
+        for choices in try tables(choices) {
+          let ends = try table.lowered(groups.ends, choices)
+          if !consider(choices, family.microBatches, [ends] + layers, network) { fits = false }
+        }
+        if index == 0 { allFit = fits }
+      }
+    } catch {
+      ranking.refuse(error, count: each)
+    }
+    table.forget()
+  }
+
+  /// Whether candidates that cannot win are left out.
+  private var prunes: Bool {
+    request.objective == .time && !request.exhaustive && !request.keepsFront
+      && request.pins.gathersInputs == nil && request.pins.gathersWeights == nil
+  }
+
+  private mutating func lowered(
+    _ groups: [BlockGroup], _ choices: PlanChoices
+  ) throws(ConstraintViolation) -> [LoweredGroup] {
+    var result: [LoweredGroup] = []
+    for group in groups { result.append(try table.lowered(group, choices)) }
+    return result
+  }
+
+  /// `choices` with inputs and weights saved or gathered again, where that makes a difference or is
+  /// pinned.
+  private mutating func gathers(
+    _ choices: PlanChoices
+  ) throws(ConstraintViolation) -> [PlanChoices] {
+    let all = try lowered(groups.layers + [groups.ends], choices)
+    func options(_ pinned: GatherChoice?, _ matters: Bool) -> [GatherChoice] {
+      pinned.map { [$0] } ?? (matters ? GatherChoice.allCases : [.saved])
+    }
+    let inputs = options(
+      request.pins.gathersInputs, all.contains(where: \.keepsGatheredInputs))
+    let weights = options(
+      request.pins.gathersWeights, all.contains(where: \.keepsGatheredWeights))
+    return inputs.flatMap { inputs in
+      weights.map { weights in
+        var choices = choices
+        (choices.gathersInputs, choices.gathersWeights) = (inputs, weights)
+        return choices
+      }
+    }
+  }
+
+  /// `choices` with each form of the token table, and with its gradients added before they are
+  /// scattered or not, where that makes a difference.
+  private mutating func tables(
+    _ choices: PlanChoices
+  ) throws(ConstraintViolation) -> [PlanChoices] {
+    let layout = try LayoutCatalog.layout(choices.blocks[.embedding] ?? choices.layout)
+    let hasTable = training.model.has(.embedding)
+    let forms = hasTable ? layout.tableForms(isTied: training.isTied) : [.gathered]
+    var result: [PlanChoices] = []
+    for form in forms {
+      var choices = choices
+      choices.tableForm = form
+      result.append(choices)
+      guard try table.lowered(groups.ends, choices).addsTableGradients else { continue }
+      choices.tableGradients = .apart
+      result.append(choices)
+    }
+    return result
+  }
+
+  /// Prices `choices` with every micro-batch; returns whether all that divide fit.
+  private mutating func consider(
+    _ choices: PlanChoices, _ microBatches: [Int], _ lowered: [LoweredGroup],
+    _ network: NetworkTable
+  ) -> Bool {
+    let data = choices.degree("data")
+    var isOver = false
+    for size in microBatches {
+      var choices = choices
+      choices.microBatch = size
+      choices.microBatches = training.workload.globalBatch / data / size
+      if let split = lowered.indivisibleSplit(of: data * size) {
+        let violation = ConstraintViolation.indivisible(
+          .batch, size: data * size, by: split, in: choices.mesh)
+        ranking.refuse(violation, count: network.costs.count)
+        continue
+      }
+      if isOver {
+        // What a larger micro-batch allocates is never less.
+        ranking.refuseOverMemory(count: network.costs.count)
+        continue
+      }
+      isOver = consider(choices, lowered, network)
+    }
+    return !isOver
+  }
+
+  /// Prices a candidate under every placement; returns whether it is over the memory limit.
+  private mutating func consider(
+    _ choices: PlanChoices, _ lowered: [LoweredGroup], _ network: NetworkTable
+  ) -> Bool {
+    let batch = choices.degree("data") * choices.microBatch
+    let chain = PricedChain(
+      training, [groups.ends] + groups.layers,
+      lowered.map { PricedGroup($0, units: batch / $0.unit, network: network) })
+    let memory = chain.memory(precision) + request.cluster.device.framework
+    for (index, placement) in network.placements.enumerated() {
+      let step = chain.time(microBatches: choices.microBatches, placement: index)
+      ranking.offer(step: step, memory: memory) {
+        var choices = choices
+        choices.placement = placement
+        return choices
+      }
+    }
+    return ranking.isOver(memory)
+  }
+}
+
+extension [LoweredGroup] {
+  /// A way in which the batch is split that does not divide `batch`.
+  fileprivate func indivisibleSplit(of batch: Int) -> [AxisReference]? {
+    for group in self where batch % group.unit != 0 {
+      return group.batchSplits.first { batch % $0.groupSize != 0 }
+    }
+    return nil
+  }
+}
+
+/// A chain of priced groups.
+struct PricedChain {
+  private let parts: ChainParts<PricedBlock>
+  private let groups: [(group: PricedGroup, layers: [Int])]
+
+  init(_ training: TrainingGraph, _ places: [BlockGroup], _ priced: [PricedGroup]) {
+    let counts = training.segments.map(\.count)
+    var blocks = training.segments.map { $0.blocks.map { _ in PricedBlock() } }
+    var groups: [(group: PricedGroup, layers: [Int])] = []
+    for (place, group) in zip(places, priced) {
+      for (place, block) in zip(place.places, group.blocks) {
+        blocks[place.segment][place.block] = block.memory
+      }
+      groups.append((group, place.places.map { counts[$0.segment] }))
+    }
+    parts = ChainParts(
+      counts: counts, blocks: blocks, joints: blocks.map { $0.map { _ in nil } },
+      exits: blocks.map { _ in nil })
+    self.groups = groups
+  }
+
+  /// The peak of the fullest device.
+  func memory(_ precision: Precision) -> Bytes {
+    MemoryModel(chain: parts, precision: precision).peak().program
+  }
+
+  /// The time of a step under a placement.
+  func time(microBatches: Int, placement: Int) -> Picoseconds {
+    groups.reduce(.zero) { sum, item in
+      sum
+        + item.group.time(
+          layers: item.layers, microBatches: microBatches, placement: placement)
+    }
+  }
+}

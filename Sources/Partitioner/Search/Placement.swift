@@ -1,0 +1,49 @@
+package import PlanIR
+
+/// How mesh axes lie over nodes: of each axis a part inside a node, the rest across nodes.
+package enum Placement {
+  /// Minor axes lie inside first, as far as they divide a node: devices numbered as the mesh numbers
+  /// them.
+  package static func innermostFirst(_ mesh: Mesh, perNode: Int) -> [AxisPlacement] {
+    var room = size(of: mesh, perNode: perNode)
+    var result: [AxisPlacement] = []
+    for axis in mesh.axes.reversed() {
+      let inside = greatestCommonDivisor(axis.size, room)
+      room /= inside
+      result.append(
+        AxisPlacement(axis: axis.name, insideNode: inside, acrossNodes: axis.size / inside))
+    }
+    guard room == 1 else { return all(mesh, perNode: perNode).first ?? result.reversed() }
+    return result.reversed()
+  }
+
+  /// Every way to fill nodes with parts of axes, innermost first at the head.
+  package static func all(_ mesh: Mesh, perNode: Int) -> [[AxisPlacement]] {
+    let room = size(of: mesh, perNode: perNode)
+    var found: [[AxisPlacement]] = []
+    fill(mesh.axes[...], room, [], &found)
+    return found
+  }
+
+  /// Devices of the mesh that share a node: all where they fit, else as many as divide both.
+  private static func size(of mesh: Mesh, perNode: Int) -> Int {
+    let devices = mesh.deviceCount
+    return devices <= perNode ? devices : greatestCommonDivisor(devices, perNode)
+  }
+
+  private static func fill(
+    _ axes: ArraySlice<MeshAxis>, _ room: Int, _ inner: [AxisPlacement],
+    _ found: inout [[AxisPlacement]]
+  ) {
+    guard let axis = axes.last else {
+      if room == 1 { found.append(inner.reversed()) }
+      return
+    }
+    let most = greatestCommonDivisor(axis.size, room)
+    for inside in divisors(of: most).reversed() {
+      let part = AxisPlacement(
+        axis: axis.name, insideNode: inside, acrossNodes: axis.size / inside)
+      fill(axes.dropLast(), room / inside, inner + [part], &found)
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import PlanIR
+
+/// A group of blocks at one batch, its communication under each of several placements.
+struct PricedGroup {
+  let blocks: [ProfiledBlock]
+  /// By block, then placement: for every micro-batch, and once a step.
+  private let communication: [[(everyMicroBatch: Picoseconds, onceAStep: Picoseconds)]]
+
+  init(_ group: LoweredGroup, units: Int, network: NetworkTable) {
+    let blocks = group.profiles.map { $0.priced(units, network.costs[0]) }
+    let routes = network.costs.map { cost in group.routes.axes.map { cost.route(over: $0) } }
+    communication = blocks.map { block in
+      routes.map { routes in
+        func time(_ uses: [ProfiledBlock.Use]) -> Picoseconds {
+          uses.reduce(.zero) {
+            $0 + routes[$1.route].time($1.pattern, bytes: $1.bytes) * $1.count
+          }
+        }
+        return (time(block.uses), time(block.onceUses))
+      }
+    }
+    self.blocks = blocks
+  }
+
+  /// What block `index` takes of a step of `microBatches` in one layer, under placement `placement`.
+  func time(_ index: Int, microBatches: Int, placement: Int) -> Picoseconds {
+    let (block, sent) = (blocks[index], communication[index][placement])
+    return (block.kernels + sent.everyMicroBatch) * microBatches + block.onceKernels
+      + sent.onceAStep
+  }
+
+  /// What the group takes of a step under placement `placement`, where `layers` says how many layers
+  /// have each block.
+  func time(layers: [Int], microBatches: Int, placement: Int) -> Picoseconds {
+    blocks.indices.reduce(.zero) { sum, index in
+      sum + time(index, microBatches: microBatches, placement: placement) * layers[index]
+    }
+  }
+}
+
+/// The costs of a mesh under each of its placements; those that route all alike are told once.
+struct NetworkTable {
+  let placements: [[AxisPlacement]]
+  let costs: [ClusterCost]
+
+  init(_ request: SearchRequest, mesh: Mesh) {
+    placements = Placement.all(mesh, perNode: request.cluster.devicesPerNode)
+    costs = placements.map {
+      ClusterCost(
+        cluster: request.cluster, precision: request.training.workload.precision, mesh: mesh,
+        placement: $0, timings: request.timings)
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import PlanIR
+
+/// Collects candidates: keeps the best, counts the rest, remembers why some cannot be.
+struct Ranking {
+  private let order: PlanOrder
+  private let limit: Bytes?
+  private let keep: Int
+  private let keepsFront: Bool
+  /// The best so far, best first.
+  private(set) var best: [Entry] = []
+  /// Those that no other beats in time and memory both, fastest first; kept where asked.
+  private(set) var front: [Entry] = []
+  /// Of those that do not fit, the one that needs least.
+  private(set) var leastOver: Entry?
+  private(set) var space = SearchAnswer.Space()
+  private(set) var overMemory = 0
+  private(set) var refusals: [String: Int] = [:]
+  /// Why candidates cannot be, each once, in order.
+  private(set) var violations: [ConstraintViolation] = []
+
+  /// A candidate with what decides its rank.
+  struct Entry {
+    let choices: PlanChoices
+    let step: Picoseconds
+    let memory: Bytes
+  }
+
+  init(_ request: SearchRequest) {
+    order = PlanOrder(request.objective)
+    limit = request.limit
+    keep = request.keep
+    keepsFront = request.keepsFront
+  }
+
+  /// Counts `count` candidates that `violation` excludes.
+  mutating func refuse(_ violation: ConstraintViolation, count: Int) {
+    space.infeasible += count
+    refusals[violation.constraint, default: 0] += count
+    if !violations.contains(violation) { violations.append(violation) }
+  }
+
+  /// Counts `count` candidates that need more memory than the limit, as one before them does.
+  mutating func refuseOverMemory(count: Int) {
+    overMemory += count
+    space.infeasible += count
+  }
+
+  /// Counts `count` candidates that cannot win.
+  mutating func prune(count: Int) { space.pruned += count }
+
+  /// Whether `memory` is more than the limit.
+  func isOver(_ memory: Bytes) -> Bool { limit.map { memory > $0 } ?? false }
+
+  /// Takes a candidate into account; `choices` are asked for only where they matter.
+  mutating func offer(step: Picoseconds, memory: Bytes, choices: () -> PlanChoices) {
+    if isOver(memory) {
+      refuseOverMemory(count: 1)
+      if leastOver.map({ memory <= $0.memory }) ?? true {
+        let entry = Entry(choices: choices(), step: step, memory: memory)
+        if leastOver.map({ PlanOrder(.memory).precedes(entry, $0) }) ?? true { leastOver = entry }
+      }
+      return
+    }
+    space.evaluated += 1
+    let mayBeKept =
+      best.count < keep
+      || best.last.map { order.key(step, memory) <= order.key($0.step, $0.memory) } ?? true
+    guard mayBeKept || keepsFront else { return }
+    let entry = Entry(choices: choices(), step: step, memory: memory)
+    if best.count < keep || best.last.map({ order.precedes(entry, $0) }) ?? true {
+      Self.insert(entry, into: &best, order)
+      if best.count > keep { best.removeLast() }
+    }
+    if keepsFront { addToFront(entry) }
+  }
+
+  private mutating func addToFront(_ entry: Entry) {
+    let order = PlanOrder(.time)
+    let isBeaten = front.contains { $0.memory <= entry.memory && order.precedes($0, entry) }
+    guard !isBeaten else { return }
+    front.removeAll { entry.memory <= $0.memory && order.precedes(entry, $0) }
+    Self.insert(entry, into: &front, order)
+  }
+
+  private static func insert(_ entry: Entry, into entries: inout [Entry], _ order: PlanOrder) {
+    var (low, high) = (0, entries.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if order.precedes(entry, entries[middle]) { high = middle } else { low = middle + 1 }
+    }
+    entries.insert(entry, at: low)
+  }
+}
+
+/// The total order of plans: by what is asked, then by the other, then by their text.
+struct PlanOrder {
+  let objective: Objective
+
+  init(_ objective: Objective) { self.objective = objective }
+
+  func precedes(_ left: Ranking.Entry, _ right: Ranking.Entry) -> Bool {
+    let (first, second) = (key(left.step, left.memory), key(right.step, right.memory))
+    if first != second { return first < second }
+    return left.choices.canonicalText < right.choices.canonicalText
+  }
+
+  /// What is compared first, and second.
+  func key(_ step: Picoseconds, _ memory: Bytes) -> (Int, Int) {
+    objective == .time ? (step.count, memory.count) : (memory.count, step.count)
+  }
+}
+
+extension PlanChoices {
+  /// One line that names every choice in which candidates differ, compared where all else is equal.
+  package var canonicalText: String {
+    let axes = mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: " ")
+    let places = placement.map { "\($0.axis)=\($0.insideNode)" }.joined(separator: " ")
+    let mixture = BlockClass.allCases.compactMap { blockClass in
+      blockMeshes[blockClass].map { degrees in
+        let shape = degrees.map(String.init).joined(separator: "x")
+        return "\(blockClass.rawValue)=\((blocks[blockClass] ?? layout).rawValue):\(shape)"
+      }
+    }
+    let parts = [
+      layout.rawValue, axes, mixture.joined(separator: " "),
+      "sequence_parallel=\(sequenceParallel)", "inputs=\(gathersInputs.rawValue)",
+      "weights=\(gathersWeights.rawValue)", "matmul=\(matmul.rawValue)",
+      "table=\(tableForm.rawValue),\(tableGradients.rawValue)", "key_value=\(keyValue.rawValue)",
+      "weights_over=\(weightsOver.joined(separator: "+"))", "micro_batch=\(microBatch)",
+      "micro_batches=\(microBatches)", "inside=\(places)",
+    ]
+    return parts.filter { !$0.isEmpty }.joined(separator: " ")
+  }
+}
