@@ -39,15 +39,25 @@ struct FormulaCase {
   /// Inputs of those that lead back: contexts, and activations f wide.
   var innerInputs: Int { elements + rows * proof.sample.wide }
   /// Results of the linears that lead from the stream: 7E where f = 4h.
-  var innerResults: Int { 3 * elements + gates * rows * proof.sample.wide }
+  var innerResults: Int {
+    elements + 2 * rows * keyValueWidth * computed + gates * rows * proof.sample.wide
+  }
   /// Results of those that lead back.
   var streamResults: Int { 2 * elements }
   /// The linears' weights of a layer: 12h^2 where f = 4h and there is no gate.
-  var weights: Int { 4 * hidden * hidden + (gates + 1) * hidden * proof.sample.wide }
+  var weights: Int {
+    2 * hidden * (hidden + keyValueWidth * computed) + (gates + 1) * hidden * proof.sample.wide
+  }
+  /// w: features of all keys, h where each query head has its own.
+  var keyValueWidth: Int { proof.sample.keyValueHeads * proof.sample.headWidth }
+  /// Devices that share a key/value head, where heads are split into more parts than there are.
+  var keyValueCopies = 1
+  /// How often keys and values are computed: by each of those devices, or a part of each.
+  private var computed: Int { proof.keyValue == .copied ? keyValueCopies : 1 }
   /// Vectors of a layer that lie along the stream: norms, biases of results added to it.
   var streamVectors: Int { proof.isLlama ? 2 * hidden : 6 * hidden }
   /// Biases of queries, keys and values.
-  var headVectors: Int { 3 * hidden }
+  var headVectors: Int { proof.sample.hasAttentionBias ? 3 * hidden : 0 }
   /// Biases of the MLP's first linear.
   var wideVectors: Int { proof.isLlama ? 0 : proof.sample.wide }
   /// Vectors of the last norm.

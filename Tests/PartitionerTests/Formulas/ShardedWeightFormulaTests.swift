@@ -69,6 +69,40 @@ import Testing
   }
 
   @Test(arguments: cases)
+  func `tables are gathered from shards by embedding and head, their gradients scattered`(
+    proof: ProofCase
+  ) throws {
+    let of = try FormulaCase(proof)
+    let formulas = formulas(of)
+    let (axis, count) = shards(proof)
+    let copies = vectorCopies(proof).stream
+    // Sequence rows split position tables, which are not sharded again.
+    let positions = proof.layout == .sequence ? 0 : of.positions * copies
+    let (table, norm) = (formulas.table, of.lastVectors * copies)
+    func gathered(_ count: Int) -> Traffic { ["\(axis) all-gather": count * of.value] }
+    func scattered(_ count: Int) -> Traffic { ["\(axis) reduce-scatter": count * of.gradient] }
+    let parts: [(String, Phase, Traffic, Traffic)] = [
+      ("embedding", .forward, formulas.embedding(.forward), gathered(table + positions)),
+      ("head", .forward, formulas.head(.forward), gathered(table + norm)),
+      (
+        "head", .inputGradient, formulas.head(.inputGradient),
+        gathered((table + of.hidden * copies) * of.weightsAgain)
+      ),
+      // Both gradients of the tied table are added before they are scattered.
+      ("head", .weightGradient, formulas.head(.weightGradient), scattered(norm)),
+      (
+        "embedding", .weightGradient, formulas.embedding(.weightGradient),
+        scattered(table + positions)
+      ),
+    ]
+    for (block, phase, own, extra) in parts {
+      let found = of.traffic([block], phase, .linears)
+      let differences = found.differences(from: own + extra * (count - 1))
+      #expect(differences.isEmpty, "\(block) \(phase), \(proof): \(differences)")
+    }
+  }
+
+  @Test(arguments: cases)
   func `only what other axes hold copies of is summed once a step`(proof: ProofCase) throws {
     let of = try FormulaCase(proof)
     let found = of.traffic(FormulaCase.layer, .reduceGradients)
