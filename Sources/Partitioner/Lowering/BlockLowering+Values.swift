@@ -50,15 +50,20 @@ extension BlockLowering {
     _ value: ValueID, _ wanted: Sharding
   ) throws(ConstraintViolation) -> Bool {
     let stored = context.storage(of: value, in: graph)
-    for index in earlier.indices.reversed() {
-      guard let forms = earlier[index].forms[value] else { continue }
-      let choice = keptForm(of: value, wanted: wanted, phase: earlier[index].phase)
-      let preferred = choice == .saved ? wanted : stored
-      guard let form = forms.first(where: { $0.sharding == preferred }) ?? forms.first,
-        earlier[index].buffers[form.buffer].stored == nil
-      else { continue }
-      hand(value, form, from: index)
-      return true
+    // A later phase may have taken one form only: first look for the preferred one in all of them.
+    for anyForm in [false, true] {
+      for index in earlier.indices.reversed() {
+        guard let forms = earlier[index].forms[value] else { continue }
+        let choice = keptForm(of: value, wanted: wanted, phase: earlier[index].phase)
+        let preferred = choice == .saved ? wanted : stored
+        guard
+          let form = forms.first(where: { $0.sharding == preferred })
+            ?? (anyForm ? forms.first : nil),
+          earlier[index].buffers[form.buffer].stored == nil
+        else { continue }
+        hand(value, form, from: index)
+        return true
+      }
     }
     return false
   }

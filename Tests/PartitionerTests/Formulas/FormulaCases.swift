@@ -11,8 +11,6 @@ enum FormulaCases {
     (proof.sample.hidden, proof.sample.wide, proof.sample.vocabulary) = (288, 1152, 1000)
     (proof.sample.positions, proof.workload.sequence) = (48, 48)
     proof.workload.globalBatch = 288
-    // A context is then read by nothing but its linear, as formulas for kept inputs have it.
-    proof.workload.attention = .unfused
     return proof
   }
 
@@ -33,7 +31,6 @@ enum FormulaCases {
             var proof = base(layout, mesh)
             (proof.gathersInputs, proof.gathersWeights, proof.data) = (inputs, weights, data)
             proof.workload.precision = data == 1 ? .mixed : .fp32
-            proof.workload.attention = inputs == .again ? .fused : .unfused
             proof.sequenceParallel = layout == .stationary && inputs == weights
             return proof
           }
@@ -66,7 +63,7 @@ enum FormulaCases {
   static var stepped: [ProofCase] {
     tables.filter { $0.layout == .summa || $0.layout == .tesseract }.map { proof in
       var proof = proof
-      (proof.matmul, proof.workload.attention) = (.stepped, .fused)
+      proof.matmul = .stepped
       return proof
     }
   }

@@ -41,7 +41,6 @@ import Testing
     var proof = FormulaCases.base(entry.layout, entry.mesh)
     (proof.gathersInputs, proof.gathersWeights) = (entry.gathers, entry.gathers)
     proof.workload.precision = .fp32
-    if entry.gathers == .again { proof.workload.attention = .fused }
     let of = try FormulaCase(proof)
     var found = 0
     for phase in [Phase.forward, .inputGradient, .weightGradient] {

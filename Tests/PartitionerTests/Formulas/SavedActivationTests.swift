@@ -99,4 +99,27 @@ import Testing
     #expect(
       of.keptOfLayer == (34 * of.elements + scores(of) + 16 * of.rows) / mesh[0])
   }
+
+  /// Fused attention keeps no scores and no mask of them but 4 bytes of log-sum-exp for each row and
+  /// head, and reads contexts backward as heads have them: beside the gathered form, which their
+  /// linear's weight gradient reads, they are kept as stored, 2 bytes more.
+  @Test(arguments: FormulaCases.meshes.filter { $0.0 == .summa || $0.0 == .threeDimensional })
+  func `a context that is kept gathered is kept for fused attention too`(
+    layout: LayoutName, mesh: [Int]
+  ) throws {
+    var unfused = proof(layout, mesh, .saved)
+    unfused.workload.dropout = 0
+    var fused = unfused
+    fused.workload.attention = .fused
+    let of = try FormulaCase(fused)
+    let devices = mesh.reduce(1, *)
+    let heads = unfused.sample.heads
+    let probabilities = 2 * heads * unfused.workload.sequence * of.rows / devices
+    let sums = 4 * heads * of.rows / devices
+    // Where nothing is gathered the two forms are one.
+    let width = layout == .summa ? mesh[1] : mesh[2]
+    let context = width > 1 ? 2 * of.elements / devices : 0
+    let difference = sums + context - probabilities
+    #expect(try of.keptOfLayer == FormulaCase(unfused).keptOfLayer + difference)
+  }
 }
