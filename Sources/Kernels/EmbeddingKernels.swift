@@ -3,22 +3,23 @@ package enum EmbeddingKernels {
   /// out [rows, columns] = the rows of table [localVocabulary, columns] that ids [rows] name.
   ///
   /// The table holds the identifiers from `vocabularyOffset` on; a row whose identifier is held
-  /// elsewhere is zero, so that the sum over the shards is the whole lookup.
+  /// elsewhere is zero, so that the sum over the shards is the whole lookup; where the call
+  /// accumulates it keeps what it has.
   package static func lookup(
     ids: TensorView, table: TensorView, vocabularyOffset: Int, localVocabulary: Int, columns: Int,
-    into out: TensorView
+    into out: TensorView, accumulate: Bool = false
   ) {
     switch out.precision {
     case .single:
-      lookup(Float.self, ids, table, vocabularyOffset, localVocabulary, columns, out)
+      lookup(Float.self, ids, table, vocabularyOffset, localVocabulary, columns, out, accumulate)
     case .double:
-      lookup(Double.self, ids, table, vocabularyOffset, localVocabulary, columns, out)
+      lookup(Double.self, ids, table, vocabularyOffset, localVocabulary, columns, out, accumulate)
     }
   }
 
   private static func lookup<Scalar: KernelFloat>(
     _ type: Scalar.Type, _ ids: TensorView, _ table: TensorView, _ vocabularyOffset: Int,
-    _ localVocabulary: Int, _ columns: Int, _ out: TensorView
+    _ localVocabulary: Int, _ columns: Int, _ out: TensorView, _ accumulate: Bool
   ) {
     let (identifiers, source, output) = (ids.integers, table.values(type), out.values(type))
     for row in 0..<ids.count {
@@ -26,7 +27,7 @@ package enum EmbeddingKernels {
       let local = Int(identifiers[row]) - vocabularyOffset
       if (0..<localVocabulary).contains(local) {
         target.update(from: source + local * columns, count: columns)
-      } else {
+      } else if !accumulate {
         Loops.zero(target, count: columns)
       }
     }

@@ -14,22 +14,29 @@ extension KernelCompiler {
   }
 
   func embedding(
-    _ kind: OperationKind, _ reads: [TensorType], _ write: TensorType, accumulate: Bool
+    _ kind: OperationKind, _ reads: [TensorType], _ write: TensorType, _ call: KernelCall
   ) -> CompiledKernel {
     let table = kind == .embedding ? reads[1] : write
-    let offset = table.offset(of: .vocabulary, on: device, in: mesh)
-    let (rows, columns) = (table.localSize(.vocabulary), table.localSize(.hidden))
+    let accumulate = call.accumulate
+    var offset = table.offset(of: .vocabulary, on: device, in: mesh)
+    if let panel = call.panel, panel.dimension == .vocabulary {
+      offset = table.localSize(.vocabulary) * panel.index
+    }
+    let (first, rows, columns) = (
+      offset, table.localSize(.vocabulary), table.localSize(.hidden)
+    )
     if kind == .embedding {
       return { operands, _ in
         EmbeddingKernels.lookup(
-          ids: operands.reads[0], table: operands.reads[1], vocabularyOffset: offset,
-          localVocabulary: rows, columns: columns, into: operands.writes[0])
+          ids: operands.reads[0], table: operands.reads[1], vocabularyOffset: first,
+          localVocabulary: rows, columns: columns, into: operands.writes[0],
+          accumulate: accumulate)
       }
     }
     return { operands, _ in
       if !accumulate { ElementwiseKernels.zero(operands.writes[0]) }
       EmbeddingKernels.scatterAdd(
-        ids: operands.reads[0], gradient: operands.reads[1], vocabularyOffset: offset,
+        ids: operands.reads[0], gradient: operands.reads[1], vocabularyOffset: first,
         localVocabulary: rows, columns: columns, into: operands.writes[0])
     }
   }

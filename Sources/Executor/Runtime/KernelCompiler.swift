@@ -62,7 +62,7 @@ struct KernelCompiler {
     switch kind {
     case .matmul: return matmul(reads, writes[0], accumulate: call.accumulate)
     case .embedding, .embeddingGradient:
-      return embedding(kind, reads, writes[0], accumulate: call.accumulate)
+      return embedding(kind, reads, writes[0], call)
     case .add, .sumRows, .pass: return elementwise(kind, reads, writes, call.accumulate)
     case .normStatistics, .normApply, .normGradientStatistics, .normGradientInput,
       .normGradientGain:

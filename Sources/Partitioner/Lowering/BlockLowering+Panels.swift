@@ -151,9 +151,11 @@ extension BlockLowering {
     _ item: LoopItem, _ reads: [BufferID], _ index: Int, _ loop: PanelLoop,
     _ panels: inout [PanelKey: BufferID]
   ) throws(ConstraintViolation) {
+    let part = Panel(of: loop.dimension, index: index, count: loop.count)
     guard let owners = item.result.owners else {
       current.emit(
-        call(item.operation, reads, [item.result.buffer], accumulate: index > 0))
+        call(
+          item.operation, reads, [item.result.buffer], accumulate: index > 0, panel: part))
       return
     }
     let key = PanelKey(value: item.result.value, isResult: true)
@@ -164,7 +166,8 @@ extension BlockLowering {
         graph.values[item.result.value].name + ".panel",
         panelType(item.result, loop, unreduced: owners))
     panels[key] = panel
-    current.emit(call(item.operation, reads, [panel], accumulate: known != nil))
+    current.emit(
+      call(item.operation, reads, [panel], accumulate: known != nil, panel: part))
   }
 
   /// Sums the result's panels on the devices that they belong to.

@@ -102,10 +102,11 @@ extension BlockLowering {
   }
 
   /// What the block that borrows this block's parameter computed of its gradient, to be added to
-  /// before it is scattered; nil where nothing waits.
+  /// before it is scattered; nil where nothing waits, or it was taken.
   private mutating func borrowedSum(of value: ValueID) throws(ConstraintViolation) -> BufferID? {
     guard let name = parameterName(ofGradient: value), isOwn(name),
-      let sharding = context.parameters[name]?.addedAs
+      let sharding = context.parameters[name]?.addedAs,
+      !current.takes.contains(where: { $0.slot == .borrowed(name) })
     else { return nil }
     let type = try context.type(graph.values[value], sharding)
     return current.take(
@@ -145,6 +146,9 @@ extension BlockLowering {
     guard let name = parameterName(ofGradient: value), let placement = context.parameters[name]
     else { return }
     if placement.addedAs != nil && !isOwn(name) { return current.give(.borrowed(name), buffer) }
+    if let sum = try borrowedSum(of: value) {
+      current.emit(KernelCall(.copy, reads: [sum], writes: [buffer], accumulate: true))
+    }
     let sharding = placement.sharding.with(unreduced: placement.unreduced)
     let addend = current.reshard(buffer, to: sharding)
     let target = try mainGradient(of: value, name, sharding)

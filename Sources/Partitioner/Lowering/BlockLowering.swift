@@ -150,11 +150,11 @@ struct BlockLowering {
 
   func call(
     _ operation: GraphOperation, _ reads: [BufferID], _ writes: [BufferID],
-    accumulate: Bool = false
+    accumulate: Bool = false, panel: Panel? = nil
   ) -> KernelCall {
     KernelCall(
       .operation(operation.kind), reads: reads, writes: writes, accumulate: accumulate,
-      site: site(operation))
+      site: site(operation), panel: panel)
   }
 
   /// The value whose name random draws go by: backward, that of the forward result.

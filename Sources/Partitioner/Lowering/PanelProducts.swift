@@ -53,20 +53,23 @@ struct PanelProducts {
 }
 
 extension LoweringContext {
-  /// The dimension over whose panels `operation` may loop: whole while the product is computed, and
-  /// split where an operand or the result is stored. Nil of what is no product or moves nothing.
+  /// The dimension over whose panels `operation`, a product or a lookup, may loop: whole while it is
+  /// computed, and split where an operand or the result is stored. Nil of what is no linear, moves
+  /// nothing, or scatters its rows.
   func panelDimension(
     of operation: GraphOperation, in graph: BlockGraph
   ) throws(ConstraintViolation) -> Dimension? {
     guard choices.matmul == .stepped, layout(of: graph).layout.hasPanels,
-      operation.kind == .matmul, operation.linear != nil
+      operation.linear != nil
     else { return nil }
     let axes = assignment(of: operation, in: graph)
     var moving: Set<Dimension> = []
     for value in operation.inputs + operation.outputs {
       let stored = storedForm(of: value, in: graph).dimensions
       for (dimension, split) in zip(graph.values[value].dimensions, stored)
-      where axes[dimension].isEmpty && !split.isEmpty { moving.insert(dimension) }
+      where axes[dimension].isEmpty && !split.isEmpty && dimension != .batch {
+        moving.insert(dimension)
+      }
     }
     guard moving.count > 1 else { return moving.first }
     throw ConstraintViolation(

@@ -148,16 +148,19 @@ package struct KernelCall: Hashable, Sendable {
   package var accumulate: Bool
   /// The value it computes, the site of random draws.
   package var site: String
+  /// Which panel of its operands or result it works on, in a loop over them.
+  package var panel: Panel?
 
   package init(
     _ kind: KernelKind, reads: [BufferID], writes: [BufferID], accumulate: Bool = false,
-    site: String = ""
+    site: String = "", panel: Panel? = nil
   ) {
     self.kind = kind
     self.reads = reads
     self.writes = writes
     self.accumulate = accumulate
     self.site = site
+    self.panel = panel
   }
 }
 

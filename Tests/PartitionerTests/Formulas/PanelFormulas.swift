@@ -44,26 +44,26 @@ struct PanelFormulas: LayoutFormulas {
     }
   }
 
-  /// A lookup is a product of one-hot rows by the table. Panels of it are gathered in a stepped plan
-  /// too: nothing is computed with them that a loop could divide.
+  /// A lookup is a product of one-hot rows by the table, and loops over its panels alike; results
+  /// that are scattered by rows have none.
   func embedding(_ phase: Phase) -> Traffic {
     let acrossRows = table * copies * (row - 1)
     switch (phase, form) {
-    case (.forward, .gathered): return ["row all-gather": acrossRows * of.value]
-    case (.weightGradient, .gathered): return ["row reduce-scatter": acrossRows * of.gradient]
+    case (.forward, .gathered): return ["row \(gather)": acrossRows * of.value]
+    case (.weightGradient, .gathered): return ["row \(scatter)": acrossRows * of.gradient]
     case (.forward, .scattered):
       return ["row reduce-scatter": of.elements * (row - 1) * of.value]
     case (.weightGradient, .scattered):
       return ["row all-gather": of.elements * (row - 1) * of.value]
     case (.forward, .head):
       return [
-        "row all-gather": acrossRows * of.value,
-        "col reduce-scatter": of.elements * (column - 1) * of.value,
+        "row \(gather)": acrossRows * of.value,
+        "col \(scatter)": of.elements * (column - 1) * of.value,
       ]
     case (.weightGradient, .head):
       return [
-        "col all-gather": of.elements * (column - 1) * of.value,
-        "row reduce-scatter": acrossRows * of.gradient,
+        "col \(gather)": of.elements * (column - 1) * of.value,
+        "row \(scatter)": acrossRows * of.gradient,
       ]
     default: return [:]
     }
