@@ -9,9 +9,16 @@ struct JointLowering {
   func bodies(
     from giver: BlockGraph, to taker: BlockGraph
   ) throws(ConstraintViolation) -> BlockBodies? {
+    try bodies(
+      from: giver.blockClass, to: taker.blockClass, named: "\(giver.name)-to-\(taker.name)")
+  }
+
+  /// The bodies between blocks of two classes.
+  func bodies(
+    from giver: BlockClass, to taker: BlockClass, named name: String = "joint"
+  ) throws(ConstraintViolation) -> BlockBodies? {
     let (given, taken) = (stream(giver), stream(taker))
     guard given != taken else { return nil }
-    let name = "\(giver.name)-to-\(taker.name)"
     return BlockBodies(
       forward: try body(name, .forward, .stream, from: given, to: taken, taker),
       inputGradient: try body(name, .inputGradient, .gradient, from: taken, to: given, taker))
@@ -20,13 +27,13 @@ struct JointLowering {
   private static let dimensions: [Dimension] = [.batch, .sequence, .hidden]
 
   /// The sharding in which a block keeps the stream.
-  private func stream(_ graph: BlockGraph) -> Sharding {
-    context.storage(of: ValueState.stream, in: graph).sharding(of: Self.dimensions)
+  private func stream(_ blockClass: BlockClass) -> Sharding {
+    context.storage(of: .stream, in: blockClass).sharding(of: Self.dimensions)
   }
 
   private func body(
     _ name: String, _ phase: Phase, _ slot: Slot, from source: Sharding, to target: Sharding,
-    _ taker: BlockGraph
+    _ taker: BlockClass
   ) throws(ConstraintViolation) -> Body {
     let value = GraphValue(
       name: phase == .forward ? "stream" : "d.stream", dimensions: Self.dimensions,
@@ -40,7 +47,7 @@ struct JointLowering {
     builder.give(slot, builder.reshard(taken, to: target))
     return Liveness.body(
       Body(
-        name: "\(name).\(phase.rawValue)", blockClass: taker.blockClass, phase: phase,
+        name: "\(name).\(phase.rawValue)", blockClass: taker, phase: phase,
         buffers: builder.buffers, takes: builder.takes, gives: builder.gives,
         instructions: builder.instructions))
   }

@@ -75,7 +75,33 @@ struct LoweringContext {
         tableForm: choices.tableForm, isTied: isTied)
       layouts[blockClass] = PlacedLayout(layout: layout, context: context)
     }
+    try checkCuts(layouts)
     return layouts
+  }
+
+  /// Parts of an axis must be cut so that one divides the other: where a mixture's meshes and the
+  /// number of key/value heads cut it.
+  private static func checkCuts(
+    _ layouts: [BlockClass: PlacedLayout]
+  ) throws(ConstraintViolation) {
+    var references: [AxisReference] = []
+    for blockClass in BlockClass.allCases {
+      guard let layout = layouts[blockClass] else { continue }
+      references += layout.context.axes.values.joined()
+      references += layout.storage(of: .keyValue)[.keyValueHeads]
+      for linear in [
+        LinearRole(from: .heads, to: .stream), LinearRole(from: .stream, to: .keyValue),
+      ] {
+        let weight = layout.weight(of: linear)
+        references += weight.dimensions.flatMap { weight[$0] }
+      }
+    }
+    guard !AxisCuts(references).isEven else { return }
+    throw ConstraintViolation(
+      constraint: "parts of an axis divide each other",
+      found: "meshes and heads that cut an axis where neither divides",
+      needed: "cuts of which each divides the next",
+      remedy: "meshes whose degrees divide the heads, or each other")
   }
 
   /// The distinct axes that split the vocabulary anywhere.
@@ -120,7 +146,12 @@ struct LoweringContext {
   }
 
   func storage(of state: ValueState, in graph: BlockGraph) -> DimensionAxes {
-    stateStorage[graph.blockClass]?[state] ?? DimensionAxes()
+    storage(of: state, in: graph.blockClass)
+  }
+
+  /// Where `state` is stored in blocks of class `blockClass`.
+  func storage(of state: ValueState, in blockClass: BlockClass) -> DimensionAxes {
+    stateStorage[blockClass]?[state] ?? DimensionAxes()
   }
 
   /// Where `value` is stored between operations. Gradients of key/value heads stay partial over the

@@ -44,7 +44,9 @@ struct LoweredGroup {
     var routes = RouteList()
     let (mesh, precision, size) = (choices.mesh, training.workload.precision, unit)
     profiles = blocks.map { block in
-      BlockProfile(block, unit: size, mesh: mesh, precision: precision, routes: &routes)
+      BlockProfile(
+        block.bodies, parameters: block.parameters, unit: size, mesh: mesh, precision: precision,
+        routes: &routes)
     }
     self.routes = routes
   }
@@ -66,7 +68,8 @@ struct BlockProfile {
   private let stored: MemoryUse
 
   init(
-    _ block: LoweredBlock, unit: Int, mesh: Mesh, precision: Precision, routes: inout RouteList
+    _ bodies: BlockBodies, parameters: [StoredParameter], unit: Int, mesh: Mesh,
+    precision: Precision, routes: inout RouteList
   ) {
     func profile(_ body: Body?) -> BodyProfile? {
       guard let body else { return nil }
@@ -76,12 +79,12 @@ struct BlockProfile {
       }
       return BodyProfile(trace(1), trace(2), routes: &routes)
     }
-    forward = profile(block.bodies.forward)
-    inputGradient = profile(block.bodies.inputGradient)
-    weightGradient = profile(block.bodies.weightGradient)
-    reduceGradients = profile(block.bodies.reduceGradients)
-    optimize = profile(block.bodies.optimize)
-    stored = PricedBlock.stored(block.parameters, precision)
+    forward = profile(bodies.forward)
+    inputGradient = profile(bodies.inputGradient)
+    weightGradient = profile(bodies.weightGradient)
+    reduceGradients = profile(bodies.reduceGradients)
+    optimize = profile(bodies.optimize)
+    stored = PricedBlock.stored(parameters, precision)
   }
 
   /// The block at `units` units of batch.

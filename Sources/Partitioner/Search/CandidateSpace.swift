@@ -173,10 +173,24 @@ struct Family {
   let microBatches: [Int]
 }
 
+extension [Family] {
+  /// Families of the same devices for data and tensor mesh, together.
+  var bySplit: [[Family]] {
+    reduce(into: []) { result, family in
+      if let last = result.last?.first, last.choices.degree("data") == family.choices.degree("data")
+      {
+        result[result.count - 1].append(family)
+      } else {
+        result.append([family])
+      }
+    }
+  }
+}
+
 /// Asks a layout's tables whether choices make a difference.
-private struct LayoutProbe {
-  let layout: any Layout
-  var context: LayoutContext
+struct LayoutProbe {
+  private let layout: any Layout
+  private let context: LayoutContext
 
   init(_ layout: any Layout, _ choices: PlanChoices, _ training: TrainingGraph) {
     self.layout = layout

@@ -18,6 +18,46 @@ struct FamilySearch {
   private var training: TrainingGraph { request.training }
   private var precision: Precision { training.workload.precision }
 
+  /// Prices the families of one split of devices, and the mixtures of their shapes.
+  mutating func consider(_ families: [Family]) {
+    if request.pins.layout != .mixed { for family in families { consider(family) } }
+    if let first = families.first { considerMixtures(families, like: first) }
+    table.forget()
+  }
+
+  private mutating func considerMixtures(_ families: [Family], like first: Family) {
+    guard request.pins.layout == nil || request.pins.layout == .mixed else { return }
+    var shapes: [LayoutShape] = []
+    for family in families where !shapes.contains(family.shape) { shapes.append(family.shape) }
+    guard shapes.count > 1 else { return }
+    var mixtures = MixtureSearch(
+      request, data: first.choices.degree("data"), tensor: first.shape.devices, shapes: shapes)
+    mixtures.consider(
+      knobs(families), first.microBatches, table: &table, ranking: &ranking)
+  }
+
+  /// What mixtures of these families may choose beside layouts, each once.
+  private func knobs(_ families: [Family]) -> [PlanChoices] {
+    var found: [PlanChoices] = []
+    for family in families {
+      guard family.choices.weightsOver.allSatisfy({ $0 == "data" }) else { continue }
+      var knobs = family.choices
+      knobs.layout = .mixed
+      knobs.blocks = [:]
+      knobs.mesh = Mesh([])
+      if !found.contains(knobs) { found.append(knobs) }
+    }
+    return found.flatMap { knobs in
+      (request.pins.gathersInputs.map { [$0] } ?? GatherChoice.allCases).flatMap { inputs in
+        (request.pins.gathersWeights.map { [$0] } ?? GatherChoice.allCases).map { weights in
+          var choices = knobs
+          (choices.gathersInputs, choices.gathersWeights) = (inputs, weights)
+          return choices
+        }
+      }
+    }
+  }
+
   /// Prices every candidate of `family`, but for those that gather again what another may keep: they
   /// send more, and where the other fits they cannot win.
   mutating func consider(_ family: Family) {
@@ -32,7 +72,7 @@ struct FamilySearch {
         }
         let layers = try lowered(groups.layers, choices)
         var fits = true
-        for choices in try tables(choices) {
+        for choices in try Self.tables(choices, training, &table) {
           let ends = try table.lowered(groups.ends, choices)
           if !consider(choices, family.microBatches, [ends] + layers, network) { fits = false }
         }
@@ -41,7 +81,6 @@ struct FamilySearch {
     } catch {
       ranking.refuse(error, count: each)
     }
-    table.forget()
   }
 
   /// Whether candidates that cannot win are left out.
@@ -82,18 +121,21 @@ struct FamilySearch {
 
   /// `choices` with each form of the token table, and with its gradients added before they are
   /// scattered or not, where that makes a difference.
-  private mutating func tables(
-    _ choices: PlanChoices
+  static func tables(
+    _ choices: PlanChoices, _ training: TrainingGraph, _ table: inout BlockTable
   ) throws(ConstraintViolation) -> [PlanChoices] {
     let layout = try LayoutCatalog.layout(choices.blocks[.embedding] ?? choices.layout)
+    let head = try LayoutCatalog.layout(choices.blocks[.head] ?? choices.layout)
+    let isTied = training.isTied
     let hasTable = training.model.has(.embedding)
-    let forms = hasTable ? layout.tableForms(isTied: training.isTied) : [.gathered]
+    var forms = hasTable ? layout.tableForms(isTied: isTied) : [.gathered]
+    if isTied { forms += head.tableForms(isTied: isTied).filter { !forms.contains($0) } }
     var result: [PlanChoices] = []
     for form in forms {
       var choices = choices
       choices.tableForm = form
       result.append(choices)
-      guard try table.lowered(groups.ends, choices).addsTableGradients else { continue }
+      guard try table.lowered(training.groups.ends, choices).addsTableGradients else { continue }
       choices.tableGradients = .apart
       result.append(choices)
     }

@@ -7,8 +7,13 @@ struct PricedGroup {
   private let communication: [[(everyMicroBatch: Picoseconds, onceAStep: Picoseconds)]]
 
   init(_ group: LoweredGroup, units: Int, network: NetworkTable) {
-    let blocks = group.profiles.map { $0.priced(units, network.costs[0]) }
-    let routes = network.costs.map { cost in group.routes.axes.map { cost.route(over: $0) } }
+    self.init(group.profiles, group.routes, units: units, network: network)
+  }
+
+  /// Blocks that communicate over the axes of `list`, at `units` of batch.
+  init(_ profiles: [BlockProfile], _ list: RouteList, units: Int, network: NetworkTable) {
+    let blocks = profiles.map { $0.priced(units, network.costs[0]) }
+    let routes = network.costs.map { cost in list.axes.map { cost.route(over: $0) } }
     communication = blocks.map { block in
       routes.map { routes in
         func time(_ uses: [ProfiledBlock.Use]) -> Picoseconds {
@@ -43,8 +48,21 @@ struct NetworkTable {
   let placements: [[AxisPlacement]]
   let costs: [ClusterCost]
 
+  /// Every placement of `mesh`.
   init(_ request: SearchRequest, mesh: Mesh) {
-    placements = Placement.all(mesh, perNode: request.cluster.devicesPerNode)
+    self.init(
+      request, mesh, Placement.all(mesh, perNode: request.cluster.devicesPerNode))
+  }
+
+  /// Devices numbered as `mesh` numbers them, alone.
+  init(asNumbered request: SearchRequest, mesh: Mesh) {
+    self.init(
+      request, mesh,
+      [Placement.innermostFirst(mesh, perNode: request.cluster.devicesPerNode)])
+  }
+
+  private init(_ request: SearchRequest, _ mesh: Mesh, _ placements: [[AxisPlacement]]) {
+    self.placements = placements
     costs = placements.map {
       ClusterCost(
         cluster: request.cluster, precision: request.training.workload.precision, mesh: mesh,

@@ -48,6 +48,12 @@ struct Ranking {
   /// Counts `count` candidates that cannot win.
   mutating func prune(count: Int) { space.pruned += count }
 
+  /// The time that a plan must not exceed to be kept, by time; nil while any is.
+  var worstKept: Picoseconds? {
+    guard order.objective == .time, !keepsFront, best.count >= keep else { return nil }
+    return best.last?.step
+  }
+
   /// Whether `memory` is more than the limit.
   func isOver(_ memory: Bytes) -> Bool { limit.map { memory > $0 } ?? false }
 

@@ -58,7 +58,7 @@ package struct Search {
   private func answer() -> SearchAnswer {
     var space = CandidateSpace(request)
     var search = FamilySearch(request)
-    for family in space.families() { search.consider(family) }
+    for families in space.families().bySplit { search.consider(families) }
     let ranking = search.ranking
     var answer = SearchAnswer()
     answer.plans = ranking.best.compactMap(plan)

@@ -1,0 +1,381 @@
+import PlanIR
+
+/// Finds the mixtures that may be among the best: a layout and mesh for each block class, devices
+/// numbered row-major in all of them.
+///
+/// Embedding and head take the layout of the attention or of the mlp blocks, unless mixtures are
+/// asked for (`--layout mixed`): then each takes any.
+///
+/// A mixture's step is the sum of its blocks' and of the joints' between them, so that layers alone,
+/// with the joints between them, bound it from below: pairs of attention and mlp whose sum is no
+/// better than what is kept are left out with all their embeddings and heads. What remains is priced
+/// whole.
+struct MixtureSearch {
+  let data, tensor: Int
+  private let request: SearchRequest
+  private let shapes: [LayoutShape]
+  private var joints: [JointKey: BlockProfileGroup?] = [:]
+
+  private struct JointKey: Hashable {
+    let giver, taker: LayoutShape
+    let sequenceParallel: Bool
+  }
+
+  init(_ request: SearchRequest, data: Int, tensor: Int, shapes: [LayoutShape]) {
+    self.request = request
+    self.data = data
+    self.tensor = tensor
+    self.shapes = shapes
+  }
+
+  private var training: TrainingGraph { request.training }
+
+  /// Mixtures under `knobs` of families of these devices, in micro-batches of `microBatches`.
+  mutating func consider(
+    _ knobs: [PlanChoices], _ microBatches: [Int], table: inout BlockTable,
+    ranking: inout Ranking
+  ) {
+    for choices in knobs {
+      for size in microBatches {
+        var choices = choices
+        choices.microBatch = size
+        choices.microBatches = training.workload.globalBatch / data / size
+        consider(choices, table: &table, ranking: &ranking)
+      }
+    }
+  }
+
+  /// Blocks of one class in every shape that can be lowered, with the time of all their layers.
+  private struct Options {
+    let blockClass: BlockClass
+    let shapes: [(shape: LayoutShape, time: Picoseconds)]
+  }
+
+  private mutating func consider(
+    _ choices: PlanChoices, table: inout BlockTable, ranking: inout Ranking
+  ) {
+    let attention = options(.attention, choices, &table)
+    let mlp = options(.mlp, choices, &table)
+    let least = leastEnds
+    for first in attention.shapes {
+      for second in mlp.shapes {
+        let mixtures = assignments(first.shape, second.shape)
+          .filter { $0.uses(choices, training) && $0.gathers(choices, training, data, &table) }
+        guard !mixtures.isEmpty,
+          let between = layerJoints(first.shape, second.shape, choices)
+        else { continue }
+        let layers = first.time + second.time + between
+        if let worst = ranking.worstKept, layers + least > worst {
+          ranking.prune(count: mixtures.count)
+          continue
+        }
+        for mixture in mixtures { price(mixture, layers, choices, &table, &ranking) }
+      }
+    }
+  }
+
+  /// What the head's products take at least, each device computing its share at full speed; nothing
+  /// where products have measured times.
+  private var leastEnds: Picoseconds {
+    guard request.timings.isEmpty else { return .zero }
+    let device = request.cluster.device
+    let sizes = training.sizes
+    let hasHead = training.model.has(.head)
+    let flops =
+      hasHead ? 6 * Double(sizes[.hidden] * sizes[.vocabulary]) * Double(training.workload.tokens) : 0
+    let peak =
+      training.workload.precision == .fp32 ? device.matmulFlops32 : device.matmulFlops16
+    return Picoseconds(
+      seconds: flops / (peak * device.matmulEfficiency * Double(data * tensor)) * 0.999)
+  }
+
+  /// The mixtures of two layouts of layers.
+  private func assignments(_ attention: LayoutShape, _ mlp: LayoutShape) -> [Assignment] {
+    let ends =
+      request.pins.layout == .mixed ? shapes : attention == mlp ? [] : [attention, mlp]
+    return ends.flatMap { embedding in
+      ends.map { head in
+        Assignment(embedding: embedding, attention: attention, mlp: mlp, head: head)
+      }
+    }.filter { !$0.isUniform }
+  }
+
+  /// The shapes of a class and what its blocks in them take of a step; one without blocks has one.
+  private func options(
+    _ blockClass: BlockClass, _ choices: PlanChoices, _ table: inout BlockTable
+  ) -> Options {
+    let groups = training.groups.layers.filter {
+      training.block($0.places[0]).graph.blockClass == blockClass
+    }
+    guard !groups.isEmpty else {
+      return Options(blockClass: blockClass, shapes: shapes.prefix(1).map { ($0, .zero) })
+    }
+    var found: [(shape: LayoutShape, time: Picoseconds)] = []
+    for shape in shapes {
+      let alone = choices.uniform(shape, data: data)
+      var time = Picoseconds.zero
+      var isWhole = true
+      for group in groups {
+        guard let lowered = try? table.lowered(group, alone),
+          data * choices.microBatch % lowered.unit == 0
+        else {
+          isWhole = false
+          break
+        }
+        let priced = PricedGroup(
+          lowered, units: data * choices.microBatch / lowered.unit,
+          network: NetworkTable(asNumbered: request, mesh: alone.mesh))
+        time =
+          time
+          + priced.time(
+            layers: layers(of: group), microBatches: choices.microBatches, placement: 0)
+      }
+      if isWhole { found.append((shape, time)) }
+    }
+    return Options(blockClass: blockClass, shapes: found)
+  }
+
+  private func layers(of group: BlockGroup) -> [Int] {
+    group.places.map { training.segments[$0.segment].count }
+  }
+
+  /// What joints between attention and mlp blocks take of a step; nil where there can be none.
+  private mutating func layerJoints(
+    _ attention: LayoutShape, _ mlp: LayoutShape, _ choices: PlanChoices
+  ) -> Picoseconds? {
+    guard attention != mlp else { return .zero }
+    let assignment = Assignment(
+      embedding: attention, attention: attention, mlp: mlp, head: mlp)
+    return jointTime(assignment, choices) { giver, taker in
+      [giver, taker].allSatisfy { $0 == .attention || $0 == .mlp }
+    }
+  }
+
+  // MARK: - Whole mixtures
+
+  /// Prices a mixture with every form of its table.
+  private mutating func price(
+    _ assignment: Assignment, _ layers: Picoseconds, _ choices: PlanChoices,
+    _ table: inout BlockTable, _ ranking: inout Ranking
+  ) {
+    guard let mixed = assignment.choices(from: choices, data: data),
+      let outer = jointTime(
+        assignment, mixed,
+        where: { giver, taker in
+          ![giver, taker].allSatisfy { $0 == .attention || $0 == .mlp }
+        })
+    else { return }
+    if let worst = ranking.worstKept, layers + outer + leastEnds > worst {
+      return ranking.prune(count: 1)
+    }
+    guard let variants = try? FamilySearch.tables(mixed, training, &table) else { return }
+    for choices in variants {
+      guard let ends = try? table.lowered(training.groups.ends, choices),
+        data * choices.microBatch % ends.unit == 0
+      else { continue }
+      let network = NetworkTable(asNumbered: request, mesh: choices.mesh)
+      let priced = PricedGroup(
+        ends, units: data * choices.microBatch / ends.unit, network: network)
+      let time = priced.time(
+        layers: self.layers(of: training.groups.ends), microBatches: choices.microBatches,
+        placement: 0)
+      offer(layers + outer + time, choices, network.placements[0], &ranking)
+    }
+  }
+
+  private func offer(
+    _ step: Picoseconds, _ choices: PlanChoices, _ placement: [AxisPlacement],
+    _ ranking: inout Ranking
+  ) {
+    if let worst = ranking.worstKept, step > worst { return ranking.prune(count: 1) }
+    var choices = choices
+    choices.placement = placement
+    do throws(ConstraintViolation) {
+      let predicted = try Partitioner.predict(
+        training, choices: choices, cluster: request.cluster, timings: request.timings)
+      precondition(predicted.step == step, "a mixture costs what its parts do")
+      ranking.offer(step: step, memory: predicted.memory.total) { choices }
+    } catch {
+      ranking.refuse(error, count: 1)
+    }
+  }
+
+  // MARK: - Joints
+
+  /// What the joints of `assignment` take of a step, of those between classes that `isCounted`
+  /// accepts; nil where one cannot be.
+  private mutating func jointTime(
+    _ assignment: Assignment, _ choices: PlanChoices,
+    where isCounted: (BlockClass, BlockClass) -> Bool
+  ) -> Picoseconds? {
+    var time = Picoseconds.zero
+    for (giver, taker, count) in training.neighbours where isCounted(giver, taker) {
+      let (from, to) = (assignment[giver], assignment[taker])
+      guard from != to else { continue }
+      guard let joint = joint(from, to, choices) else { return nil }
+      guard let profile = joint.profile else { continue }
+      let batch = data * choices.microBatch
+      guard batch % profile.unit == 0 else { return nil }
+      time = time + profile.time(batch / profile.unit, request) * (count * choices.microBatches)
+    }
+    return time
+  }
+
+  private mutating func joint(
+    _ giver: LayoutShape, _ taker: LayoutShape, _ choices: PlanChoices
+  ) -> (profile: BlockProfileGroup?, Void)? {
+    let key = JointKey(
+      giver: giver, taker: taker, sequenceParallel: choices.sequenceParallel)
+    if let known = joints[key] { return (known, ()) }
+    let assignment = Assignment(embedding: giver, attention: giver, mlp: taker, head: taker)
+    guard let mixed = assignment.choices(from: choices, data: data),
+      let made = try? BlockProfileGroup(training, mixed)
+    else { return nil }
+    joints[key] = made
+    return (made, ())
+  }
+}
+
+/// A layout and mesh for each class of blocks.
+struct Assignment: Hashable {
+  let embedding, attention, mlp, head: LayoutShape
+
+  subscript(blockClass: BlockClass) -> LayoutShape {
+    switch blockClass {
+    case .embedding: embedding
+    case .attention: attention
+    case .mlp: mlp
+    case .head: head
+    }
+  }
+
+  var isUniform: Bool { embedding == attention && attention == mlp && mlp == head }
+
+  /// Whether sequence parallelism, panels and gathered key/value heads change any of its blocks:
+  /// where they do not the mixture is one candidate with that without them.
+  func uses(_ knobs: PlanChoices, _ training: TrainingGraph) -> Bool {
+    let layouts = BlockClass.allCases.compactMap { try? LayoutCatalog.layout(self[$0].layout) }
+    if knobs.matmul == .stepped && !layouts.contains(where: \.hasPanels) { return false }
+    if knobs.sequenceParallel && !layouts.contains(where: \.hasSequenceParallelism) { return false }
+    guard knobs.keyValue == .gathered,
+      let layout = try? LayoutCatalog.layout(attention.layout)
+    else { return true }
+    let alone = knobs.uniform(attention, data: 1)
+    return LayoutProbe(layout, alone, training).keyValueHeadsAreCopied
+  }
+
+  /// Whether any of its layers' blocks keeps what it gathered, of what the choices gather again:
+  /// where none does the mixture is one candidate with that which keeps it.
+  func gathers(
+    _ knobs: PlanChoices, _ training: TrainingGraph, _ data: Int, _ table: inout BlockTable
+  ) -> Bool {
+    guard knobs.gathersInputs == .again || knobs.gathersWeights == .again else { return true }
+    var saving = knobs
+    (saving.gathersInputs, saving.gathersWeights) = (.saved, .saved)
+    var (inputs, weights) = (false, false)
+    for group in training.groups.layers {
+      let blockClass = training.block(group.places[0]).graph.blockClass
+      let alone = saving.uniform(self[blockClass], data: data)
+      guard let lowered = try? table.lowered(group, alone) else { continue }
+      inputs = inputs || lowered.keepsGatheredInputs
+      weights = weights || lowered.keepsGatheredWeights
+    }
+    return (inputs || knobs.gathersInputs == .saved) && (weights || knobs.gathersWeights == .saved)
+  }
+
+  /// The mixture's choices on the mesh of the block with most axes, the first where several have as
+  /// many; nil where the others' meshes are not made of its axes and their parts.
+  func choices(from knobs: PlanChoices, data: Int) -> PlanChoices? {
+    let classes = BlockClass.allCases
+    func rank(_ blockClass: BlockClass) -> Int { self[blockClass].degrees.count { $0 > 1 } }
+    let most = classes.map(rank).max() ?? 0
+    guard let finest = classes.first(where: { rank($0) == most }) else { return nil }
+    var choices = knobs.uniform(self[finest], data: data)
+    choices.sequenceParallel = knobs.sequenceParallel
+    choices.keyValue = knobs.keyValue
+    choices.matmul = knobs.matmul
+    choices.layout = .mixed
+    for blockClass in classes {
+      choices.blocks[blockClass] = self[blockClass].layout
+      choices.blockMeshes[blockClass] = self[blockClass].degrees
+    }
+    for blockClass in classes {
+      guard let layout = try? LayoutCatalog.layout(self[blockClass].layout),
+        (try? choices.axes(of: layout, in: blockClass)) != nil
+      else { return nil }
+    }
+    return choices
+  }
+}
+
+extension PlanChoices {
+  /// These choices for one shape of every block.
+  fileprivate func uniform(_ shape: LayoutShape, data: Int) -> PlanChoices {
+    var choices = self
+    let layout = LayoutCatalog.all.first { $0.name == shape.layout }
+    let axes = (try? layout?.axes(for: shape.degrees)) ?? []
+    choices.layout = shape.layout
+    choices.mesh = Mesh([MeshAxis("data", data)] + axes)
+    choices.blockMeshes = [:]
+    for blockClass in BlockClass.allCases { choices.blocks[blockClass] = shape.layout }
+    if !(layout?.hasSequenceParallelism ?? false) { choices.sequenceParallel = false }
+    if !(layout?.hasPanels ?? false) { choices.matmul = .gathered }
+    return choices
+  }
+}
+
+extension TrainingGraph {
+  /// Classes of blocks that follow one another in the chain, and how often.
+  var neighbours: [(giver: BlockClass, taker: BlockClass, count: Int)] {
+    var found: [(giver: BlockClass, taker: BlockClass, count: Int)] = []
+    for (index, segment) in segments.enumerated() {
+      let classes = segment.blocks.map(\.graph.blockClass)
+      for (giver, taker) in zip(classes, classes.dropFirst()) {
+        found.append((giver, taker, segment.count))
+      }
+      guard let first = classes.first, let last = classes.last else { continue }
+      if segment.count > 1 { found.append((last, first, segment.count - 1)) }
+      guard index + 1 < segments.count,
+        let next = segments[index + 1].blocks.first?.graph.blockClass
+      else { continue }
+      found.append((last, next, 1))
+    }
+    return found
+  }
+}
+
+/// The joint from an attention block to an mlp block, as a function of the batch.
+struct BlockProfileGroup {
+  private let profile: BlockProfile
+  private let routes: RouteList
+  private let mesh: Mesh
+  let unit: Int
+
+  /// The joint of the mixture `choices`; nil where nothing moves.
+  init?(_ training: TrainingGraph, _ choices: PlanChoices) throws(ConstraintViolation) {
+    var choices = choices
+    choices.microBatch = choices.mesh.deviceCount
+    let context = try LoweringContext(
+      sizes: training.sizes, workload: training.workload, choices: choices,
+      isTied: training.isTied)
+    let bodies = try JointLowering(context: context).bodies(from: .attention, to: .mlp)
+    guard let bodies else { return nil }
+    let size = LoweredGroup.batchSplits(bodies.all).reduce(1) {
+      leastCommonMultiple($0, $1.groupSize)
+    }
+    var routes = RouteList()
+    profile = BlockProfile(
+      bodies, parameters: [], unit: size, mesh: choices.mesh,
+      precision: training.workload.precision, routes: &routes)
+    self.routes = routes
+    mesh = choices.mesh
+    unit = size
+  }
+
+  /// The time of one micro-batch, forward and back.
+  func time(_ units: Int, _ request: SearchRequest) -> Picoseconds {
+    let network = NetworkTable(asNumbered: request, mesh: mesh)
+    return PricedGroup([profile], routes, units: units, network: network)
+      .time(0, microBatches: 1, placement: 0)
+  }
+}
