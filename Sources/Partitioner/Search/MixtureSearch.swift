@@ -46,9 +46,11 @@ struct MixtureSearch {
   }
 
   /// Blocks of one class in every shape that can be lowered, with the time of all their layers.
-  private struct Options {
-    let blockClass: BlockClass
-    let shapes: [(shape: LayoutShape, time: Picoseconds)]
+  private struct Option {
+    let shape: LayoutShape
+    let time: Picoseconds
+    /// What its groups of blocks hold, by group.
+    let memory: [BlockGroup: [PricedBlock]]
   }
 
   private mutating func consider(
@@ -57,8 +59,8 @@ struct MixtureSearch {
     let attention = options(.attention, choices, &table)
     let mlp = options(.mlp, choices, &table)
     let least = leastEnds
-    for first in attention.shapes {
-      for second in mlp.shapes {
+    for first in attention {
+      for second in mlp {
         let mixtures = assignments(first.shape, second.shape)
           .filter { $0.uses(choices, training) && $0.gathers(choices, training, data, &table) }
         guard !mixtures.isEmpty,
@@ -69,7 +71,10 @@ struct MixtureSearch {
           ranking.prune(count: mixtures.count)
           continue
         }
-        for mixture in mixtures { price(mixture, layers, choices, &table, &ranking) }
+        let memory = first.memory.merging(second.memory) { known, _ in known }
+        for mixture in mixtures {
+          price(mixture, layers, memory, choices, &table, &ranking)
+        }
       }
     }
   }
@@ -82,7 +87,8 @@ struct MixtureSearch {
     let sizes = training.sizes
     let hasHead = training.model.has(.head)
     let flops =
-      hasHead ? 6 * Double(sizes[.hidden] * sizes[.vocabulary]) * Double(training.workload.tokens) : 0
+      hasHead
+      ? 6 * Double(sizes[.hidden] * sizes[.vocabulary]) * Double(training.workload.tokens) : 0
     let peak =
       training.workload.precision == .fp32 ? device.matmulFlops32 : device.matmulFlops16
     return Picoseconds(
@@ -103,36 +109,37 @@ struct MixtureSearch {
   /// The shapes of a class and what its blocks in them take of a step; one without blocks has one.
   private func options(
     _ blockClass: BlockClass, _ choices: PlanChoices, _ table: inout BlockTable
-  ) -> Options {
+  ) -> [Option] {
     let groups = training.groups.layers.filter {
       training.block($0.places[0]).graph.blockClass == blockClass
     }
     guard !groups.isEmpty else {
-      return Options(blockClass: blockClass, shapes: shapes.prefix(1).map { ($0, .zero) })
+      return shapes.prefix(1).map { Option(shape: $0, time: .zero, memory: [:]) }
     }
-    var found: [(shape: LayoutShape, time: Picoseconds)] = []
-    for shape in shapes {
-      let alone = choices.uniform(shape, data: data)
-      var time = Picoseconds.zero
-      var isWhole = true
-      for group in groups {
-        guard let lowered = try? table.lowered(group, alone),
-          data * choices.microBatch % lowered.unit == 0
-        else {
-          isWhole = false
-          break
-        }
-        let priced = PricedGroup(
-          lowered, units: data * choices.microBatch / lowered.unit,
-          network: NetworkTable(asNumbered: request, mesh: alone.mesh))
-        time =
-          time
-          + priced.time(
-            layers: layers(of: group), microBatches: choices.microBatches, placement: 0)
-      }
-      if isWhole { found.append((shape, time)) }
+    return shapes.compactMap { option($0, groups, choices, &table) }
+  }
+
+  private func option(
+    _ shape: LayoutShape, _ groups: [BlockGroup], _ choices: PlanChoices,
+    _ table: inout BlockTable
+  ) -> Option? {
+    let alone = choices.uniform(shape, data: data)
+    let network = NetworkTable(asNumbered: request, mesh: alone.mesh)
+    var time = Picoseconds.zero
+    var memory: [BlockGroup: [PricedBlock]] = [:]
+    for group in groups {
+      guard let lowered = try? table.lowered(group, alone),
+        data * choices.microBatch % lowered.unit == 0
+      else { return nil }
+      let priced = PricedGroup(
+        lowered, units: data * choices.microBatch / lowered.unit, network: network)
+      memory[group] = priced.blocks.map(\.memory)
+      time =
+        time
+        + priced.time(
+          layers: layers(of: group), microBatches: choices.microBatches, placement: 0)
     }
-    return Options(blockClass: blockClass, shapes: found)
+    return Option(shape: shape, time: time, memory: memory)
   }
 
   private func layers(of group: BlockGroup) -> [Int] {
@@ -155,8 +162,8 @@ struct MixtureSearch {
 
   /// Prices a mixture with every form of its table.
   private mutating func price(
-    _ assignment: Assignment, _ layers: Picoseconds, _ choices: PlanChoices,
-    _ table: inout BlockTable, _ ranking: inout Ranking
+    _ assignment: Assignment, _ layers: Picoseconds, _ memory: [BlockGroup: [PricedBlock]],
+    _ choices: PlanChoices, _ table: inout BlockTable, _ ranking: inout Ranking
   ) {
     guard let mixed = assignment.choices(from: choices, data: data),
       let outer = jointTime(
@@ -179,25 +186,56 @@ struct MixtureSearch {
       let time = priced.time(
         layers: self.layers(of: training.groups.ends), microBatches: choices.microBatches,
         placement: 0)
-      offer(layers + outer + time, choices, network.placements[0], &ranking)
+      let step = layers + outer + time
+      if let worst = ranking.worstKept, step > worst {
+        ranking.prune(count: 1)
+        continue
+      }
+      var blocks = memory
+      blocks[training.groups.ends] = priced.blocks.map(\.memory)
+      let peak = peak(assignment, blocks, choices) + request.cluster.device.framework
+      ranking.offer(step: step, memory: peak) {
+        var choices = choices
+        choices.placement = network.placements[0]
+        return choices
+      }
     }
   }
 
-  private func offer(
-    _ step: Picoseconds, _ choices: PlanChoices, _ placement: [AxisPlacement],
-    _ ranking: inout Ranking
-  ) {
-    if let worst = ranking.worstKept, step > worst { return ranking.prune(count: 1) }
-    var choices = choices
-    choices.placement = placement
-    do throws(ConstraintViolation) {
-      let predicted = try Partitioner.predict(
-        training, choices: choices, cluster: request.cluster, timings: request.timings)
-      precondition(predicted.step == step, "a mixture costs what its parts do")
-      ranking.offer(step: step, memory: predicted.memory.total) { choices }
-    } catch {
-      ranking.refuse(error, count: 1)
+  /// The peak of the mixture's fullest device.
+  private mutating func peak(
+    _ assignment: Assignment, _ memory: [BlockGroup: [PricedBlock]], _ choices: PlanChoices
+  ) -> Bytes {
+    var blocks = training.segments.map { $0.blocks.map { _ in PricedBlock() } }
+    for (group, priced) in memory {
+      for (place, block) in zip(group.places, priced) { blocks[place.segment][place.block] = block }
     }
+    let classes = training.segments.map { $0.blocks.map(\.graph.blockClass) }
+    var joints: [[PricedBlock?]] = []
+    var exits: [PricedBlock?] = []
+    for (index, own) in classes.enumerated() {
+      joints.append(
+        own.indices.map { place in
+          joint(own[place], own[(place + 1) % own.count], assignment, choices)
+        })
+      let next = index + 1 < classes.count ? classes[index + 1].first : nil
+      exits.append(
+        next.flatMap { next in own.last.flatMap { joint($0, next, assignment, choices) } })
+    }
+    let chain = ChainParts(
+      counts: training.segments.map(\.count), blocks: blocks, joints: joints, exits: exits)
+    return MemoryModel(chain: chain, precision: training.workload.precision).peak().program
+  }
+
+  /// What the joint between blocks of two classes holds; nil where nothing moves.
+  private mutating func joint(
+    _ giver: BlockClass, _ taker: BlockClass, _ assignment: Assignment, _ choices: PlanChoices
+  ) -> PricedBlock? {
+    let (from, to) = (assignment[giver], assignment[taker])
+    guard from != to, let joint = joint(from, to, choices), let profile = joint.profile else {
+      return nil
+    }
+    return profile.memory(data * choices.microBatch / profile.unit, request)
   }
 
   // MARK: - Joints
@@ -370,6 +408,12 @@ struct BlockProfileGroup {
     self.routes = routes
     mesh = choices.mesh
     unit = size
+  }
+
+  /// What it holds, of one micro-batch.
+  func memory(_ units: Int, _ request: SearchRequest) -> PricedBlock {
+    let network = NetworkTable(asNumbered: request, mesh: mesh)
+    return profile.priced(units, network.costs[0]).memory
   }
 
   /// The time of one micro-batch, forward and back.
