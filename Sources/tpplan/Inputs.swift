@@ -84,14 +84,12 @@ enum Inputs {
         + "\(text(file.choices.placement)); search again")
   }
 
-  /// The differentiated graph of `model`; annotated shardings are refused by name until they are
-  /// honoured.
+  /// The differentiated graph of `model`.
   ///
   /// - Throws: ``ConstraintViolation`` where the step cannot be planned.
   static func trainingGraph(
     _ model: Model, _ workload: Workload, devices: Int
   ) throws -> TrainingGraph {
-    try checkAnnotations(model)
     if workload.sequence > model.maximumSequence {
       throw ConstraintViolation(
         constraint: "sequence <= \(model.maximumSequence), the longest that \(model.name) takes",
@@ -100,15 +98,5 @@ enum Inputs {
     }
     try StepLimits.check(model, workload, devices: devices)
     return try TrainingGraph(model: model, workload: workload)
-  }
-
-  private static func checkAnnotations(_ model: Model) throws(ConstraintViolation) {
-    for block in model.segments.flatMap(\.blocks) {
-      guard let value = block.shardings.keys.sorted().first else { continue }
-      throw ConstraintViolation(
-        constraint: "honouring written shardings is not built in this version",
-        found: "a sharding on value `\(value)` of block `\(block.name)`",
-        needed: "none", remedy: "removing it")
-    }
   }
 }

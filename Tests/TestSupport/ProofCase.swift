@@ -20,6 +20,8 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   package var weightsOver: [String] = []
   package var keyValue = KeyValueForm.copied
   package var microBatches = 1
+  /// Shardings written on values, by block.
+  package var annotations: [String: [String: [[String]]]] = [:]
   package var isLlama = false
   package var sample = SampleModel()
   package var workload = Workload(
@@ -44,7 +46,16 @@ package struct ProofCase: Sendable, CustomStringConvertible {
     return parts.filter { !$0.isEmpty }.joined(separator: " ")
   }
 
-  package var model: Model { isLlama ? sample.llama() : sample.gpt2() }
+  package var model: Model {
+    var model = isLlama ? sample.llama() : sample.gpt2()
+    for segment in model.segments.indices {
+      for block in model.segments[segment].blocks.indices {
+        let name = model.segments[segment].blocks[block].name
+        model.segments[segment].blocks[block].shardings = annotations[name] ?? [:]
+      }
+    }
+    return model
+  }
 
   private var axes: [MeshAxis] {
     guard let layout else { return [MeshAxis("tensor", tensor)] }

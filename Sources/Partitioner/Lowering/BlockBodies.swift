@@ -31,6 +31,7 @@ struct LoweredBlock {
     _ block: GradientGraph, segment: Int, repetitions: Int, context: LoweringContext,
     unpadded: DimensionSizes
   ) throws(ConstraintViolation) {
+    try context.checkAnnotations(of: block.graph)
     let own = try Self.parameters(
       of: block, segment: segment, repetitions: repetitions, context: context, unpadded: unpadded)
     let step = StepLowering(context: context)

@@ -9,15 +9,23 @@ struct JointLowering {
   func bodies(
     from giver: BlockGraph, to taker: BlockGraph
   ) throws(ConstraintViolation) -> BlockBodies? {
-    try bodies(
-      from: giver.blockClass, to: taker.blockClass, named: "\(giver.name)-to-\(taker.name)")
+    let given = giver.output.map { context.storage(of: $0, in: giver) }
+    let taken = taker.input.map { context.storage(of: $0, in: taker) }
+    guard let given, let taken else { return nil }
+    return try bodies(
+      from: given, to: taken, taker.blockClass, named: "\(giver.name)-to-\(taker.name)")
   }
 
   /// The bodies between blocks of two classes.
   func bodies(
-    from giver: BlockClass, to taker: BlockClass, named name: String = "joint"
+    from giver: BlockClass, to taker: BlockClass
   ) throws(ConstraintViolation) -> BlockBodies? {
-    let (given, taken) = (stream(giver), stream(taker))
+    try bodies(from: stream(giver), to: stream(taker), taker, named: "joint")
+  }
+
+  private func bodies(
+    from given: Sharding, to taken: Sharding, _ taker: BlockClass, named name: String
+  ) throws(ConstraintViolation) -> BlockBodies? {
     guard given != taken else { return nil }
     return BlockBodies(
       forward: try body(name, .forward, .stream, from: given, to: taken, taker),

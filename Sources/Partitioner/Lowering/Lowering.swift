@@ -35,6 +35,9 @@ package struct TrainingGraph: Sendable {
     }
   }
 
+  /// Whether the model's author wrote shardings on values.
+  var isAnnotated: Bool { blocks.contains { !$0.graph.shardings.isEmpty } }
+
   /// The same step with another global batch: graphs do not depend on it.
   func withBatch(_ batch: Int) -> TrainingGraph {
     var other = self

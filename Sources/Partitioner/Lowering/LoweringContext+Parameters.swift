@@ -62,6 +62,7 @@ extension LoweringContext {
   }
 
   private func stored(_ value: ValueID, in graph: BlockGraph) -> Sharding {
+    if let written = annotation(of: value, in: graph) { return written }
     let dimensions = graph.values[value].dimensions
     guard let reader = graph.operations.first(where: { $0.inputs.contains(value) }) else {
       return Sharding(dimensions: dimensions.map { _ in [] })

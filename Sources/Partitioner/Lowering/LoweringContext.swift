@@ -164,10 +164,12 @@ struct LoweringContext {
       return placement.sharding
     }
     let axes = storage(of: graph.state(of: value), in: graph)
-    let sharding = axes.sharding(of: description.dimensions)
+    let sharding =
+      annotation(of: value, in: graph) ?? axes.sharding(of: description.dimensions)
     guard case .gradient = description.origin, description.dimensions.contains(.keyValueHeads)
     else { return sharding }
-    return sharding.with(unreduced: axes[.heads].subtracting(axes[.keyValueHeads]))
+    let copies = axes[.heads].subtracting(axes[.keyValueHeads])
+    return sharding.with(unreduced: copies.subtracting(sharding.axes))
   }
 
   /// What an operand may be partial over while `operation` computes with it: what it is stored

@@ -5,7 +5,7 @@ import PlanIR
 struct FamilySearch {
   let request: SearchRequest
   private let groups: (ends: BlockGroup, layers: [BlockGroup])
-  private(set) var table: BlockTable
+  private var table: BlockTable
   private(set) var ranking: Ranking
 
   init(_ request: SearchRequest) {
@@ -26,7 +26,8 @@ struct FamilySearch {
   }
 
   private mutating func considerMixtures(_ families: [Family], like first: Family) {
-    guard request.pins.layout == nil || request.pins.layout == .mixed else { return }
+    guard request.pins.layout == nil || request.pins.layout == .mixed, !training.isAnnotated
+    else { return }
     var shapes: [LayoutShape] = []
     for family in families where !shapes.contains(family.shape) { shapes.append(family.shape) }
     guard shapes.count > 1 else { return }
@@ -173,6 +174,7 @@ struct FamilySearch {
   private mutating func consider(
     _ choices: PlanChoices, _ lowered: [LoweredGroup], _ network: NetworkTable
   ) -> Bool {
+    if training.isAnnotated { return considerWhole(choices, network) }
     let batch = choices.degree("data") * choices.microBatch
     let chain = PricedChain(
       training, [groups.ends] + groups.layers,
@@ -187,6 +189,27 @@ struct FamilySearch {
       }
     }
     return ranking.isOver(memory)
+  }
+}
+
+extension FamilySearch {
+  /// As above where shardings written on the stream may put joints between blocks of one layout: the
+  /// plan is lowered whole.
+  private mutating func considerWhole(_ choices: PlanChoices, _ network: NetworkTable) -> Bool {
+    var isOver = false
+    for placement in network.placements {
+      var choices = choices
+      choices.placement = placement
+      do throws(ConstraintViolation) {
+        let predicted = try Partitioner.predict(
+          training, choices: choices, cluster: request.cluster, timings: request.timings)
+        ranking.offer(step: predicted.step, memory: predicted.memory.total) { choices }
+        isOver = ranking.isOver(predicted.memory.total)
+      } catch {
+        ranking.refuse(error, count: 1)
+      }
+    }
+    return isOver
   }
 }
 

@@ -101,6 +101,8 @@ package struct BlockGraph: Hashable, Sendable {
   package var logits: ValueID?
   /// Sizes of all dimensions but batch, unpadded.
   package var sizes: DimensionSizes
+  /// Shardings that the model's author wrote on values: for each dimension names of axes.
+  package var shardings: [ValueID: [[String]]] = [:]
 }
 
 extension BlockGraph {

@@ -41,6 +41,7 @@ package struct GraphBuilder {
     }
     try builder.addParameters()
     for operation in block.operations { try builder.add(operation) }
+    builder.annotate()
     try builder.close()
     return builder.graph
   }
@@ -151,6 +152,17 @@ package struct GraphBuilder {
   ) {
     graph.parameters.append(GraphParameter(name: name, parameter: parameter, isOwn: isOwn))
     _ = add(valueName, parameter.dimensions, .weight, .parameter(graph.parameters.count - 1))
+  }
+
+  /// Notes the shardings that the author wrote; one on a value that this workload does not compute
+  /// has nothing to say.
+  private mutating func annotate() {
+    for (name, sharding) in block.shardings {
+      let value = names[name] ?? graph.values.firstIndex { $0.name == name }
+      if let value, graph.values[value].dimensions.count == sharding.count {
+        graph.shardings[value] = sharding
+      }
+    }
   }
 
   private mutating func close() throws(ModelError) {
