@@ -34,7 +34,6 @@ extension JSONNode {
       microBatch: try field("micro_batch").positiveInteger(upTo: ModelLimits.globalBatch),
       microBatches: try field("micro_batches").positiveInteger(upTo: ModelLimits.globalBatch),
       layers: 0)
-    try checkLayout(choices)
     choices.gathersWeights = try gathers.field("weights").choice(of: GatherChoice.self)
     choices.matmul = try field("matmul").choice(of: MatmulSchedule.self)
     choices.tableForm = try table.field("form").choice(of: TableForm.self)
@@ -46,6 +45,7 @@ extension JSONNode {
     choices.recompute = try field("recompute").choice(of: Recomputation.self)
     choices.stages = try field("stages").stages(choices.recompute)
     choices.blockMeshes = try blockMeshes(choices)
+    try checkLayout(choices)
     try field("degrees").check(choices)
     return choices
   }
@@ -92,10 +92,11 @@ extension JSONNode {
     return result
   }
 
-  /// The plan's layout is that of its blocks, or mixed where they differ.
+  /// The plan's layout is that of its blocks, or mixed where their layouts or meshes differ.
   private func checkLayout(_ choices: PlanChoices) throws(FormatError) {
     let layouts = Set(choices.blocks.values)
-    let expected = layouts.count == 1 ? layouts.first ?? choices.layout : .mixed
+    let isUniform = layouts.count == 1 && Set(choices.blockMeshes.values).count < 2
+    let expected = isUniform ? layouts.first ?? choices.layout : .mixed
     guard choices.layout != expected else { return }
     throw try field("layout").malformed(
       expected: "\(expected.rawValue.quoted()), as the blocks have it",

@@ -3,15 +3,40 @@ package import PlanIR
 /// A plan taken apart: for each block who holds what, what is communicated, what it costs.
 package struct Explanation: Sendable {
   package var blocks: [BlockExplanation] = []
+  package var joints: [JointExplanation] = []
 
   /// One block class.
   package struct BlockExplanation: Sendable {
     package var name: String
     package var blockClass: BlockClass
     package var layout: LayoutName
+    /// Its layout's axes in the plan's mesh: `row 4, col 2`, in a mixture `row 4 (i+j)`.
+    package var mesh: String
     /// How often it stands in the chain.
     package var count: Int
     package var operands: [Operand]
+    package var phases: [PhaseExplanation]
+    /// What it would cost under each layout, fastest first, its own among them.
+    package var alternatives: [Alternative]
+  }
+
+  /// A block under a layout, on as many devices, all else chosen alike.
+  package struct Alternative: Sendable {
+    package var layout: LayoutName
+    /// The cheapest mesh, `4x2`.
+    package var mesh: String
+    /// What all its layers take of a step; nil where the layout cannot be.
+    package var step: Picoseconds?
+    /// Bytes over all devices, of a step.
+    package var total: Bytes
+    /// Why the layout cannot be.
+    package var refusal: String?
+  }
+
+  /// Between two blocks of different layouts: the stream resharded, and its gradient back.
+  package struct JointExplanation: Sendable {
+    package var name: String
+    package var count: Int
     package var phases: [PhaseExplanation]
   }
 
@@ -59,8 +84,11 @@ extension Partitioner {
     let cost = ClusterCost(
       cluster: cluster, precision: training.workload.precision, mesh: choices.mesh,
       placement: choices.placement, timings: timings)
-    let explainer = Explainer(lowering: lowering, cluster: cluster, cost: cost)
-    return Explanation(blocks: explainer.blocks())
+    let alternatives = Alternatives(
+      training: training, choices: choices, cluster: cluster, timings: timings)
+    let explainer = Explainer(
+      lowering: lowering, cluster: cluster, cost: cost, alternatives: alternatives.all())
+    return Explanation(blocks: explainer.blocks(), joints: explainer.joints())
   }
 }
 
@@ -68,24 +96,53 @@ private struct Explainer {
   let lowering: Lowering
   let cluster: Cluster
   let cost: ClusterCost
+  let alternatives: [BlockGroup.Place: [Explanation.Alternative]]
 
   private var mesh: Mesh { lowering.context.mesh }
   private var precision: Precision { lowering.training.workload.precision }
 
   func blocks() -> [Explanation.BlockExplanation] {
-    zip(lowering.training.segments, lowering.blocks).flatMap { segment, lowered in
-      zip(segment.blocks, lowered).map { block($0, $1.bodies, count: segment.count) }
+    lowering.training.segments.indices.flatMap { segment in
+      lowering.blocks[segment].indices.map { block in
+        self.block(BlockGroup.Place(segment: segment, block: block))
+      }
     }
   }
 
-  private func block(
-    _ gradients: GradientGraph, _ bodies: BlockBodies, count: Int
-  ) -> Explanation.BlockExplanation {
-    Explanation.BlockExplanation(
-      name: gradients.graph.name, blockClass: gradients.graph.blockClass,
-      layout: lowering.context.layout(of: gradients.graph).layout.name, count: count,
-      operands: operands(gradients.graph), phases: bodies.all.map(phase))
+  private func block(_ place: BlockGroup.Place) -> Explanation.BlockExplanation {
+    let graph = lowering.training.block(place).graph
+    let layout = lowering.context.layout(of: graph)
+    return Explanation.BlockExplanation(
+      name: graph.name, blockClass: graph.blockClass, layout: layout.layout.name,
+      mesh: axes(layout), count: lowering.training.segments[place.segment].count,
+      operands: operands(graph),
+      phases: lowering.blocks[place.segment][place.block].bodies.all.map(phase),
+      alternatives: alternatives[place, default: []])
   }
+
+  private func axes(_ layout: LoweringContext.PlacedLayout) -> String {
+    let parts = layout.layout.axisNames.compactMap { name -> String? in
+      let axes = layout.context[name]
+      guard !axes.isEmpty else { return nil }
+      let own = mesh.name(of: axes)
+      return "\(name) \(axes.groupSize)" + (own == name ? "" : " (\(own))")
+    }
+    return parts.isEmpty ? "one device" : parts.joined(separator: ", ")
+  }
+
+  /// The joints of the chain, first to last.
+  func joints() -> [Explanation.JointExplanation] {
+    lowering.parts { $0 }.units.flatMap { unit in
+      let blocks = lowering.blocks[unit.segment].count
+      return unit.items.filter { $0.block >= blocks && !unit.layers.isEmpty }.map { _, bodies in
+        let name = bodies.forward.map { String($0.name.dropLast(Self.suffix.count)) } ?? ""
+        return Explanation.JointExplanation(
+          name: name, count: unit.layers.count, phases: bodies.all.map(phase))
+      }
+    }
+  }
+
+  private static let suffix = "." + Phase.forward.rawValue
 
   private func operands(_ graph: BlockGraph) -> [Explanation.Operand] {
     graph.values.indices.compactMap { value in

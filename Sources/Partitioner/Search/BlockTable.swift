@@ -22,19 +22,7 @@ struct LoweredGroup {
     var choices = choices
     // A batch that every split divides: what is lowered does not depend on it.
     choices.microBatch = choices.mesh.deviceCount
-    try BuiltChoices.check(choices)
-    var context = try LoweringContext(
-      sizes: training.sizes, workload: training.workload, choices: choices,
-      isTied: training.isTied)
-    try context.placeParameters(of: group.places.map { training.block($0) })
-    var blocks: [LoweredBlock] = []
-    for place in group.places {
-      blocks.append(
-        try LoweredBlock(
-          training.block(place), segment: place.segment,
-          repetitions: training.segments[place.segment].count, context: context,
-          unpadded: training.sizes))
-    }
+    let (blocks, context) = try Self.blocks(of: group, training, choices)
     let splits = Self.batchSplits(blocks.flatMap(\.bodies.all))
     batchSplits = splits
     unit = splits.reduce(1) { leastCommonMultiple($0, $1.groupSize) }
@@ -49,6 +37,26 @@ struct LoweredGroup {
         routes: &routes)
     }
     self.routes = routes
+  }
+
+  /// The blocks of `group` lowered under `choices`.
+  static func blocks(
+    of group: BlockGroup, _ training: TrainingGraph, _ choices: PlanChoices
+  ) throws(ConstraintViolation) -> ([LoweredBlock], LoweringContext) {
+    try BuiltChoices.check(choices)
+    var context = try LoweringContext(
+      sizes: training.sizes, workload: training.workload, choices: choices,
+      isTied: training.isTied)
+    try context.placeParameters(of: group.places.map { training.block($0) })
+    var blocks: [LoweredBlock] = []
+    for place in group.places {
+      blocks.append(
+        try LoweredBlock(
+          training.block(place), segment: place.segment,
+          repetitions: training.segments[place.segment].count, context: context,
+          unpadded: training.sizes))
+    }
+    return (blocks, context)
   }
 
   /// The ways in which buffers of `bodies` split the batch, each once.

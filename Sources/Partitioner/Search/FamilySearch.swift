@@ -182,7 +182,7 @@ struct FamilySearch {
     let memory = chain.memory(precision) + request.cluster.device.framework
     for (index, placement) in network.placements.enumerated() {
       let step = chain.time(microBatches: choices.microBatches, placement: index)
-      ranking.offer(step: step, memory: memory) {
+      ranking.offer(choices.layout, step: step, memory: memory) {
         var choices = choices
         choices.placement = placement
         return choices
@@ -203,7 +203,9 @@ extension FamilySearch {
       do throws(ConstraintViolation) {
         let predicted = try Partitioner.predict(
           training, choices: choices, cluster: request.cluster, timings: request.timings)
-        ranking.offer(step: predicted.step, memory: predicted.memory.total) { choices }
+        ranking.offer(
+          choices.layout, step: predicted.step, memory: predicted.memory.total
+        ) { choices }
         isOver = ranking.isOver(predicted.memory.total)
       } catch {
         ranking.refuse(error, count: 1)

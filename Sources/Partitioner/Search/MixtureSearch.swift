@@ -194,7 +194,7 @@ struct MixtureSearch {
       var blocks = memory
       blocks[training.groups.ends] = priced.blocks.map(\.memory)
       let peak = peak(assignment, blocks, choices) + request.cluster.device.framework
-      ranking.offer(step: step, memory: peak) {
+      ranking.offer(.mixed, step: step, memory: peak) {
         var choices = choices
         choices.placement = network.placements[0]
         return choices
@@ -349,16 +349,10 @@ struct Assignment: Hashable {
 extension PlanChoices {
   /// These choices for one shape of every block.
   fileprivate func uniform(_ shape: LayoutShape, data: Int) -> PlanChoices {
-    var choices = self
-    let layout = LayoutCatalog.all.first { $0.name == shape.layout }
-    let axes = (try? layout?.axes(for: shape.degrees)) ?? []
-    choices.layout = shape.layout
-    choices.mesh = Mesh([MeshAxis("data", data)] + axes)
-    choices.blockMeshes = [:]
-    for blockClass in BlockClass.allCases { choices.blocks[blockClass] = shape.layout }
-    if !(layout?.hasSequenceParallelism ?? false) { choices.sequenceParallel = false }
-    if !(layout?.hasPanels ?? false) { choices.matmul = .gathered }
-    return choices
+    guard let layout = LayoutCatalog.all.first(where: { $0.name == shape.layout }) else {
+      return self
+    }
+    return uniform(shape, data: data, of: layout)
   }
 }
 

@@ -10,6 +10,8 @@ struct Ranking {
   private(set) var best: [Entry] = []
   /// Those that no other beats in time and memory both, fastest first; kept where asked.
   private(set) var front: [Entry] = []
+  /// The best of each layout, by layout.
+  private(set) var bestOfLayouts: [LayoutName: Entry] = [:]
   /// Of those that do not fit, the one that needs least.
   private(set) var leastOver: Entry?
   private(set) var space = SearchAnswer.Space()
@@ -58,7 +60,9 @@ struct Ranking {
   func isOver(_ memory: Bytes) -> Bool { limit.map { memory > $0 } ?? false }
 
   /// Takes a candidate into account; `choices` are asked for only where they matter.
-  mutating func offer(step: Picoseconds, memory: Bytes, choices: () -> PlanChoices) {
+  mutating func offer(
+    _ layout: LayoutName, step: Picoseconds, memory: Bytes, choices: () -> PlanChoices
+  ) {
     if isOver(memory) {
       refuseOverMemory(count: 1)
       if leastOver.map({ memory <= $0.memory }) ?? true {
@@ -71,12 +75,16 @@ struct Ranking {
     let mayBeKept =
       best.count < keep
       || best.last.map { order.key(step, memory) <= order.key($0.step, $0.memory) } ?? true
-    guard mayBeKept || keepsFront else { return }
+    let ofLayout = bestOfLayouts[layout]
+    let isLayoutsBest =
+      ofLayout.map { order.key(step, memory) <= order.key($0.step, $0.memory) } ?? true
+    guard mayBeKept || isLayoutsBest || keepsFront else { return }
     let entry = Entry(choices: choices(), step: step, memory: memory)
     if best.count < keep || best.last.map({ order.precedes(entry, $0) }) ?? true {
       Self.insert(entry, into: &best, order)
       if best.count > keep { best.removeLast() }
     }
+    if ofLayout.map({ order.precedes(entry, $0) }) ?? true { bestOfLayouts[layout] = entry }
     if keepsFront { addToFront(entry) }
   }
 

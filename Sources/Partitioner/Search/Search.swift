@@ -17,6 +17,8 @@ package struct SearchAnswer: Sendable {
   package var plans: [RankedPlan] = []
   /// The plans that no other beats in time and memory both, fastest first; where asked for.
   package var front: [RankedPlan] = []
+  /// The best plan of each layout that has one, fastest first.
+  package var bestOfLayouts: [RankedPlan] = []
   /// Why there is none, or what else stands in the way.
   package var reasons: [ConstraintViolation] = []
   /// Where nothing fits, the plan that needs least memory.
@@ -63,6 +65,11 @@ package struct Search {
     var answer = SearchAnswer()
     answer.plans = ranking.best.compactMap(plan)
     answer.front = ranking.front.compactMap(plan)
+    let order = PlanOrder(request.objective)
+    // Mixtures that cannot win are pruned: theirs is the best only where it is the best of all.
+    answer.bestOfLayouts = ranking.bestOfLayouts.values.sorted(by: order.precedes)
+      .filter { $0.choices.layout != .mixed || $0.choices == ranking.best.first?.choices }
+      .compactMap(plan)
     answer.space = ranking.space
     answer.overMemory = ranking.overMemory
     answer.refusals = ranking.refusals

@@ -17,6 +17,7 @@ enum ExplainJSON {
         key: "plan",
         value: JSONValue(rank: 1, plan.choices, plan.predicted, devices: devices)),
       JSONMember(key: "blocks", value: .array(explanation.blocks.map(block))),
+      JSONMember(key: "joints", value: .array(explanation.joints.map(joint))),
     ]
     if let other {
       members.append(JSONMember(key: "against", value: against(plan, other)))
@@ -42,9 +43,29 @@ enum ExplainJSON {
       JSONMember(key: "name", value: .string(block.name)),
       JSONMember(key: "class", value: .string(block.blockClass.rawValue)),
       JSONMember(key: "layout", value: .string(block.layout.rawValue)),
+      JSONMember(key: "mesh", value: .string(block.mesh)),
       JSONMember(key: "count", value: .integer(block.count)),
       JSONMember(key: "operands", value: .array(block.operands.map(operand))),
       JSONMember(key: "phases", value: .array(block.phases.map(phase))),
+      JSONMember(key: "alternatives", value: .array(block.alternatives.map(alternative))),
+    ])
+  }
+
+  private static func joint(_ joint: Explanation.JointExplanation) -> JSONValue {
+    .object([
+      JSONMember(key: "name", value: .string(joint.name)),
+      JSONMember(key: "count", value: .integer(joint.count)),
+      JSONMember(key: "phases", value: .array(joint.phases.map(phase))),
+    ])
+  }
+
+  private static func alternative(_ other: Explanation.Alternative) -> JSONValue {
+    .object([
+      JSONMember(key: "layout", value: .string(other.layout.rawValue)),
+      JSONMember(key: "mesh", value: .string(other.mesh)),
+      JSONMember(key: "seconds", value: other.step.map { .number($0.seconds) } ?? .null),
+      JSONMember(key: "total_bytes", value: .integer(other.total.count)),
+      JSONMember(key: "refusal", value: other.refusal.map { .string($0) } ?? .null),
     ])
   }
 

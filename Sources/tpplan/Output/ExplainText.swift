@@ -15,12 +15,15 @@ enum ExplainText {
       PlanText.communication(plan.predicted.communication, devices: devices),
     ]
     parts += explanation.blocks.map(block)
+    parts += explanation.joints.map(joint)
     if let other { parts.append(difference(plan, other)) }
     return parts.joined(separator: "\n\n")
   }
 
   private static func block(_ block: Explanation.BlockExplanation) -> String {
-    var lines = ["block \(block.name) x \(block.count), layout \(block.layout.rawValue)"]
+    var lines = [
+      "block \(block.name) x \(block.count), layout \(block.layout.rawValue): \(block.mesh)"
+    ]
     var operands = Table(
       ["  stored", "kind", "dimensions", "sharding", "one device"], left: [0, 1, 2, 3])
     for operand in block.operands {
@@ -32,7 +35,33 @@ enum ExplainText {
     }
     lines.append(operands.text)
     for phase in block.phases { lines += self.phase(phase) }
+    lines.append(alternatives(block))
     return lines.joined(separator: "\n")
+  }
+
+  private static func joint(_ joint: Explanation.JointExplanation) -> String {
+    let head = "joint \(joint.name) x \(joint.count): the stream resharded"
+    return ([head] + joint.phases.flatMap(phase)).joined(separator: "\n")
+  }
+
+  /// What the block would cost under each layout.
+  private static func alternatives(_ block: Explanation.BlockExplanation) -> String {
+    var table = Table(
+      ["  all \(block.count) under", "mesh", "time a step", "", "all devices send", ""],
+      left: [0, 1, 5])
+    let own = block.alternatives.first { $0.layout == block.layout }?.step
+    for other in block.alternatives {
+      guard let step = other.step else {
+        table.add(["  " + other.layout.rawValue, "", "", "", "", "no: " + (other.refusal ?? "")])
+        continue
+      }
+      let ratio = own.map { $0 > .zero ? Units.ratio(step.seconds / $0.seconds) : "" } ?? ""
+      table.add([
+        "  " + other.layout.rawValue, other.mesh, Units.time(step), ratio, Units.bytes(other.total),
+        other.layout == block.layout ? "best mesh of the plan's layout" : "",
+      ])
+    }
+    return table.text
   }
 
   private static func phase(_ phase: Explanation.PhaseExplanation) -> [String] {

@@ -6,12 +6,49 @@ enum PlanText {
   /// The choices in which plans of a search differ, in short.
   static func name(_ choices: PlanChoices) -> String {
     var parts = [choices.layout.rawValue]
+    if choices.layout == .mixed { parts[0] += " (\(mixture(choices)))" }
     parts += choices.mesh.axes.map { "\($0.name) \($0.size)" }
-    if choices.sequenceParallel {
-      parts.append("sequence parallel, inputs \(choices.gathersInputs.rawValue)")
-    }
+    if choices.sequenceParallel { parts.append("sequence parallel") }
+    if choices.matmul == .stepped { parts.append("stepped") }
+    parts += gathers(choices)
     if choices.keyValue == .gathered { parts.append("key/value gathered") }
+    if choices.tableForm != .gathered { parts.append("table \(choices.tableForm.rawValue)") }
+    if choices.tableGradients == .apart { parts.append("table gradients apart") }
+    if choices.zero > 0 { parts.append("zero \(choices.zero)") }
+    let others = choices.weightsOver.filter { $0 != "data" }
+    if !others.isEmpty { parts.append("weights over \(others.joined(separator: "+"))") }
+    if let inside = placement(choices) { parts.append(inside) }
     return parts.joined(separator: ", ")
+  }
+
+  /// What is gathered again; nothing where all that is gathered is saved.
+  private static func gathers(_ choices: PlanChoices) -> [String] {
+    switch (choices.gathersInputs, choices.gathersWeights) {
+    case (.saved, .saved): choices.sequenceParallel ? ["inputs saved"] : []
+    case (.again, .saved): ["inputs again"]
+    case (.saved, .again): ["weights again"]
+    case (.again, .again): ["inputs and weights again"]
+    }
+  }
+
+  private static func mixture(_ choices: PlanChoices) -> String {
+    let parts = BlockClass.allCases.map { blockClass in
+      let shape = choices.blockMeshes[blockClass, default: []].map(String.init)
+      return "\(blockClass.rawValue) \((choices.blocks[blockClass] ?? .mixed).rawValue) "
+        + shape.joined(separator: "x")
+    }
+    return parts.joined(separator: ", ")
+  }
+
+  /// How axes lie inside nodes, where not as the mesh numbers its devices.
+  private static func placement(_ choices: PlanChoices) -> String? {
+    let perNode = choices.placement.reduce(1) { $0 * $1.insideNode }
+    guard choices.placement != Placement.innermostFirst(choices.mesh, perNode: perNode) else {
+      return nil
+    }
+    let inside = choices.placement.filter { $0.insideNode > 1 }
+      .map { "\($0.axis) \($0.insideNode)" }
+    return "inside a node " + inside.joined(separator: " x ")
   }
 
   static func table(_ plans: [RankedPlan]) -> String {

@@ -19,6 +19,12 @@ enum SearchJSON {
           plans.enumerated().map { rank, plan in
             JSONValue(rank: rank + 1, plan.choices, plan.predicted, devices: devices)
           })),
+      JSONMember(
+        key: "best_of_layouts",
+        value: .array(
+          answer.bestOfLayouts.enumerated().map { rank, plan in
+            JSONValue(rank: rank + 1, plan.choices, plan.predicted, devices: devices)
+          })),
       JSONMember(key: "space", value: space(answer.space)),
       JSONMember(key: "elapsed_seconds", value: .number(elapsed)),
     ]

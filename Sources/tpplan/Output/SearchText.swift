@@ -9,12 +9,12 @@ enum SearchText {
   ) -> String {
     let head = HeadText.lines(
       asked.model, asked.cluster, devices: asked.devices, asked.workload, limit: asked.limit)
-    let body = plans.isEmpty ? failure(answer) : success(plans, devices: asked.devices)
+    let body = plans.isEmpty ? failure(answer) : success(plans, answer, devices: asked.devices)
     return [head, body, space(answer, elapsed)].joined(separator: "\n\n")
   }
 
   private static func success(
-    _ plans: [RankedPlan], devices: Int
+    _ plans: [RankedPlan], _ answer: SearchAnswer, devices: Int
   ) -> String {
     var parts = [PlanText.table(plans), PlanText.breakdown(plans[0].predicted)]
     parts.append(PlanText.memory(plans[0].predicted.memory))
@@ -23,7 +23,22 @@ enum SearchText {
     if plans.count > 1 {
       parts.append("runner-up    \(PlanText.whyLost(plans[1], against: plans[0]))")
     }
+    if answer.bestOfLayouts.count > 1 { parts.append(layouts(answer.bestOfLayouts)) }
     return parts.joined(separator: "\n\n")
+  }
+
+  /// The best plan of each layout beside the best of all.
+  private static func layouts(_ plans: [RankedPlan]) -> String {
+    var table = Table(["best of each layout", "micro-batch", "step", "", "why"], left: [0, 4])
+    for plan in plans {
+      let ratio = plan.predicted.step.seconds / plans[0].predicted.step.seconds
+      table.add([
+        PlanText.name(plan.choices), "\(plan.choices.microBatch) x \(plan.choices.microBatches)",
+        Units.time(plan.predicted.step), plan.choices == plans[0].choices ? "" : Units.ratio(ratio),
+        plan.choices == plans[0].choices ? "" : PlanText.whyLost(plan, against: plans[0]),
+      ])
+    }
+    return table.text
   }
 
   private static let shownReasons = 10

@@ -30,6 +30,8 @@ enum Units {
 
   static func percent(_ fraction: Double) -> String { String(format: "%.1f %%", fraction * 100) }
 
+  static func ratio(_ ratio: Double) -> String { String(format: "%.2fx", ratio) }
+
   static func count(_ count: Int) -> String {
     let digits = String(count)
     var groups: [Substring] = []

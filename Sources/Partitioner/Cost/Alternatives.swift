@@ -1,0 +1,114 @@
+import PlanIR
+
+/// What the blocks of a plan would cost under other layouts on as many devices, all else chosen
+/// alike and no stream resharded.
+struct Alternatives {
+  let training: TrainingGraph
+  let choices: PlanChoices
+  let cluster: Cluster
+  let timings: TimingTable
+
+  /// For each place of the chain the cheapest shape of each layout, fastest first, the plan's own
+  /// among them; of a layout that has none, why.
+  func all() -> [BlockGroup.Place: [Explanation.Alternative]] {
+    let groups = training.groups
+    var found: [BlockGroup.Place: [Explanation.Alternative]] = [:]
+    for group in groups.layers + [groups.ends] {
+      for layout in LayoutCatalog.all {
+        for (place, alternative) in alternatives(group, layout) {
+          found[place, default: []].append(alternative)
+        }
+      }
+    }
+    return found.mapValues { $0.sorted(by: precedes) }
+  }
+
+  private func precedes(
+    _ left: Explanation.Alternative, _ right: Explanation.Alternative
+  ) -> Bool {
+    switch (left.step, right.step) {
+    case let (first?, second?): (first, left.layout) < (second, right.layout)
+    case (nil, nil): left.layout < right.layout
+    case (let first, _): first != nil
+    }
+  }
+
+  /// The cheapest shape of `layout` for each block of a group.
+  private func alternatives(
+    _ group: BlockGroup, _ layout: any Layout
+  ) -> [(BlockGroup.Place, Explanation.Alternative)] {
+    let shapes = LayoutShape.all(layout, devices: choices.tensorDegree)
+    var best: [BlockGroup.Place: Explanation.Alternative] = [:]
+    var refusal: ConstraintViolation?
+    for shape in shapes {
+      do throws(ConstraintViolation) {
+        for (place, priced) in zip(group.places, try price(group, shape, layout)) {
+          let isBetter = best[place].map { precedes(priced, $0) } ?? true
+          if isBetter { best[place] = priced }
+        }
+      } catch {
+        refusal = refusal ?? error
+      }
+    }
+    return group.places.compactMap { place in
+      if let found = best[place] { return (place, found) }
+      guard let refusal else { return nil }
+      return (
+        place,
+        Explanation.Alternative(
+          layout: layout.name, mesh: "", step: nil, total: .zero, refusal: "\(refusal)")
+      )
+    }
+  }
+
+  private func price(
+    _ group: BlockGroup, _ shape: LayoutShape, _ layout: any Layout
+  ) throws(ConstraintViolation) -> [Explanation.Alternative] {
+    let other = choices.uniform(shape, data: choices.degree("data"), of: layout)
+    let (blocks, _) = try LoweredGroup.blocks(of: group, training, other)
+    let precision = training.workload.precision
+    let cost = ClusterCost(
+      cluster: cluster, precision: precision, mesh: other.mesh, placement: [], timings: timings)
+    return zip(group.places, blocks).map { place, block in
+      let priced = PricedBlock(
+        block.bodies, parameters: block.parameters, mesh: other.mesh, precision: precision,
+        cost: cost)
+      let layers = training.segments[place.segment].count
+      return Explanation.Alternative(
+        layout: shape.layout, mesh: shape.text, step: time(priced, cost) * layers,
+        total: Bytes(sent(priced) * layers), refusal: nil)
+    }
+  }
+
+  private func time(_ block: PricedBlock, _ cost: ClusterCost) -> Picoseconds {
+    let sent = block.communication(cost)
+    return (block.kernels + sent.everyMicroBatch) * choices.microBatches + sent.onceAStep
+      + block.reduceGradients.kernels + block.optimize.kernels
+  }
+
+  private func sent(_ block: PricedBlock) -> Int {
+    func bytes(_ body: BodySummary) -> Int {
+      body.collectives.reduce(0) { $0 + $1.use.total * $1.count }
+    }
+    return block.everyMicroBatch.reduce(0) { $0 + bytes($1) } * choices.microBatches
+      + bytes(block.reduceGradients)
+  }
+}
+
+extension PlanChoices {
+  /// These choices for one shape of every block, without those that its layout has not.
+  func uniform(_ shape: LayoutShape, data: Int, of layout: any Layout) -> PlanChoices {
+    var choices = self
+    let axes = (try? layout.axes(for: shape.degrees)) ?? []
+    choices.layout = shape.layout
+    choices.mesh = Mesh([MeshAxis("data", data)] + axes)
+    choices.placement = []
+    choices.blockMeshes = [:]
+    for blockClass in BlockClass.allCases { choices.blocks[blockClass] = shape.layout }
+    choices.sequenceParallel = sequenceParallel && layout.hasSequenceParallelism
+    choices.matmul = layout.hasPanels ? matmul : .gathered
+    choices.weightsOver = weightsOver.filter { $0 == "data" || layout.copyAxes.contains($0) }
+    if !layout.tableForms(isTied: true).contains(tableForm) { choices.tableForm = .gathered }
+    return choices
+  }
+}
