@@ -34,18 +34,7 @@ extension JSONValue {
             return (blockClass.rawValue, .string(layout.rawValue))
           })
       ),
-      (
-        "mesh",
-        .fields([
-          (
-            "axes",
-            .array(
-              choices.mesh.axes.map {
-                .fields([("name", .string($0.name)), ("size", .integer($0.size))])
-              })
-          )
-        ])
-      ),
+      ("mesh", mesh(choices)),
       ("placement", .array(choices.placement.map { JSONValue($0) })),
       (
         "degrees",
@@ -82,13 +71,20 @@ extension JSONValue {
       ("recompute", .string(choices.recompute.rawValue)),
       ("stages", .array(choices.stages.map { JSONValue($0) })),
     ]
-    let meshes = BlockClass.allCases.compactMap { blockClass in
+    return fields.map { JSONMember(key: $0.0, value: $0.1) }
+  }
+
+  /// The mesh's axes; of a mixture, each block's own degrees too.
+  private static func mesh(_ choices: PlanChoices) -> JSONValue {
+    let axes = choices.mesh.axes.map {
+      JSONValue.fields([("name", .string($0.name)), ("size", .integer($0.size))])
+    }
+    let blocks = BlockClass.allCases.compactMap { blockClass in
       choices.blockMeshes[blockClass].map { degrees in
         (blockClass.rawValue, JSONValue?.some(.array(degrees.map { .integer($0) })))
       }
     }
-    let mixture = meshes.isEmpty ? [] : [("block_meshes", JSONValue.fields(meshes))]
-    return (fields + mixture).map { JSONMember(key: $0.0, value: $0.1) }
+    return .fields([("axes", .array(axes)), ("blocks", blocks.isEmpty ? nil : .fields(blocks))])
   }
 
   private init(_ placement: AxisPlacement) {

@@ -53,12 +53,12 @@ extension JSONNode {
   /// In a mixture the degrees of each block's mesh, whose product is the plan's tensor degree.
   private func blockMeshes(_ choices: PlanChoices) throws(FormatError) -> [BlockClass: [Int]] {
     guard choices.layout == .mixed else {
-      guard let extra = try optional("block_meshes") else { return [:] }
+      guard let extra = try field("mesh").optional("blocks") else { return [:] }
       throw extra.malformed(
-        expected: "no block_meshes: the plan's layout is no mixture",
+        expected: "no degrees of blocks: the plan's layout is no mixture",
         found: extra.value.summary, remedy: "search again")
     }
-    let node = try field("block_meshes")
+    let node = try field("mesh").field("blocks")
     try node.refuseFields(besides: BlockClass.allCases.map(\.rawValue))
     var result: [BlockClass: [Int]] = [:]
     for blockClass in BlockClass.allCases {
@@ -74,7 +74,7 @@ extension JSONNode {
   private static let choiceNames = [
     "layout", "blocks", "mesh", "placement", "degrees", "sequence_parallel", "gathers", "matmul",
     "table", "key_value", "weights_over", "micro_batch", "micro_batches", "schedule", "interleave",
-    "zero", "recompute", "stages", "block_meshes",
+    "zero", "recompute", "stages",
   ]
 
   /// This object, which has no other fields than `names`.
@@ -106,7 +106,7 @@ extension JSONNode {
   private func mesh() throws(FormatError) -> Mesh {
     var axes: [MeshAxis] = []
     var devices = 1
-    for entry in try object(of: ["axes"]).field("axes").array() {
+    for entry in try object(of: ["axes", "blocks"]).field("axes").array() {
       let node = try entry.object(of: ["name", "size"])
       let name = try node.field("name").string()
       guard Self.axisNames.contains(name), !axes.contains(where: { $0.name == name }) else {

@@ -74,10 +74,13 @@ struct CandidateSpace {
   private mutating func shapes(tensor: Int) -> [LayoutShape] {
     if let mesh = pins.mesh, mesh.reduce(1, *) != tensor { return [] }
     let isPinned = pins.layout != nil && pins.layout != .mixed
+    // Pinned sequence parallelism is kept where there is nothing to split, too.
+    let keepsMegatron = pins.sequenceParallel == true
     return LayoutCatalog.all.filter { !isPinned || $0.name == pins.layout }
       .flatMap { LayoutShape.all($0, devices: tensor) }
       .filter { shape in
-        pins.mesh.map { $0 == shape.degrees } ?? true && (isPinned || !shape.coincides)
+        let isOwn = !shape.coincides || (keepsMegatron && shape.layout == .megatron)
+        return pins.mesh.map { $0 == shape.degrees } ?? true && (isPinned || isOwn)
       }
   }
 
