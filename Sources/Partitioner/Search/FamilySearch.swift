@@ -176,10 +176,19 @@ struct FamilySearch {
   ) -> Bool {
     if training.isAnnotated { return considerWhole(choices, network) }
     let batch = choices.degree("data") * choices.microBatch
+    let places = [groups.ends] + groups.layers
+    let blocks = lowered.map { group in
+      group.profiles.map { $0.priced(batch / group.unit, network.costs[0]) }
+    }
+    let memory =
+      PricedChain.memory(training, places, blocks, precision) + request.cluster.device.framework
+    if ranking.isOver(memory), !ranking.mayNeedLeast(memory) {
+      ranking.refuseOverMemory(count: network.costs.count)
+      return true
+    }
     let chain = PricedChain(
-      training, [groups.ends] + groups.layers,
-      lowered.map { PricedGroup($0, units: batch / $0.unit, network: network) })
-    let memory = chain.memory(precision) + request.cluster.device.framework
+      training, places,
+      zip(blocks, lowered).map { PricedGroup($0, $1.routes, network: network) })
     for (index, placement) in network.placements.enumerated() {
       let step = chain.time(microBatches: choices.microBatches, placement: index)
       ranking.offer(choices.layout, step: step, memory: memory) {
@@ -227,28 +236,29 @@ extension [LoweredGroup] {
 
 /// A chain of priced groups.
 struct PricedChain {
-  private let parts: ChainParts<PricedBlock>
   private let groups: [(group: PricedGroup, layers: [Int])]
 
   init(_ training: TrainingGraph, _ places: [BlockGroup], _ priced: [PricedGroup]) {
-    let counts = training.segments.map(\.count)
-    var blocks = training.segments.map { $0.blocks.map { _ in PricedBlock() } }
-    var groups: [(group: PricedGroup, layers: [Int])] = []
-    for (place, group) in zip(places, priced) {
-      for (place, block) in zip(place.places, group.blocks) {
-        blocks[place.segment][place.block] = block.memory
-      }
-      groups.append((group, place.places.map { counts[$0.segment] }))
+    groups = zip(places, priced).map { place, group in
+      (group, place.places.map { training.segments[$0.segment].count })
     }
-    parts = ChainParts(
-      counts: counts, blocks: blocks, joints: blocks.map { $0.map { _ in nil } },
-      exits: blocks.map { _ in nil })
-    self.groups = groups
   }
 
-  /// The peak of the fullest device.
-  func memory(_ precision: Precision) -> Bytes {
-    MemoryModel(chain: parts, precision: precision).peak().program
+  /// The peak of the fullest device of a chain of `blocks`, by group.
+  static func memory(
+    _ training: TrainingGraph, _ places: [BlockGroup], _ blocks: [[ProfiledBlock]],
+    _ precision: Precision
+  ) -> Bytes {
+    var chain = training.segments.map { $0.blocks.map { _ in PricedBlock() } }
+    for (group, priced) in zip(places, blocks) {
+      for (place, block) in zip(group.places, priced) {
+        chain[place.segment][place.block] = block.memory
+      }
+    }
+    let parts = ChainParts(
+      counts: training.segments.map(\.count), blocks: chain,
+      joints: chain.map { $0.map { _ in nil } }, exits: chain.map { _ in nil })
+    return MemoryModel(chain: parts, precision: precision).peak().program
   }
 
   /// The time of a step under a placement.

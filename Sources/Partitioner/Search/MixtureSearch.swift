@@ -49,6 +49,8 @@ struct MixtureSearch {
   private struct Option {
     let shape: LayoutShape
     let time: Picoseconds
+    /// What all its layers hold when the forward pass ends: their parameters, and what they keep.
+    let held: Bytes
     /// What its groups of blocks hold, by group.
     let memory: [BlockGroup: [PricedBlock]]
   }
@@ -61,6 +63,10 @@ struct MixtureSearch {
     let least = leastEnds
     for first in attention {
       for second in mlp {
+        if ranking.isOver(first.held + second.held) {
+          ranking.refuseOverMemory(count: assignments(first.shape, second.shape).count)
+          continue
+        }
         let mixtures = assignments(first.shape, second.shape)
           .filter { $0.uses(choices, training) && $0.gathers(choices, training, data, &table) }
         guard !mixtures.isEmpty,
@@ -114,7 +120,9 @@ struct MixtureSearch {
       training.block($0.places[0]).graph.blockClass == blockClass
     }
     guard !groups.isEmpty else {
-      return shapes.prefix(1).map { Option(shape: $0, time: .zero, memory: [:]) }
+      return shapes.prefix(1).map {
+        Option(shape: $0, time: .zero, held: .zero, memory: [:])
+      }
     }
     return shapes.compactMap { option($0, groups, choices, &table) }
   }
@@ -126,6 +134,7 @@ struct MixtureSearch {
     let alone = choices.uniform(shape, data: data)
     let network = NetworkTable(asNumbered: request, mesh: alone.mesh)
     var time = Picoseconds.zero
+    var held = Bytes.zero
     var memory: [BlockGroup: [PricedBlock]] = [:]
     for group in groups {
       guard let lowered = try? table.lowered(group, alone),
@@ -134,12 +143,16 @@ struct MixtureSearch {
       let priced = PricedGroup(
         lowered, units: data * choices.microBatch / lowered.unit, network: network)
       memory[group] = priced.blocks.map(\.memory)
+      for (block, layers) in zip(priced.blocks, layers(of: group)) {
+        let each = block.memory.stored.program + block.memory.forward.change.program
+        held += Bytes(each.count * layers)
+      }
       time =
         time
         + priced.time(
           layers: layers(of: group), microBatches: choices.microBatches, placement: 0)
     }
-    return Option(shape: shape, time: time, memory: memory)
+    return Option(shape: shape, time: time, held: held, memory: memory)
   }
 
   private func layers(of group: BlockGroup) -> [Int] {
@@ -413,7 +426,7 @@ struct BlockProfileGroup {
   /// The time of one micro-batch, forward and back.
   func time(_ units: Int, _ request: SearchRequest) -> Picoseconds {
     let network = NetworkTable(asNumbered: request, mesh: mesh)
-    return PricedGroup([profile], routes, units: units, network: network)
+    return PricedGroup([profile.priced(units, network.costs[0])], routes, network: network)
       .time(0, microBatches: 1, placement: 0)
   }
 }

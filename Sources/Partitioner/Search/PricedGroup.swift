@@ -7,12 +7,12 @@ struct PricedGroup {
   private let communication: [[(everyMicroBatch: Picoseconds, onceAStep: Picoseconds)]]
 
   init(_ group: LoweredGroup, units: Int, network: NetworkTable) {
-    self.init(group.profiles, group.routes, units: units, network: network)
+    self.init(
+      group.profiles.map { $0.priced(units, network.costs[0]) }, group.routes, network: network)
   }
 
-  /// Blocks that communicate over the axes of `list`, at `units` of batch.
-  init(_ profiles: [BlockProfile], _ list: RouteList, units: Int, network: NetworkTable) {
-    let blocks = profiles.map { $0.priced(units, network.costs[0]) }
+  /// Blocks at one batch that communicate over the axes of `list`.
+  init(_ blocks: [ProfiledBlock], _ list: RouteList, network: NetworkTable) {
     let routes = network.costs.map { cost in list.axes.map { cost.route(over: $0) } }
     communication = blocks.map { block in
       routes.map { routes in

@@ -59,6 +59,9 @@ struct Ranking {
   /// Whether `memory` is more than the limit.
   func isOver(_ memory: Bytes) -> Bool { limit.map { memory > $0 } ?? false }
 
+  /// Whether a candidate over the limit may be the one that needs least.
+  func mayNeedLeast(_ memory: Bytes) -> Bool { leastOver.map { memory <= $0.memory } ?? true }
+
   /// Takes a candidate into account; `choices` are asked for only where they matter.
   mutating func offer(
     _ layout: LayoutName, step: Picoseconds, memory: Bytes, choices: () -> PlanChoices
