@@ -95,6 +95,12 @@ struct BlockProfile {
     stored = PricedBlock.stored(parameters, precision)
   }
 
+  /// What one layer holds when its forward pass ends, above what was held before it began and with
+  /// its parameters.
+  func held(_ units: Int) -> Int {
+    stored.program.count + (forward?.memory(units).change ?? 0)
+  }
+
   /// The block at `units` units of batch.
   func priced(_ units: Int, _ cost: any CostModel) -> ProfiledBlock {
     func memory(_ body: BodyProfile?) -> BodySummary {

@@ -130,8 +130,14 @@ struct CandidateSpace {
   private func schedules(_ layout: any Layout, _ shape: LayoutShape) -> [MatmulSchedule] {
     let hasPanels = layout.hasPanels && shape.degrees[0] * shape.degrees[1] > 1
     if let pinned = pins.matmul { return pinned == .gathered || hasPanels ? [pinned] : [] }
-    return hasPanels ? MatmulSchedule.allCases : [.gathered]
+    let panels =
+      hasPanels ? leastCommonMultiple(shape.degrees[0], shape.degrees[1]) : 1
+    return hasPanels && panels <= Self.mostPanels ? MatmulSchedule.allCases : [.gathered]
   }
+
+  /// Panels of the longest loops that are searched unless stepped matmuls are pinned: beyond, latency
+  /// is most of a loop's time.
+  private static let mostPanels = 32
 
   /// Sequence parallelism and key/value forms, those left out that change nothing.
   private func splits(

@@ -6,10 +6,16 @@ struct FamilySearch {
   let request: SearchRequest
   private let groups: (ends: BlockGroup, layers: [BlockGroup])
   private var table: BlockTable
+  /// The families of which all that divide fit where everything gathered is saved.
+  private var fitting: Set<PlanChoices> = []
   private(set) var ranking: Ranking
+  /// Whether candidates are left out whose layers alone are too large or too slow; not where the plan
+  /// that needs least memory of all that do not fit is looked for.
+  private let bounds: Bool
 
-  init(_ request: SearchRequest) {
+  init(_ request: SearchRequest, bounds: Bool) {
     self.request = request
+    self.bounds = bounds && !request.exhaustive && !request.keepsFront
     groups = request.training.groups
     table = BlockTable(request.training)
     ranking = Ranking(request)
@@ -23,6 +29,7 @@ struct FamilySearch {
     if request.pins.layout != .mixed { for family in families { consider(family) } }
     if let first = families.first { considerMixtures(families, like: first) }
     table.forget()
+    fitting.removeAll()
   }
 
   private mutating func considerMixtures(_ families: [Family], like first: Family) {
@@ -48,7 +55,9 @@ struct FamilySearch {
       knobs.mesh = Mesh([])
       if !found.contains(knobs) { found.append(knobs) }
     }
-    return found.flatMap { knobs in
+    // Those that may keep and gather whole come first: see ``SearchRequest/prunesDominated``.
+    let ordered = found.filter { $0.matmul == .gathered } + found.filter { $0.matmul == .stepped }
+    return ordered.flatMap { knobs in
       (request.pins.gathersInputs.map { [$0] } ?? GatherChoice.allCases).flatMap { inputs in
         (request.pins.gathersWeights.map { [$0] } ?? GatherChoice.allCases).map { weights in
           var choices = knobs
@@ -59,36 +68,93 @@ struct FamilySearch {
     }
   }
 
-  /// Prices every candidate of `family`, but for those that gather again what another may keep: they
-  /// send more, and where the other fits they cannot win.
+  /// Prices every candidate of `family`, but for those that gather again, or panel by panel, what
+  /// another of the same mesh may keep or gather whole: they send more, or the same in more messages,
+  /// and where the other fits they cannot win.
   mutating func consider(_ family: Family) {
     let network = NetworkTable(request, mesh: family.choices.mesh)
     let each = family.microBatches.count * network.costs.count
+    var gathered = family.choices
+    gathered.matmul = .gathered
+    if family.choices.matmul == .stepped, fitting.contains(gathered), prunes {
+      return ranking.prune(count: each)
+    }
     do throws(ConstraintViolation) {
-      var allFit = false
-      for (index, choices) in try gathers(family.choices).enumerated() {
-        if index > 0 && allFit && prunes {
+      for choices in try gathers(family.choices) {
+        let isLeast = choices.gathersInputs == .saved && choices.gathersWeights == .saved
+        if !isLeast && fitting.contains(family.choices) && prunes {
           ranking.prune(count: each)
           continue
         }
         let layers = try lowered(groups.layers, choices)
+        if isHopeless(choices, layers, family, network) { continue }
         var fits = true
         for choices in try Self.tables(choices, training, &table) {
           let ends = try table.lowered(groups.ends, choices)
           if !consider(choices, family.microBatches, [ends] + layers, network) { fits = false }
         }
-        if index == 0 { allFit = fits }
+        if isLeast && fits { fitting.insert(family.choices) }
       }
     } catch {
       ranking.refuse(error, count: each)
     }
   }
 
-  /// Whether candidates that cannot win are left out.
-  private var prunes: Bool {
-    request.objective == .time && !request.exhaustive && !request.keepsFront
-      && request.pins.gathersInputs == nil && request.pins.gathersWeights == nil
+  /// Whether the layers alone take more than the limit, or longer than what is kept, in every
+  /// micro-batch, however tables are stored; counts the candidates if so.
+  private mutating func isHopeless(
+    _ choices: PlanChoices, _ layers: [LoweredGroup], _ family: Family, _ network: NetworkTable
+  ) -> Bool {
+    guard bounds else { return false }
+    var (over, slow) = (0, 0)
+    for size in family.microBatches {
+      let batch = choices.degree("data") * size
+      guard layers.indivisibleSplit(of: batch) == nil else { continue }
+      if over > 0 || isOver(layers, batch, network) {
+        over += 1
+      } else if isSlow(layers, batch, size, choices, network) {
+        slow += 1
+      } else {
+        return false
+      }
+    }
+    guard over + slow > 0 else { return false }
+    ranking.refuseOverMemory(count: over * network.costs.count)
+    ranking.prune(count: slow * network.costs.count)
+    return true
   }
+
+  /// Whether the parameters of all layers, and what they keep of a micro-batch, are over the limit.
+  private func isOver(
+    _ layers: [LoweredGroup], _ batch: Int, _ network: NetworkTable
+  ) -> Bool {
+    var held = request.cluster.device.framework
+    for (group, lowered) in zip(groups.layers, layers) {
+      for (place, profile) in zip(group.places, lowered.profiles) {
+        let layers = training.segments[place.segment].count
+        held += Bytes(profile.held(batch / lowered.unit) * layers)
+      }
+    }
+    return ranking.isOver(held)
+  }
+
+  /// Whether all layers take longer under every placement than the slowest plan that is kept, and
+  /// than the best of their layout.
+  private func isSlow(
+    _ layers: [LoweredGroup], _ batch: Int, _ microBatch: Int, _ choices: PlanChoices,
+    _ network: NetworkTable
+  ) -> Bool {
+    guard let worst = ranking.worstShown(of: choices.layout) else { return false }
+    let count = training.workload.globalBatch / choices.degree("data") / microBatch
+    let priced = layers.map { PricedGroup($0, units: batch / $0.unit, network: network) }
+    return network.costs.indices.allSatisfy { placement in
+      let chain = PricedChain(training, groups.layers, priced)
+      return chain.time(microBatches: count, placement: placement) > worst
+    }
+  }
+
+  /// Whether candidates that cannot win are left out.
+  private var prunes: Bool { request.prunesDominated }
 
   private mutating func lowered(
     _ groups: [BlockGroup], _ choices: PlanChoices

@@ -14,6 +14,9 @@ struct MixtureSearch {
   let data, tensor: Int
   private let request: SearchRequest
   private let shapes: [LayoutShape]
+  /// Choices, everything kept and gathered whole, of which a mixture that might have been kept is over
+  /// the memory limit.
+  private var over: Set<PlanChoices> = []
   private var joints: [JointKey: BlockProfileGroup?] = [:]
 
   private struct JointKey: Hashable {
@@ -37,6 +40,7 @@ struct MixtureSearch {
   ) {
     for choices in knobs {
       for size in microBatches {
+        if isDominated(choices, size) { continue }
         var choices = choices
         choices.microBatch = size
         choices.microBatches = training.workload.globalBatch / data / size
@@ -55,6 +59,17 @@ struct MixtureSearch {
     let memory: [BlockGroup: [PricedBlock]]
   }
 
+  /// Whether `choices` gather again, or panel by panel, what the same mixtures may keep or gather
+  /// whole: they cannot win where of those no mixture that might be kept is over the memory limit.
+  private func isDominated(_ choices: PlanChoices, _ microBatch: Int) -> Bool {
+    guard request.prunesDominated else { return false }
+    let least = choices.keepingAll(microBatch)
+    let isLeast =
+      choices.matmul == .gathered && choices.gathersInputs == .saved
+      && choices.gathersWeights == .saved
+    return !isLeast && !over.contains(least)
+  }
+
   private mutating func consider(
     _ choices: PlanChoices, table: inout BlockTable, ranking: inout Ranking
   ) {
@@ -63,12 +78,18 @@ struct MixtureSearch {
     let least = leastEnds
     for first in attention {
       for second in mlp {
-        if ranking.isOver(first.held + second.held) {
-          ranking.refuseOverMemory(count: assignments(first.shape, second.shape).count)
+        let pairs = assignments(first.shape, second.shape)
+        if let worst = ranking.worstKept, first.time + second.time + least > worst {
+          ranking.prune(count: pairs.count)
           continue
         }
-        let mixtures = assignments(first.shape, second.shape)
-          .filter { $0.uses(choices, training) && $0.gathers(choices, training, data, &table) }
+        if ranking.isOver(first.held + second.held) {
+          ranking.refuseOverMemory(count: pairs.count)
+          over.insert(choices.keepingAll(choices.microBatch))
+          continue
+        }
+        let mixtures =
+          pairs.filter { $0.uses(choices, training) && $0.gathers(choices, training, data, &table) }
         guard !mixtures.isEmpty,
           let between = layerJoints(first.shape, second.shape, choices)
         else { continue }
@@ -207,6 +228,7 @@ struct MixtureSearch {
       var blocks = memory
       blocks[training.groups.ends] = priced.blocks.map(\.memory)
       let peak = peak(assignment, blocks, choices) + request.cluster.device.framework
+      if ranking.isOver(peak) { over.insert(choices.keepingAll(choices.microBatch)) }
       ranking.offer(.mixed, step: step, memory: peak) {
         var choices = choices
         choices.placement = network.placements[0]
@@ -360,6 +382,17 @@ struct Assignment: Hashable {
 }
 
 extension PlanChoices {
+  /// The knobs of a mixture alone, with everything kept and gathered whole.
+  fileprivate func keepingAll(_ microBatch: Int) -> PlanChoices {
+    var choices = self
+    (choices.gathersInputs, choices.gathersWeights, choices.matmul) = (.saved, .saved, .gathered)
+    (choices.tableForm, choices.tableGradients) = (.gathered, .added)
+    (choices.layout, choices.blocks, choices.blockMeshes) = (.mixed, [:], [:])
+    (choices.mesh, choices.placement) = (Mesh([]), [])
+    (choices.microBatch, choices.microBatches) = (microBatch, 0)
+    return choices
+  }
+
   /// These choices for one shape of every block.
   fileprivate func uniform(_ shape: LayoutShape, data: Int) -> PlanChoices {
     guard let layout = LayoutCatalog.all.first(where: { $0.name == shape.layout }) else {

@@ -54,6 +54,14 @@ package struct SearchRequest: Sendable {
 
   /// The limit in bytes; nil for none.
   package var limit: Bytes? { memory.bytes(on: cluster) }
+
+  /// Whether candidates that take longer than another for the sake of less memory are left out where
+  /// the other fits: gathering again, loops over panels. Products with measured times are not known
+  /// to take longer in panels.
+  var prunesDominated: Bool {
+    objective == .time && !exhaustive && !keepsFront && timings.isEmpty
+      && pins.gathersInputs == nil && pins.gathersWeights == nil && pins.matmul == nil
+  }
 }
 
 /// How much memory plans may take.

@@ -56,6 +56,12 @@ struct Ranking {
     return best.last?.step
   }
 
+  /// The time that a plan of `layout` must not exceed to be kept, or to be the best of its layout.
+  func worstShown(of layout: LayoutName) -> Picoseconds? {
+    guard let worstKept, let best = bestOfLayouts[layout] else { return nil }
+    return max(worstKept, best.step)
+  }
+
   /// Whether `memory` is more than the limit.
   func isOver(_ memory: Bytes) -> Bool { limit.map { memory > $0 } ?? false }
 
@@ -109,7 +115,8 @@ struct Ranking {
   }
 }
 
-/// The total order of plans: by what is asked, then by the other, then by their text.
+/// The total order of plans: by what is asked, then by the other, then by layout in the order of
+/// names, then by their text.
 struct PlanOrder {
   let objective: Objective
 
@@ -118,6 +125,9 @@ struct PlanOrder {
   func precedes(_ left: Ranking.Entry, _ right: Ranking.Entry) -> Bool {
     let (first, second) = (key(left.step, left.memory), key(right.step, right.memory))
     if first != second { return first < second }
+    if left.choices.layout != right.choices.layout {
+      return left.choices.layout < right.choices.layout
+    }
     return left.choices.canonicalText < right.choices.canonicalText
   }
 

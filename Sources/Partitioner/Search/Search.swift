@@ -59,9 +59,12 @@ package struct Search {
 
   private func answer() -> SearchAnswer {
     var space = CandidateSpace(request)
-    var search = FamilySearch(request)
-    for families in space.families().bySplit { search.consider(families) }
-    let ranking = search.ranking
+    let families = space.families().bySplit
+    var ranking = ranking(of: families, bounds: true)
+    // Where nothing fits the plan that needs least is wanted: nothing is left out then.
+    if ranking.best.isEmpty && ranking.overMemory > 0 {
+      ranking = self.ranking(of: families, bounds: false)
+    }
     var answer = SearchAnswer()
     answer.plans = ranking.best.compactMap(plan)
     answer.front = ranking.front.compactMap(plan)
@@ -77,6 +80,12 @@ package struct Search {
     answer.nearest = ranking.leastOver.flatMap(plan)
     answer.reasons = reasons(space.violations + ranking.violations, answer.nearest)
     return answer
+  }
+
+  private func ranking(of families: [[Family]], bounds: Bool) -> Ranking {
+    var search = FamilySearch(request, bounds: bounds)
+    for split in families { search.consider(split) }
+    return search.ranking
   }
 
   /// The entry's whole prediction, by the path that reads a plan file.
