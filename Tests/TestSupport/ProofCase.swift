@@ -6,6 +6,8 @@ package import Proof
 /// A plan for a sample model, to be run and held against the reference.
 package struct ProofCase: Sendable, CustomStringConvertible {
   package var data = 1
+  /// Choices given whole, in place of those that the fields below make.
+  package var given: PlanChoices?
   /// The layout of every block, with its mesh; nil for Megatron over `tensor`.
   package var layout: LayoutName?
   package var mesh: [Int] = []
@@ -32,6 +34,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   package init() { settings.poisonsMemory = true }
 
   package var description: String {
+    if let given { return "\(isLlama ? "llama" : "gpt2") \(given.canonicalText) seed \(seed)" }
     let name = layout ?? (tensor == 1 ? .data : .megatron)
     let shape = (layout == nil ? [tensor] : mesh).map(String.init).joined(separator: "x")
     let parts = [
@@ -64,6 +67,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   }
 
   package var choices: PlanChoices {
+    if let given { return given }
     var choices = PlanChoices(
       layout: layout ?? (tensor == 1 ? .data : .megatron), blocks: [:],
       mesh: Mesh([MeshAxis("data", data)] + axes), placement: [],

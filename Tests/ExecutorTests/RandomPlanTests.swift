@@ -1,0 +1,41 @@
+import Executor
+import PlanIR
+import Proof
+import TestSupport
+import Testing
+
+/// Drawn plans in a row: whatever can be lowered runs, ends, frees what it took and is right.
+@Suite(.serialized) struct RandomPlanTests {
+  private static let runs = LayoutMatrix.isFull ? 1000 : 50
+
+  @Test func `drawn plans on eight threads run one after the other`() throws {
+    let seed = UInt64.random(in: 0...UInt64(UInt32.max))
+    var plans = RandomPlan(seed: seed)
+    var layouts: Set<LayoutName> = []
+    for run in 0..<Self.runs {
+      let proof = plans.proof(devices: 8)
+      layouts.insert(proof.choices.layout)
+      let verdict = try proof.run()
+      let faults = verdict.faults
+      let isClean = verdict.run.leaked.allSatisfy { $0 == 0 }
+      #expect(faults.isEmpty && isClean, "seed \(seed), run \(run): \(proof): \(faults)")
+    }
+    #expect(layouts.count > 4, "seed \(seed): \(layouts)")
+  }
+
+  @Test(arguments: [
+    LayoutName.tesseract, .threeDimensional,
+  ])
+  func `sixty-four threads run on few cores`(layout: LayoutName) throws {
+    var proof = ProofCase()
+    (proof.layout, proof.mesh) = (layout, [4, 4, 4])
+    (proof.sample.hidden, proof.sample.headWidth) = (64, 8)
+    proof.sample.layers = 1
+    proof.workload.globalBatch = 32
+    proof.microBatches = 2
+    proof.settings.steps = 2
+    let verdict = try proof.run()
+    let faults = verdict.faults
+    #expect(faults.isEmpty, "\(proof): \(faults)")
+  }
+}
