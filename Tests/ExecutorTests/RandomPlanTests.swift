@@ -8,6 +8,18 @@ import Testing
 @Suite(.serialized) struct RandomPlanTests {
   private static let runs = LayoutMatrix.isFull ? 1000 : 50
 
+  /// Found by drawn plans: a tied table that lies as another layout stores it, read by a head that
+  /// loops over panels.
+  @Test func `a loop over panels reads a table that another layout stores`() throws {
+    var plans = RandomPlan(seed: 676_331_297)
+    for _ in 0..<93 { _ = plans.proof(devices: 8) }
+    let proof = plans.proof(devices: 8)
+    let isMeant = proof.choices.matmul == .stepped && proof.choices.layout == .mixed
+    #expect(isMeant, "\(proof)")
+    let faults = try proof.run().faults
+    #expect(faults.isEmpty, "\(proof): \(faults)")
+  }
+
   @Test func `drawn plans on eight threads run one after the other`() throws {
     let seed = UInt64.random(in: 0...UInt64(UInt32.max))
     var plans = RandomPlan(seed: seed)
@@ -16,7 +28,7 @@ import Testing
       let proof = plans.proof(devices: 8)
       layouts.insert(proof.choices.layout)
       let verdict = try proof.run()
-      let faults = verdict.faults
+      let faults = ProgramVerifier.faults(of: try proof.plan().program) + verdict.faults
       let isClean = verdict.run.leaked.allSatisfy { $0 == 0 }
       #expect(faults.isEmpty && isClean, "seed \(seed), run \(run): \(proof): \(faults)")
     }

@@ -71,11 +71,38 @@ extension LoweringContext {
         moving.insert(dimension)
       }
     }
-    guard moving.count > 1 else { return moving.first }
+    guard moving.count > 1 else {
+      return moving.first.flatMap { panelsFit(operation, axes, $0, in: graph) ? $0 : nil }
+    }
     throw ConstraintViolation(
       constraint: "heads divisible by the rows of the mesh, for stepped matmuls",
       found: "weights split along \(moving.sorted().map(\.rawValue).joined(separator: " and "))",
       needed: "one dimension to loop over", remedy: "--matmul gathered, or fewer rows")
+  }
+
+  /// Whether those who hold panels of `dimension` are the devices that a loop sends them to and sums
+  /// them on: axes that split no other dimension of an operand while it is computed, and over which a
+  /// result is partial. A tied table that lies as another layout stores it may have others; it is
+  /// gathered whole.
+  private func panelsFit(
+    _ operation: GraphOperation, _ axes: DimensionAxes, _ dimension: Dimension,
+    in graph: BlockGraph
+  ) -> Bool {
+    func owners(_ value: ValueID) -> [AxisReference]? {
+      graph.values[value].dimensions.firstIndex(of: dimension)
+        .map { storedForm(of: value, in: graph).dimensions[$0] }
+    }
+    let inputsFit = operation.inputs.allSatisfy { input in
+      guard let owners = owners(input) else { return true }
+      let others = graph.values[input].dimensions.flatMap { axes[$0] }
+      return owners.intersecting(others).isEmpty
+    }
+    let outputsFit = operation.outputs.allSatisfy { output in
+      guard let owners = owners(output) else { return true }
+      let partial = computedSharding(of: output, operation, axes, in: graph).unreduced
+      return owners.subtracting(partial).isEmpty
+    }
+    return inputsFit && outputsFit
   }
 
   /// Where `value` is stored: a parameter's gradient where the parameter is, without chunks.

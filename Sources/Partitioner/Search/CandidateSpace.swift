@@ -111,7 +111,8 @@ struct CandidateSpace {
     return result
   }
 
-  /// Sets of axes over which weights may be sharded beside their own.
+  /// Sets of axes over which weights may be sharded beside their own. A pinned layout is taken as it
+  /// is known, with weights copied over the axes that it copies them over, unless zero 3 is pinned.
   private func weightsOver(_ layout: any Layout, _ mesh: Mesh) -> [[String]] {
     var sets: [[String]] = [[]]
     if mesh.axis("data") != nil {
@@ -121,7 +122,8 @@ struct CandidateSpace {
       default: break
       }
     }
-    for name in layout.copyAxes where mesh.axis(name) != nil && pins.zero != 0 {
+    let isOpen = pins.zero == 3 || (pins.zero == nil && pins.layout == nil)
+    for name in layout.copyAxes where mesh.axis(name) != nil && isOpen {
       sets += sets.map { $0 + [name] }
     }
     return sets

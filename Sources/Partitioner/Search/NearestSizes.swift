@@ -50,23 +50,44 @@ struct NearestSizes {
 
   // MARK: - Meshes
 
-  /// The mesh of the pinned layout nearest to the pinned one, of as many devices if there is one.
+  /// The mesh of the pinned layout nearest to the pinned one: on as many devices if one of more than
+  /// one device divides there, else on others.
   private mutating func nearestMesh() -> ConstraintViolation? {
     guard let pinned = pins.mesh,
       let layout = LayoutCatalog.all.first(where: { $0.name == pins.layout })
     else { return nil }
-    let counts = pins.data == nil ? divisors(of: devices) : [pinned.reduce(1, *)]
+    let size = pinned.reduce(1, *)
+    let asked = devices
+    let same = pins.data == nil ? divisors(of: devices).filter { $0 > 1 } : [size]
+    if let shape = nearest(to: pinned, layout, counts: same, devices: { _ in asked }) {
+      return meshReason(pinned, shape, remedy: "--mesh \(shape.text)")
+    }
+    let data = pins.data ?? 1
+    let other = Array(2...max(2, min(2 * size, Self.largestTensor)))
+    guard let shape = nearest(to: pinned, layout, counts: other, devices: { $0 * data }) else {
+      return nil
+    }
+    return meshReason(
+      pinned, shape, remedy: "--mesh \(shape.text) --devices \(shape.devices * data)")
+  }
+
+  private func meshReason(
+    _ pinned: [Int], _ shape: LayoutShape, remedy: String
+  ) -> ConstraintViolation {
+    ConstraintViolation(
+      constraint: "a mesh that divides", found: pinned.map(String.init).joined(separator: "x"),
+      needed: shape.text, remedy: remedy)
+  }
+
+  private mutating func nearest(
+    to pinned: [Int], _ layout: any Layout, counts: [Int], devices: (Int) -> Int
+  ) -> LayoutShape? {
     let shapes = counts.flatMap { LayoutShape.all(layout, devices: $0) }
       .filter { $0.degrees != pinned }
       .sorted { (distance($0, pinned), $0.text) < (distance($1, pinned), $1.text) }
     for shape in shapes {
-      let data = devices / shape.devices
-      guard pins.data.map({ $0 == data }) ?? true, divides(batch, data: data, shape) else {
-        continue
-      }
-      return ConstraintViolation(
-        constraint: "a mesh that divides", found: pinned.map(String.init).joined(separator: "x"),
-        needed: shape.text, remedy: "--mesh \(shape.text)")
+      let data = devices(shape.devices) / shape.devices
+      if pins.data.map({ $0 == data }) ?? true, divides(batch, data: data, shape) { return shape }
     }
     return nil
   }

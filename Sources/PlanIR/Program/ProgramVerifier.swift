@@ -15,6 +15,11 @@ package struct ProgramVerifier {
   private init(program: Program) { self.program = program }
 
   private mutating func check(_ body: Body) {
+    for buffer in body.buffers {
+      for fault in ShardingVerifier.faults(of: buffer.type.sharding, in: program.mesh) {
+        faults.append("\(body.name): \(buffer.name) is split over \(fault)")
+      }
+    }
     var held = Set(body.takes.map(\.buffer))
     held.formUnion(body.buffers.indices.filter { body.buffers[$0].stored != nil })
     var open: Set<Token> = []
