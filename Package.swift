@@ -41,6 +41,13 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .executableTarget(
+      name: "LoneMatmul",
+      dependencies: [
+        "PlanIR", "Partitioner", "Kernels", "Executor",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Benchmarks/LoneMatmul", swiftSettings: strict),
     .target(
       name: "TestSupport",
       dependencies: ["PlanIR", "Formats", "Partitioner", "Executor", "Reference", "Proof"],

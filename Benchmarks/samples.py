@@ -1,6 +1,8 @@
 """Step times of programs, and how they are printed."""
 
 import os
+import re
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -47,3 +49,13 @@ def print_times(title: str, ours: Samples, rivals: dict[str, Samples]) -> None:
 
 def load() -> str:
     return f"load average {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores"
+
+
+def blas_core(tpplan: Path) -> str:
+    """The processor whose kernels tpplan's OpenBLAS chose; `OPENBLAS_CORETYPE` may have chosen it."""
+    said = subprocess.run(
+        [tpplan, "--version"], env=os.environ | {"OPENBLAS_VERBOSE": "2"}, capture_output=True,
+        text=True, check=True,
+    )
+    found = re.search(r"Core: (\w+)", said.stderr + said.stdout)
+    return f"OpenBLAS for {found[1] if found else 'an unknown core'}"

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from program import Planner, run
-from samples import Samples, load, measure_tpplan, print_times
+from samples import Samples, blas_core, load, measure_tpplan, print_times
 
 HERE = Path(__file__).parent
 # One micro-batch of all eight sequences, as in JAX.
@@ -40,7 +40,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=5)
     arguments = parser.parse_args()
-    print(f"medians of {arguments.rounds} x {arguments.steps} steps; before: {load()}", flush=True)
+    print(f"medians of {arguments.rounds} x {arguments.steps} steps; {blas_core(arguments.tpplan)}")
+    print(f"before: {load()}", flush=True)
     with tempfile.TemporaryDirectory(prefix="workload-a-") as folder:
         for sharding, flag in SHARDINGS.items():
             compare(sharding, flag, Planner(arguments.tpplan, Path(folder)), arguments)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from program import Outcome, Planner, run
-from samples import Samples, load, measure_tpplan, print_times
+from samples import Samples, blas_core, load, measure_tpplan, print_times
 
 HERE = Path(__file__).parent
 A, C = HERE.parent / "workload_a" / "workload-a.json", HERE / "workload-c.json"
@@ -105,7 +105,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=4)
     arguments = parser.parse_args()
-    print(f"medians of {arguments.rounds} x {arguments.steps} steps; before: {load()}", flush=True)
+    print(f"medians of {arguments.rounds} x {arguments.steps} steps; {blas_core(arguments.tpplan)}")
+    print(f"before: {load()}", flush=True)
     with tempfile.TemporaryDirectory(prefix="workload-c-") as folder:
         for case in CASES:
             compare(case, Planner(arguments.tpplan, Path(folder)), arguments)
