@@ -6,7 +6,8 @@ import Testing
 @Suite struct SearchTests {
   private func request(
     devices: Int, memory: MemoryLimit = .device, pins: Pins = Pins(), batch: Int = 16,
-    keep: Int = 100_000
+    keep: Int = 10,
+    isWhole: Bool = false
   ) throws -> SearchRequest {
     var sample = SampleModel()
     (sample.hidden, sample.headWidth, sample.wide, sample.positions) = (512, 64, 2048, 256)
@@ -14,7 +15,19 @@ import Testing
     return SearchRequest(
       training: try TrainingGraph(model: sample.gpt2(), workload: workload),
       cluster: SyntheticCluster.cluster, devices: devices, memory: memory, pins: pins,
-      exhaustive: true, keep: keep, keepsFront: true)
+      exhaustive: isWhole, keep: keep, keepsFront: isWhole)
+  }
+
+  /// Every candidate of one layout and split, none left out.
+  private var whole: Pins {
+    var pins = Pins()
+    (pins.layout, pins.tensor) = (.summa, 4)
+    return pins
+  }
+
+  private func whole(memory: MemoryLimit = .device) throws -> SearchAnswer {
+    try Search.run(
+      request(devices: 8, memory: memory, pins: whole, keep: 100_000, isWhole: true))
   }
 
   private func text(_ answer: SearchAnswer) -> String {
@@ -29,7 +42,7 @@ import Testing
   }
 
   @Test func `plans come in order of time, and candidates add up`() throws {
-    let answer = try Search.run(request(devices: 8))
+    let answer = try whole()
     let times = answer.plans.map(\.predicted.step)
     #expect(times == times.sorted())
     #expect(answer.space.evaluated == answer.plans.count)
@@ -49,19 +62,19 @@ import Testing
   }
 
   @Test func `a memory limit leaves the plans that fit, and none gives the nearest`() throws {
-    let all = try Search.run(request(devices: 8, memory: .unlimited))
+    let all = try whole(memory: .unlimited)
     let sizes = all.plans.map(\.predicted.memory.total)
     let least = try #require(sizes.min())
-    let some = try Search.run(request(devices: 8, memory: .bytes(least)))
+    let some = try whole(memory: .bytes(least))
     #expect(some.plans.count == sizes.count { $0 == least })
-    let none = try Search.run(request(devices: 8, memory: .bytes(least - Bytes(1))))
+    let none = try whole(memory: .bytes(least - Bytes(1)))
     #expect(none.plans.isEmpty)
     #expect(none.nearest?.predicted.memory.total == least)
     #expect(none.reasons.first?.constraint == "memory of a device")
   }
 
   @Test func `the front holds the plans that no other beats in time and memory`() throws {
-    let answer = try Search.run(request(devices: 8))
+    let answer = try whole()
     let front = answer.front
     #expect(front.first?.choices == answer.plans.first?.choices)
     for (fast, slow) in zip(front, front.dropFirst()) {

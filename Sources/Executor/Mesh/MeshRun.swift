@@ -24,7 +24,7 @@ package struct MeshRun {
     BLASLibrary.setThreads(max(1, ProcessInfo.processInfo.activeProcessorCount / devices))
     let compiled = CompiledProgram(program, dtype: settings.dtype)
     let fabric = Fabric(mesh: program.mesh, over: compiled.axesLists)
-    let progress = Progress(devices: devices)
+    let progress = Progress(program)
     let gatherer = settings.gathers ? Gatherer() : nil
     let outcomes = Outcomes(devices: devices)
     for device in 0..<devices {

@@ -148,7 +148,13 @@ final class DeviceRunner {
     case .kernel(let kernel):
       try run(kernel, index, call, body, frame, context)
     case .start(_, let collective, let axes, let from, let into):
-      try run(collective, axes, from, into, call, body, frame)
+      progress.enter(
+        device,
+        .init(
+          body: call.body, instruction: index, layer: call.position.layer,
+          microBatch: call.microBatch))
+      try run(collective, axes, from, into, body, frame)
+      progress.leave(device)
     case .await:
       break
     }
@@ -184,7 +190,7 @@ final class DeviceRunner {
 
   private func run(
     _ collective: Collective, _ axes: [AxisReference], _ from: BufferID, _ into: BufferID,
-    _ call: Call, _ body: Body, _ frame: [HostBuffer?]
+    _ body: Body, _ frame: [HostBuffer?]
   ) throws {
     guard let source = frame[from], let target = frame[into] else {
       throw RunError.malformedProgram("\(body.name) communicates what is not allocated")
@@ -194,16 +200,9 @@ final class DeviceRunner {
       from: source, into: target, fromSizes: type.localSizes,
       intoSizes: body.buffers[into].type.localSizes, dimensions: type.dimensions,
       plannedWidth: program.precision.bytes(of: type.width))
-    let mesh = program.mesh
-    progress.note(
-      device,
-      step: "\(body.name) of layer \(call.position.layer), micro-batch \(call.microBatch), "
-        + "\(collective.name) over \(mesh.name(of: axes)) of \(body.buffers[from].name)",
-      isWaiting: true)
     collectives += 1
     if compiler.settings.fault == .skipsCollective(device: device, number: collectives) { return }
     try fabric.run(collective, over: axes, device: device, operands)
-    progress.note(device, step: "", isWaiting: false)
   }
 
   // MARK: - Gathering

@@ -83,7 +83,7 @@ package struct ProgramVerifier {
     case .reduceScatter, .scatterChunks, .allReduce, .reduce: needsPartial = true
     case .allGather, .gatherChunks, .broadcast, .allToAll, .permute: needsPartial = false
     }
-    if needsPartial && !axes.allSatisfy({ from.sharding.unreduced.contains($0) }) {
+    if needsPartial && !axes.subtracting(from.sharding.unreduced).isEmpty {
       faults.append("\(name): \(collective.name) of a value that is not partial")
     }
   }

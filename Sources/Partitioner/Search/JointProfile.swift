@@ -1,0 +1,63 @@
+import PlanIR
+
+/// The joint from an attention block to an mlp block, as a function of the batch.
+struct JointProfile {
+  private let profile: BlockProfile
+  private let routes: RouteList
+  private let mesh: Mesh
+  let unit: Int
+
+  /// The joint of the mixture `choices`; nil where nothing moves.
+  init?(_ training: TrainingGraph, _ choices: PlanChoices) throws(ConstraintViolation) {
+    var choices = choices
+    choices.microBatch = choices.mesh.deviceCount
+    let context = try LoweringContext(
+      sizes: training.sizes, workload: training.workload, choices: choices,
+      isTied: training.isTied)
+    let bodies = try JointLowering(context: context).bodies(from: .attention, to: .mlp)
+    guard let bodies else { return nil }
+    let size = LoweredGroup.batchSplits(bodies.all).reduce(1) {
+      leastCommonMultiple($0, $1.groupSize)
+    }
+    var routes = RouteList()
+    profile = BlockProfile(
+      bodies, parameters: [], unit: size, mesh: choices.mesh,
+      precision: training.workload.precision, routes: &routes)
+    self.routes = routes
+    mesh = choices.mesh
+    unit = size
+  }
+
+  /// What it holds, of one micro-batch.
+  func memory(_ units: Int, _ request: SearchRequest) -> PricedBlock {
+    let network = NetworkTable(asNumbered: request, mesh: mesh)
+    return profile.priced(units, network.costs[0]).memory
+  }
+
+  /// The time of one micro-batch, forward and back.
+  func time(_ units: Int, _ request: SearchRequest) -> Picoseconds {
+    let network = NetworkTable(asNumbered: request, mesh: mesh)
+    return PricedGroup([profile.priced(units, network.costs[0])], routes, network: network)
+      .time(0, microBatches: 1, placement: 0)
+  }
+}
+
+extension TrainingGraph {
+  /// Classes of blocks that follow one another in the chain, and how often.
+  var neighbours: [(giver: BlockClass, taker: BlockClass, count: Int)] {
+    var found: [(giver: BlockClass, taker: BlockClass, count: Int)] = []
+    for (index, segment) in segments.enumerated() {
+      let classes = segment.blocks.map(\.graph.blockClass)
+      for (giver, taker) in zip(classes, classes.dropFirst()) {
+        found.append((giver, taker, segment.count))
+      }
+      guard let first = classes.first, let last = classes.last else { continue }
+      if segment.count > 1 { found.append((last, first, segment.count - 1)) }
+      guard index + 1 < segments.count,
+        let next = segments[index + 1].blocks.first?.graph.blockClass
+      else { continue }
+      found.append((last, next, 1))
+    }
+    return found
+  }
+}
