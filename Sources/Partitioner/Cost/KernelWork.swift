@@ -44,7 +44,7 @@ package struct KernelWork: Hashable, Sendable {
     let columns = body.buffers[call.reads[1]].type.localSize(.hidden)
     let width = body.buffers[call.writes[0]].type.width
     let panels = call.panel.map { $0.dimension == .vocabulary ? $0.count : 1 } ?? 1
-    return rows * 8 + rows * 3 * columns * precision.bytes(of: width) / panels
+    return rows * (8 + 3 * columns * precision.bytes(of: width) / panels)
   }
 
   /// Products of queries, keys and values, of which a causal mask removes half: two forward; fused

@@ -35,6 +35,19 @@ struct LoweringContext {
     func factors(of linear: LinearRole) -> DimensionAxes {
       layout.factors(of: linear, in: context)
     }
+
+    /// Into how many parts each dimension of states and weights is split.
+    var splits: [[Dimension: Int]] {
+      func parts(_ axes: DimensionAxes) -> [Dimension: Int] {
+        Dictionary(uniqueKeysWithValues: axes.dimensions.map { ($0, axes[$0].groupSize) })
+      }
+      let linears = [
+        LinearRole(from: .heads, to: .stream), LinearRole(from: .stream, to: .heads),
+        LinearRole(from: .stream, to: .keyValue),
+      ]
+      return ValueState.allCases.map { parts(storage(of: $0)) }
+        + linears.map { parts(weight(of: $0)) }
+    }
   }
 
   init(
@@ -76,6 +89,10 @@ struct LoweringContext {
       layouts[blockClass] = PlacedLayout(layout: layout, context: context)
     }
     try checkCuts(layouts)
+    for blockClass in choices.blockMeshes.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+      guard let layout = layouts[blockClass] else { continue }
+      try checkSplits(of: layout, choices.blockMeshes[blockClass] ?? [])
+    }
     return layouts
   }
 
@@ -102,6 +119,24 @@ struct LoweringContext {
       found: "meshes and heads that cut an axis where neither divides",
       needed: "cuts of which each divides the next",
       remedy: "meshes whose degrees divide the heads, or each other")
+  }
+
+  /// In a mixture a block must be split as on its own mesh: joined axes may be unable to split heads
+  /// where one axis does.
+  private static func checkSplits(
+    of placed: PlacedLayout, _ degrees: [Int]
+  ) throws(ConstraintViolation) {
+    let axes = try placed.layout.axes(for: degrees)
+    var own = placed
+    own.context.mesh = Mesh(axes)
+    own.context.axes = Dictionary(
+      uniqueKeysWithValues: axes.map { ($0.name, own.context.mesh.whole($0.name)) })
+    guard own.splits != placed.splits else { return }
+    let shape = degrees.map(String.init).joined(separator: "x")
+    throw ConstraintViolation(
+      constraint: "joined axes split heads as the block's own mesh does",
+      found: "\(placed.layout.name.rawValue) \(shape) on \(placed.context.mesh.axes.count) axes",
+      needed: "key/value heads that each axis divides", remedy: "another mesh for the other blocks")
   }
 
   /// The distinct axes that split the vocabulary anywhere.

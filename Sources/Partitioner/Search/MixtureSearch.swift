@@ -154,6 +154,8 @@ struct MixtureSearch {
   ) -> Option? {
     let alone = choices.uniform(shape, data: data)
     let network = NetworkTable(asNumbered: request, mesh: alone.mesh)
+    // Blocks' meshes number devices alike: a node must hold the same devices in all of them.
+    guard Placement.isAsNumbered(network.placements[0]) else { return nil }
     var time = Picoseconds.zero
     var held = Bytes.zero
     var memory: [BlockGroup: [PricedBlock]] = [:]
@@ -199,7 +201,7 @@ struct MixtureSearch {
     _ assignment: Assignment, _ layers: Picoseconds, _ memory: [BlockGroup: [PricedBlock]],
     _ choices: PlanChoices, _ table: inout BlockTable, _ ranking: inout Ranking
   ) {
-    guard let mixed = assignment.choices(from: choices, data: data),
+    guard let mixed = assignment.choices(from: choices, data: data), fits(mixed),
       let outer = jointTime(
         assignment, mixed,
         where: { giver, taker in
@@ -235,6 +237,14 @@ struct MixtureSearch {
         return choices
       }
     }
+  }
+
+  /// Whether every block is split in the mixture's mesh as in its own.
+  private func fits(_ choices: PlanChoices) -> Bool {
+    let context = try? LoweringContext(
+      sizes: training.sizes, workload: training.workload, choices: choices,
+      isTied: training.isTied)
+    return context != nil
   }
 
   /// The peak of the mixture's fullest device.

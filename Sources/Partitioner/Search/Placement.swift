@@ -17,6 +17,13 @@ package enum Placement {
     return result.reversed()
   }
 
+  /// Whether `placement` leaves devices as their mesh numbers them: nodes are filled by consecutive
+  /// ones, axes that lie inside whole, then at most one in part.
+  package static func isAsNumbered(_ placement: [AxisPlacement]) -> Bool {
+    let inside = placement.reversed().drop { $0.acrossNodes == 1 }
+    return inside.dropFirst().allSatisfy { $0.insideNode == 1 }
+  }
+
   /// Every way to fill nodes with parts of axes, innermost first at the head.
   package static func all(_ mesh: Mesh, perNode: Int) -> [[AxisPlacement]] {
     let room = size(of: mesh, perNode: perNode)

@@ -24,6 +24,9 @@ package struct SearchAnswer: Sendable {
   /// Where nothing fits, the plan that needs least memory.
   package var nearest: RankedPlan?
   package var space = Space()
+  /// Plans whose whole prediction is not what their parts added up to, in words: a bug where not
+  /// empty.
+  package var mispriced: [String] = []
   /// Candidates that need more memory than the limit.
   package var overMemory = 0
   /// Candidates refused by each constraint.
@@ -66,18 +69,18 @@ package struct Search {
       ranking = self.ranking(of: families, bounds: false)
     }
     var answer = SearchAnswer()
-    answer.plans = ranking.best.compactMap(plan)
-    answer.front = ranking.front.compactMap(plan)
+    answer.plans = plans(ranking.best, &answer.mispriced)
+    answer.front = plans(ranking.front, &answer.mispriced)
     let order = PlanOrder(request.objective)
     // Mixtures that cannot win are pruned: theirs is the best only where it is the best of all.
-    answer.bestOfLayouts = ranking.bestOfLayouts.values.sorted(by: order.precedes)
+    let ofLayouts = ranking.bestOfLayouts.values.sorted(by: order.precedes)
       .filter { $0.choices.layout != .mixed || $0.choices == ranking.best.first?.choices }
-      .compactMap(plan)
+    answer.bestOfLayouts = plans(ofLayouts, &answer.mispriced)
     answer.space = ranking.space
     answer.overMemory = ranking.overMemory
     answer.refusals = ranking.refusals
     guard answer.plans.isEmpty else { return answer }
-    answer.nearest = ranking.leastOver.flatMap(plan)
+    answer.nearest = plans(ranking.leastOver.map { [$0] } ?? [], &answer.mispriced).first
     answer.reasons = reasons(space.violations + ranking.violations, answer.nearest)
     return answer
   }
@@ -88,19 +91,24 @@ package struct Search {
     return search.ranking
   }
 
-  /// The entry's whole prediction, by the path that reads a plan file.
-  private func plan(_ entry: Ranking.Entry) -> RankedPlan? {
-    do throws(ConstraintViolation) {
-      let predicted = try Partitioner.predict(
-        request.training, choices: entry.choices, cluster: request.cluster,
-        timings: request.timings)
-      precondition(
-        predicted.step == entry.step && predicted.memory.total == entry.memory,
-        "a plan costs what its parts do: \(entry.choices.canonicalText)")
-      return RankedPlan(choices: entry.choices, predicted: predicted)
-    } catch {
-      preconditionFailure("a candidate that was priced cannot be lowered: \(error)")
+  /// Each entry's whole prediction, by the path that reads a plan file; what does not agree with its
+  /// entry goes to `mispriced`.
+  private func plans(_ entries: [Ranking.Entry], _ mispriced: inout [String]) -> [RankedPlan] {
+    var found: [RankedPlan] = []
+    for entry in entries {
+      do throws(ConstraintViolation) {
+        let predicted = try Partitioner.predict(
+          request.training, choices: entry.choices, cluster: request.cluster,
+          timings: request.timings)
+        found.append(RankedPlan(choices: entry.choices, predicted: predicted))
+        if predicted.step != entry.step || predicted.memory.total != entry.memory {
+          mispriced.append(entry.choices.canonicalText)
+        }
+      } catch {
+        mispriced.append("\(entry.choices.canonicalText): \(error)")
+      }
     }
+    return found
   }
 
   private func reasons(
