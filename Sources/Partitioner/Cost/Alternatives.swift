@@ -1,7 +1,8 @@
 import PlanIR
 
 /// What the blocks of a plan would cost under other layouts on as many devices, all else chosen
-/// alike and no stream resharded.
+/// alike, devices as the mesh numbers them and no stream resharded; whether a plan of them would fit
+/// in memory is not asked.
 struct Alternatives {
   let training: TrainingGraph
   let choices: PlanChoices
@@ -9,7 +10,7 @@ struct Alternatives {
   let timings: TimingTable
 
   /// For each place of the chain the cheapest shape of each layout, fastest first, the plan's own
-  /// among them; of a layout that has none, why.
+  /// layout among them, if in another shape; of a layout that has none, why.
   func all() -> [BlockGroup.Place: [Explanation.Alternative]] {
     let groups = training.groups
     var found: [BlockGroup.Place: [Explanation.Alternative]] = [:]

@@ -29,7 +29,7 @@ package struct SearchRequest: Sendable {
   package var pins: Pins
   package var objective: Objective
   package var timings: TimingTable
-  /// Whether candidates that cannot win are priced all the same.
+  /// Whether candidates that cannot win are priced all the same, but for mixtures that are too slow.
   package var exhaustive: Bool
   /// How many plans to keep, and whether to keep all that no other beats in time and memory both.
   package var keep: Int

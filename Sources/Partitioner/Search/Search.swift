@@ -48,8 +48,8 @@ package struct SearchAnswer: Sendable {
   }
 }
 
-/// Finds the cheapest plan: every candidate that can be lowered is priced, those that do not fit are
-/// set aside, the rest ordered.
+/// Finds the cheapest plan: candidates that can be lowered and may be the best are priced, those that
+/// do not fit are set aside, the rest ordered.
 package struct Search {
   let request: SearchRequest
 

@@ -44,7 +44,7 @@ struct SearchCommand: ParsableCommand {
   @Flag(help: "Show the plans that no other beats in time and memory both.")
   var pareto = false
 
-  @Flag(help: "Price every candidate, pruning none.")
+  @Flag(help: "Price what cannot win, too, but for mixtures that are too slow.")
   var exhaustive = false
 
   @Option(help: "The database of measured times, for --cluster local.")

@@ -4,7 +4,7 @@ import PlanIR
 
 /// What the user fixes of the plan; the search decides the rest.
 struct PinOptions: ParsableArguments {
-  @Option(help: "The layout of every block.")
+  @Option(help: "The layout of every block; mixed: one for each class of blocks.")
   var layout: LayoutArgument?
 
   @Option(
