@@ -76,23 +76,10 @@ struct Alternatives {
         cost: cost)
       let layers = training.segments[place.segment].count
       return Explanation.Alternative(
-        layout: shape.layout, mesh: shape.text, step: time(priced, cost) * layers,
-        total: Bytes(sent(priced) * layers), refusal: nil)
+        layout: shape.layout, mesh: shape.text,
+        step: priced.step(cost, microBatches: choices.microBatches) * layers,
+        total: Bytes(priced.sent(microBatches: choices.microBatches).count * layers), refusal: nil)
     }
-  }
-
-  private func time(_ block: PricedBlock, _ cost: ClusterCost) -> Picoseconds {
-    let sent = block.communication(cost)
-    return (block.kernels + sent.everyMicroBatch) * choices.microBatches + sent.onceAStep
-      + block.reduceGradients.kernels + block.optimize.kernels
-  }
-
-  private func sent(_ block: PricedBlock) -> Int {
-    func bytes(_ body: BodySummary) -> Int {
-      body.collectives.reduce(0) { $0 + $1.use.total * $1.count }
-    }
-    return block.everyMicroBatch.reduce(0) { $0 + bytes($1) } * choices.microBatches
-      + bytes(block.reduceGradients)
   }
 }
 

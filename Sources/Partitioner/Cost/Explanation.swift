@@ -16,6 +16,9 @@ package struct Explanation: Sendable {
     package var count: Int
     package var operands: [Operand]
     package var phases: [PhaseExplanation]
+    /// What all its layers take of a step, and the bytes over all devices that they send.
+    package var step: Picoseconds
+    package var total: Bytes
     /// What it would cost under each layout, fastest first, its own among them.
     package var alternatives: [Alternative]
   }
@@ -112,11 +115,18 @@ private struct Explainer {
   private func block(_ place: BlockGroup.Place) -> Explanation.BlockExplanation {
     let graph = lowering.training.block(place).graph
     let layout = lowering.context.layout(of: graph)
+    let layers = lowering.training.segments[place.segment].count
+    let bodies = lowering.blocks[place.segment][place.block].bodies
+    let priced = PricedBlock(
+      bodies, parameters: [], mesh: mesh, precision: precision, cost: cost)
+    let microBatches = lowering.context.choices.microBatches
     return Explanation.BlockExplanation(
       name: graph.name, blockClass: graph.blockClass, layout: layout.layout.name,
-      mesh: axes(layout), count: lowering.training.segments[place.segment].count,
+      mesh: axes(layout), count: layers,
       operands: operands(graph),
-      phases: lowering.blocks[place.segment][place.block].bodies.all.map(phase),
+      phases: bodies.all.map(phase),
+      step: priced.step(cost, microBatches: microBatches) * layers,
+      total: Bytes(priced.sent(microBatches: microBatches).count * layers),
       alternatives: alternatives[place, default: []])
   }
 

@@ -56,4 +56,20 @@ struct PricedBlock {
       reduceGradients.communication(cost)
     )
   }
+
+  /// What one layer takes of a step of `microBatches`.
+  func step(_ cost: any CostModel, microBatches: Int) -> Picoseconds {
+    let sent = communication(cost)
+    return (kernels + sent.everyMicroBatch) * microBatches + sent.onceAStep
+      + reduceGradients.kernels + optimize.kernels
+  }
+
+  /// Bytes that one layer sends in a step of `microBatches`, over all devices.
+  func sent(microBatches: Int) -> Bytes {
+    func bytes(_ body: BodySummary) -> Int {
+      body.collectives.reduce(0) { $0 + $1.use.total * $1.count }
+    }
+    return Bytes(
+      everyMicroBatch.reduce(0) { $0 + bytes($1) } * microBatches + bytes(reduceGradients))
+  }
 }

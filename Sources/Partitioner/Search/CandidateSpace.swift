@@ -16,6 +16,12 @@ struct CandidateSpace {
   /// The families; what stands in the way of each that is excluded goes to ``violations``.
   mutating func families() -> [Family] {
     violations += PinRules.unbuilt(pins)
+    if pins.layout == .mixed && request.training.isAnnotated {
+      violations.append(
+        ConstraintViolation(
+          constraint: "mixtures for a model with written shardings are not built in this version",
+          found: "layout mixed", needed: "one layout", remedy: "no --layout, or no shardings"))
+    }
     guard violations.isEmpty, pinsMultiply() else { return [] }
     var result: [Family] = []
     for tensor in divisors(of: request.devices) where pins.tensor.map({ $0 == tensor }) ?? true {

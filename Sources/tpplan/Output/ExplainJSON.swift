@@ -47,6 +47,8 @@ enum ExplainJSON {
       JSONMember(key: "count", value: .integer(block.count)),
       JSONMember(key: "operands", value: .array(block.operands.map(operand))),
       JSONMember(key: "phases", value: .array(block.phases.map(phase))),
+      JSONMember(key: "seconds", value: .number(block.step.seconds)),
+      JSONMember(key: "total_bytes", value: .integer(block.total.count)),
       JSONMember(key: "alternatives", value: .array(block.alternatives.map(alternative))),
     ])
   }

@@ -49,13 +49,14 @@ enum ExplainText {
     var table = Table(
       ["  all \(block.count) under", "mesh", "time a step", "", "all devices send", ""],
       left: [0, 1, 5])
-    let own = block.alternatives.first { $0.layout == block.layout }?.step
+    table.add(["  this plan", "", Units.time(block.step), "", Units.bytes(block.total), ""])
+    let own = block.step
     for other in block.alternatives {
       guard let step = other.step else {
         table.add(["  " + other.layout.rawValue, "", "", "", "", "no: " + (other.refusal ?? "")])
         continue
       }
-      let ratio = own.map { $0 > .zero ? Units.ratio(step.seconds / $0.seconds) : "" } ?? ""
+      let ratio = own > .zero ? Units.ratio(step.seconds / own.seconds) : ""
       table.add([
         "  " + other.layout.rawValue, other.mesh, Units.time(step), ratio, Units.bytes(other.total),
         other.layout == block.layout ? "best mesh of the plan's layout" : "",

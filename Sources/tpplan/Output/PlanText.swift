@@ -86,7 +86,8 @@ enum PlanText {
     let slower = a.step > .zero ? (b.step.seconds / a.step.seconds - 1) : 0
     if b.step == a.step {
       let more = b.memory.total - a.memory.total
-      return "equal in time, \(Units.bytes(more)) more memory"
+      return more == .zero
+        ? "equal in time and memory" : "equal in time, \(Units.bytes(more)) more memory"
     }
     let total =
       slower >= 0
