@@ -1,7 +1,7 @@
 package import Partitioner
 package import PlanIR
 
-/// A stack of GPT-2 layers alone, in single precision: what it communicates is what the published
+/// A stack of GPT-2 layers alone, in single precision unless told otherwise: what it communicates is what the published
 /// formulas for one layer count.
 package struct LayerStack: Sendable, CustomStringConvertible {
   package var hidden: Int
@@ -9,6 +9,7 @@ package struct LayerStack: Sendable, CustomStringConvertible {
   package var layers = 2
   package var batch: Int
   package var sequence: Int
+  package var precision = Precision.fp32
 
   package init(hidden: Int, heads: Int, batch: Int, sequence: Int) {
     self.hidden = hidden
@@ -31,7 +32,7 @@ package struct LayerStack: Sendable, CustomStringConvertible {
     (sample.hidden, sample.wide, sample.layers) = (hidden, 4 * hidden, layers)
     (sample.heads, sample.keyValueHeads, sample.headWidth) = (heads, heads, hidden / heads)
     sample.positions = sequence
-    let workload = Workload(globalBatch: batch, sequence: sequence, precision: .fp32)
+    let workload = Workload(globalBatch: batch, sequence: sequence, precision: precision)
     return try TrainingGraph(model: sample.gpt2(), workload: workload)
   }
 }
