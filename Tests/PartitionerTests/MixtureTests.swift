@@ -52,6 +52,9 @@ import Testing
       Case(devices: 4, tensor: 4, batch: 2, microBatches: [2], gathers: nil),
       Case(
         devices: 4, tensor: 4, batch: 2, microBatches: [2], matmul: nil, sequenceParallel: nil),
+      Case(
+        devices: 6, tensor: 6, batch: 3, microBatches: [3], objective: .memory, gathers: nil,
+        matmul: nil, sequenceParallel: nil),
     ]
     return LayoutMatrix.isFull ? short + long : short
   }

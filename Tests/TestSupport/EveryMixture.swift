@@ -31,7 +31,7 @@ package struct EveryMixture {
 
     var rank: Int { degrees.count { $0 > 1 } }
 
-    /// The parts into which it splits rows between layers and within a block.
+    /// The parts into which it splits rows of the stream, and within a block of layers.
     var rowParts: [Int] {
       switch layout {
       case .summa: [degrees[0]]
@@ -53,12 +53,13 @@ package struct EveryMixture {
   /// Calls `body` with each mixture over data x `tensor` devices.
   package func forEach(tensor: Int, _ body: (PlanChoices) throws -> Void) rethrows {
     let batch = microBatches.max() ?? 1
-    let shapes = shapes(tensor).filter { $0.rowParts.allSatisfy { batch % $0 == 0 } }
+    let ends = shapes(tensor).filter { batch % ($0.rowParts.first ?? 1) == 0 }
+    let shapes = ends.filter { batch % ($0.rowParts.last ?? 1) == 0 }
     let heads = training.model.sizes[.heads]
-    for embedding in shapes {
+    for embedding in ends {
       for attention in shapes where heads % attention.headParts == 0 {
         for mlp in shapes {
-          for head in shapes where Set([embedding, attention, mlp, head]).count > 1 {
+          for head in ends where Set([embedding, attention, mlp, head]).count > 1 {
             let blocks: [BlockClass: Shape] = [
               .embedding: embedding, .attention: attention, .mlp: mlp, .head: head,
             ]
