@@ -29,11 +29,12 @@ struct Assignment: Hashable {
   }
 
   /// Whether any of its layers' blocks keeps what it gathered, of what the choices gather again:
-  /// where none does the mixture is one candidate with that which keeps it.
+  /// where none does the mixture is one candidate with that which keeps it, unless pinned.
   func gathers(
-    _ knobs: PlanChoices, _ training: TrainingGraph, _ data: Int, _ table: inout BlockTable
+    _ knobs: PlanChoices, _ request: SearchRequest, _ data: Int, _ table: inout BlockTable
   ) -> Bool {
     guard knobs.gathersInputs == .again || knobs.gathersWeights == .again else { return true }
+    let (pins, training) = (request.pins, request.training)
     var saving = knobs
     (saving.gathersInputs, saving.gathersWeights) = (.saved, .saved)
     var (inputs, weights) = (false, false)
@@ -44,7 +45,9 @@ struct Assignment: Hashable {
       inputs = inputs || lowered.keepsGatheredInputs
       weights = weights || lowered.keepsGatheredWeights
     }
-    return (inputs || knobs.gathersInputs == .saved) && (weights || knobs.gathersWeights == .saved)
+    let inputsCount = inputs || knobs.gathersInputs == .saved || pins.gathersInputs != nil
+    let weightsCount = weights || knobs.gathersWeights == .saved || pins.gathersWeights != nil
+    return inputsCount && weightsCount
   }
 
   /// The mixture's choices on the mesh of the block with most axes, the first where several have as

@@ -89,7 +89,7 @@ struct MixtureSearch {
           continue
         }
         let mixtures =
-          pairs.filter { $0.uses(choices, training) && $0.gathers(choices, training, data, &table) }
+          pairs.filter { $0.uses(choices, training) && $0.gathers(choices, request, data, &table) }
         guard !mixtures.isEmpty,
           let between = layerJoints(first.shape, second.shape, choices)
         else { continue }
