@@ -62,6 +62,9 @@ struct SearchCommand: ParsableCommand {
       let start = DispatchTime.now().uptimeNanoseconds
       let asked = try asked()
       let answer = try search(asked)
+      if let wrong = answer.mispriced.first {
+        StandardError.print("tpplan: warning: a bug: priced apart and whole do not agree: \(wrong)")
+      }
       let elapsed = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
       let plans = pareto ? answer.front : answer.plans
       if let best = plans.first, let emit { try write(best, asked, to: emit) }
