@@ -12,15 +12,15 @@ import Testing
   private let tensor = mesh.whole("tensor")
   private let drawn = DrawnValues(seed: 3, name: "features", count: 128)
 
-  private func type(_ sharding: Sharding) -> TensorType {
-    TensorType(
-      dimensions: Self.stream, sizes: Self.sizes, sharding: sharding, width: .mainGradient)
-  }
-
   /// Runs the collectives in order on the features, sharded as the first says.
   private func run(
-    _ steps: [(Collective, over: [AxisReference], result: Sharding)], from first: Sharding
+    _ steps: [(Collective, over: [AxisReference], result: Sharding)], from first: Sharding,
+    on mesh: Mesh = mesh, _ sizes: [Int] = sizes, _ features: DrawnValues? = nil
   ) throws -> (values: [Double], traffic: [RunResult.Traffic]) {
+    func type(_ sharding: Sharding) -> TensorType {
+      TensorType(
+        dimensions: Self.stream, sizes: sizes, sharding: sharding, width: .mainGradient)
+    }
     var buffers = [Buffer(name: "x", type: type(first), bufferClass: .transient)]
     var code: [Instruction] = [
       .allocate(0), .kernel(KernelCall(.operation(.features), reads: [], writes: [0])),
@@ -44,27 +44,28 @@ import Testing
       .free(buffers.count - 2),
     ]
     let result = try MeshRun.run(
-      program(buffers, code, last), weights: RandomWeights(seed: 1),
-      batch: HostBatch(tokens: [], labels: [], features: drawn),
+      program(buffers, code, type(last), on: mesh, sizes), weights: RandomWeights(seed: 1),
+      batch: HostBatch(tokens: [], labels: [], features: features ?? drawn),
       settings: RunSettings(dtype: .float64))
     return (try #require(result.tensors["grad.block/g"]), result.traffic)
   }
 
   private func program(
-    _ buffers: [Buffer], _ code: [Instruction], _ sharding: Sharding
+    _ buffers: [Buffer], _ code: [Instruction], _ type: TensorType, on mesh: Mesh, _ sizes: [Int]
   ) -> Program {
     let position = BlockPosition(segment: 0, layer: 0, block: 0)
     let parameter = StoredParameter(
       name: "block/g", segment: 0, repetitions: 1,
       parameter: Parameter(
         name: "g", dimensions: Self.stream, initial: .bias, checkpoint: CheckpointSlice("g")),
-      type: type(sharding), unpaddedSizes: Self.sizes, unreduced: [],
+      type: type, unpaddedSizes: sizes, unreduced: [],
       parts: [.weight, .mainGradient])
     let update = Body(
       name: "block.optimize", blockClass: .mlp, phase: .optimize, buffers: [], instructions: [])
     return Program(
-      mesh: Self.mesh, precision: .fp32, optimizer: .sgd, dropout: 0, globalBatch: 4, sequence: 4,
-      microBatch: 2, microBatches: 1, vocabulary: 1, parameters: [parameter],
+      mesh: mesh, precision: .fp32, optimizer: .sgd, dropout: 0, globalBatch: sizes[0],
+      sequence: sizes[1], microBatch: sizes[0] / (mesh.axis("data")?.size ?? 1), microBatches: 1,
+      vocabulary: 1, parameters: [parameter],
       bodies: [
         Body(
           name: "block.forward", blockClass: .mlp, phase: .forward, buffers: buffers,
@@ -157,5 +158,25 @@ import Testing
     let largest = try run(
       [(.allReduce(.maximum), over: tensor, result: sharding([], [], []))], from: copies)
     #expect(largest.values == drawn.all)
+  }
+
+  @Test func `chunks of a flattened part are uneven, summed in order, and gathered whole`() throws {
+    // Chunks of 3, 3 and 4 elements.
+    let mesh = Mesh([MeshAxis("tensor", 3)])
+    let axes = mesh.whole("tensor")
+    let sizes = [1, 2, 5]
+    let whole = Sharding(dimensions: [[], [], []])
+    let partial = whole.with(unreduced: axes)
+    let chunks = whole.with(chunks: axes)
+    let drawn = DrawnValues(seed: 5, name: "features", count: 10)
+    let steps: [(Collective, Sharding)] = [(.scatterChunks(.sum), chunks), (.gatherChunks, whole)]
+    for length in 1...2 {
+      let (values, traffic) = try run(
+        steps.prefix(length).map { ($0.0, over: axes, result: $0.1) }, from: partial, on: mesh,
+        sizes, drawn)
+      #expect(values == drawn.all.map { 3 * $0 }, "\(length) steps")
+      // 10 elements cross twice for each collective, whatever the chunks.
+      #expect(traffic.map(\.bytes).reduce(0, +) == length * 10 * 2 * 4)
+    }
   }
 }

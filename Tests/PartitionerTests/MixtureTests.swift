@@ -40,6 +40,11 @@ import Testing
         devices: 4, tensor: 4, batch: 2, microBatches: [2], isStack: true, objective: .memory,
         matmul: nil),
       Case(devices: 6, tensor: 6, batch: 3, microBatches: [3]),
+      // Pinned features that only one block's layout has.
+      Case(
+        devices: 4, tensor: 4, batch: 2, microBatches: [2], isStack: true, sequenceParallel: true),
+      Case(
+        devices: 4, tensor: 4, batch: 2, microBatches: [2], isStack: true, matmul: .stepped),
     ]
     let long = [
       Case(devices: 4, tensor: 2, batch: 4, microBatches: [2], isStack: true, zero: nil),

@@ -63,6 +63,7 @@ package struct EveryMixture {
             let blocks: [BlockClass: Shape] = [
               .embedding: embedding, .attention: attention, .mlp: mlp, .head: head,
             ]
+            guard hasPinned(blocks) else { continue }
             for choices in variants(of: blocks, tensor) { try body(choices) }
           }
         }
@@ -93,6 +94,14 @@ package struct EveryMixture {
     return (1...devices).filter { devices % $0 == 0 }.flatMap { first in
       meshes(devices / first, rank - 1).map { [first] + $0 }
     }
+  }
+
+  /// Whether a block of the model has what is pinned.
+  private func hasPinned(_ blocks: [BlockClass: Shape]) -> Bool {
+    let layouts = blocks.filter { training.model.has($0.key) }.map(\.value.layout)
+    let splitsStream = layouts.contains(.megatron) || layouts.contains(.stationary)
+    let hasPanels = layouts.contains(.summa) || layouts.contains(.tesseract)
+    return (splitsStream || sequenceParallel != [true]) && (hasPanels || matmul != [.stepped])
   }
 
   private func variants(of blocks: [BlockClass: Shape], _ tensor: Int) -> [PlanChoices] {

@@ -23,12 +23,12 @@ extension Fabric {
   ) throws(RunError) {
     let membership = try membership(of: device, over: axes)
     let rendezvous = membership.rendezvous
+    let (index, size) = (membership.index, rendezvous.size)
+    let parties = collective.parties(of: index, among: size) { $0.value(on: device, in: self.mesh) }
     try rendezvous.post(
-      .init(from: operands.from.base, into: operands.into.base), index: membership.index)
-    let mover = Mover(
-      operands: operands, index: membership.index,
-      sources: rendezvous.posts.compactMap { $0?.from },
-      results: rendezvous.posts.compactMap { $0?.into })
+      .init(from: operands.from.base, into: operands.into.base), index: index,
+      awaiting: parties.sources)
+    let mover = Mover(operands: operands, index: index, rendezvous: rendezvous)
     let moved: Int
     switch collective {
     case .allGather(let dimension):
@@ -40,10 +40,9 @@ extension Fabric {
     case .scatterChunks(let reduction):
       moved = mover.scatterChunks(reduction)
     case .allReduce(let reduction):
-      var sum = mover.reduceChunk(reduction)
-      try rendezvous.meet()
-      sum += mover.gatherChunks()
-      moved = sum
+      let sum = mover.reduceChunk(reduction)
+      try rendezvous.tell(.posted, index: index, awaiting: .all)
+      moved = sum + mover.gatherChunks()
     case .broadcast(let root):
       moved = mover.broadcast(root: root.value(on: device, in: mesh))
     case .reduce(let root, let reduction):
@@ -54,7 +53,39 @@ extension Fabric {
       moved = mover.permute(shift: shift)
     }
     count(moved * operands.plannedWidth, collective, over: axes, device: device)
-    try rendezvous.meet()
+    try rendezvous.tell(.finished, index: index, awaiting: parties.readers)
+  }
+}
+
+extension Collective {
+  /// Whose data a member reads, and who reads its own.
+  fileprivate struct Parties {
+    var sources = Rendezvous.Members.all
+    var readers = Rendezvous.Members.all
+  }
+
+  /// The parties of member `index` of a group of `size`.
+  fileprivate func parties(
+    of index: Int, among size: Int, root place: (DeviceExpression) -> Int
+  ) -> Parties {
+    switch self {
+    case .broadcast(let root):
+      let root = place(root)
+      return Parties(sources: .one(root), readers: index == root ? .all : .none)
+    case .reduce(let root, _):
+      let root = place(root)
+      return Parties(sources: index == root ? .all : .none, readers: .one(root))
+    case .permute(let shift):
+      return Parties(
+        sources: .one(Self.member(index - shift, of: size)),
+        readers: .one(Self.member(index + shift, of: size)))
+    default:
+      return Parties()
+    }
+  }
+
+  fileprivate static func member(_ place: Int, of size: Int) -> Int {
+    (place % size + size) % size
   }
 }
 
@@ -72,12 +103,15 @@ extension CollectiveOperands {
 private struct Mover {
   let operands: CollectiveOperands
   let index: Int
-  let sources: [UnsafeMutableRawPointer]
-  let results: [UnsafeMutableRawPointer]
+  let rendezvous: Rendezvous
 
   private var width: Int { operands.from.dtype.width }
   private var into: UnsafeMutableRawPointer { operands.into.base }
-  private var size: Int { sources.count }
+  private var size: Int { rendezvous.size }
+  /// Where every member's operand lies.
+  private var sources: [UnsafeMutableRawPointer] { rendezvous.posts.map(\.from) }
+  /// Where every member's result lies.
+  private var results: [UnsafeMutableRawPointer] { rendezvous.posts.map(\.into) }
 
   private func extents(_ sizes: [Int], _ place: Int) -> (outer: Int, inner: Int) {
     (sizes[..<place].reduce(1, *), sizes[(place + 1)...].reduce(1, *))
@@ -99,15 +133,9 @@ private struct Mover {
     let (outer, inner) = extents(operands.intoSizes, place)
     let block = operands.intoSizes[place] * inner
     try check(operands.fromSizes[place] == operands.intoSizes[place] * size)
-    for (member, source) in sources.enumerated() {
-      for row in 0..<outer {
-        let from = (row * size + index) * block
-        if member == 0 {
-          copy(source, from, into, row * block, block)
-        } else {
-          combine(source, from, row * block, block, reduction)
-        }
-      }
+    let sources = sources
+    for row in 0..<outer {
+      combine(sources, (row * size + index) * block, row * block, block, reduction)
     }
     return operands.into.count * (size - 1)
   }
@@ -130,10 +158,7 @@ private struct Mover {
   /// The sum of this member's chunk, in the order of members.
   func scatterChunks(_ reduction: Reduction) -> Int {
     let chunk = chunk(index)
-    copy(sources[0], chunk.lowerBound, into, 0, chunk.count)
-    for source in sources.dropFirst() {
-      combine(source, chunk.lowerBound, 0, chunk.count, reduction)
-    }
+    combine(sources, chunk.lowerBound, 0, chunk.count, reduction)
     return chunk.count * (size - 1)
   }
 
@@ -143,10 +168,7 @@ private struct Mover {
     if operands.from === operands.into {
       return reduceChunkInPlace(chunk, reduction)
     }
-    copy(sources[0], chunk.lowerBound, into, chunk.lowerBound, chunk.count)
-    for source in sources.dropFirst() {
-      combine(source, chunk.lowerBound, chunk.lowerBound, chunk.count, reduction)
-    }
+    combine(sources, chunk.lowerBound, chunk.lowerBound, chunk.count, reduction)
     return chunk.count * (size - 1)
   }
 
@@ -168,16 +190,13 @@ private struct Mover {
   }
 
   func broadcast(root: Int) -> Int {
-    copy(sources[root], 0, into, 0, operands.into.count)
+    copy(rendezvous.post(of: root).from, 0, into, 0, operands.into.count)
     return root == index ? 0 : operands.into.count
   }
 
   func reduce(root: Int, _ reduction: Reduction) -> Int {
     guard root == index else { return 0 }
-    copy(sources[0], 0, into, 0, operands.into.count)
-    for source in sources.dropFirst() {
-      combine(source, 0, 0, operands.into.count, reduction)
-    }
+    combine(sources, 0, 0, operands.into.count, reduction)
     return operands.into.count * (size - 1)
   }
 
@@ -220,8 +239,8 @@ private struct Mover {
   }
 
   func permute(shift: Int) -> Int {
-    let member = ((index - shift) % size + size) % size
-    copy(sources[member], 0, into, 0, operands.into.count)
+    let member = Collective.member(index - shift, of: size)
+    copy(rendezvous.post(of: member).from, 0, into, 0, operands.into.count)
     return member == index ? 0 : operands.into.count
   }
 
@@ -235,6 +254,22 @@ private struct Mover {
   ) {
     let (read, written) = (source + from * width, target + to * width)
     if read != written { memmove(written, read, count * width) }
+  }
+
+  /// Combines `count` elements of all `sources` from `from` on, block by block, so that what is
+  /// added to stays in cache.
+  private func combine(
+    _ sources: [UnsafeMutableRawPointer], _ from: Int, _ to: Int, _ count: Int,
+    _ reduction: Reduction
+  ) {
+    let block = 4096
+    for start in stride(from: 0, to: count, by: block) {
+      let length = min(block, count - start)
+      copy(sources[0], from + start, into, to + start, length)
+      for source in sources.dropFirst() {
+        combine(source, from + start, to + start, length, reduction)
+      }
+    }
   }
 
   private func combine(

@@ -1,16 +1,18 @@
-import Foundation
+import Dispatch
+import Synchronization
 
-/// Where the devices of one group meet: each posts its buffers, all wait for all, parked.
+/// Where the devices of one group meet. Every member takes part in the group's collectives in one
+/// order; it waits, parked, only for members whose data it reads or who read its own, so that those
+/// who have what they need run ahead.
 ///
-/// Unchecked: every access to the mutable state holds the condition's lock, except that posted
-/// buffers are read between two meetings, when no device of the group changes them.
+/// Unchecked: a slot is written by its member under the lock before it tells of it, and read only by
+/// members who waited for that; it is written again only after they told that they are finished.
 final class Rendezvous: @unchecked Sendable {
   let size: Int
-  private let condition = NSCondition()
-  private var arrived = 0
-  private var generation = 0
-  private var isStopped = false
-  private(set) var posts: [Post?]
+  private let state: Mutex<State>
+  /// Where a member is parked; signalled once for each time that it waits.
+  private let parked: [DispatchSemaphore]
+  private let slots: UnsafeMutableBufferPointer<Post>
 
   /// What a device contributes to a collective.
   struct Post {
@@ -18,39 +20,105 @@ final class Rendezvous: @unchecked Sendable {
     var into: UnsafeMutableRawPointer
   }
 
+  /// What members tell each other of.
+  enum Event {
+    /// What others read is ready.
+    case posted
+    /// All that this member reads of others has been read.
+    case finished
+  }
+
+  /// Whom a member waits for.
+  enum Members {
+    case none, one(Int), all
+  }
+
+  private struct State {
+    /// How often each member has told of either event.
+    var posted, finished: [Int]
+    var waiting: [Wait?]
+    var isStopped = false
+
+    /// Counts `event` of `member`; returns how often it has told of it.
+    mutating func advance(_ event: Event, of member: Int) -> Int {
+      switch event {
+      case .posted:
+        posted[member] += 1
+        return posted[member]
+      case .finished:
+        finished[member] += 1
+        return finished[member]
+      }
+    }
+
+    func isReached(_ wait: Wait) -> Bool {
+      let counts = wait.event == .posted ? posted : finished
+      switch wait.members {
+      case .none: return true
+      case .one(let member): return counts[member] >= wait.count
+      case .all: return counts.allSatisfy { $0 >= wait.count }
+      }
+    }
+  }
+
+  private struct Wait {
+    var event: Event
+    var members: Members
+    var count: Int
+  }
+
   init(size: Int) {
     self.size = size
-    posts = Array(repeating: nil, count: size)
+    let none = Array(repeating: 0, count: size)
+    state = Mutex(
+      State(posted: none, finished: none, waiting: Array(repeating: nil, count: size)))
+    parked = (0..<size).map { _ in DispatchSemaphore(value: 0) }
+    slots = .allocate(capacity: size)
   }
 
-  /// Posts buffers as member `index` and waits until every member has.
-  func post(_ post: Post, index: Int) throws(RunError) {
-    try meet { self.posts[index] = post }
+  deinit { slots.deallocate() }
+
+  /// What `member` posted; to be read after waiting for it, before telling that one is finished.
+  func post(of member: Int) -> Post { slots[member] }
+
+  /// What all members posted.
+  var posts: [Post] { Array(slots) }
+
+  /// Posts buffers as member `index` and waits until `members` have posted theirs.
+  func post(_ post: Post, index: Int, awaiting members: Members) throws(RunError) {
+    try tell(.posted, index: index, awaiting: members) { self.slots[index] = post }
   }
 
-  /// Waits until every member has come.
-  func meet(_ first: () -> Void = {}) throws(RunError) {
-    condition.lock()
-    defer { condition.unlock() }
-    if isStopped { throw RunError.stopped }
-    first()
-    arrived += 1
-    if arrived == size {
-      arrived = 0
-      generation += 1
-      condition.broadcast()
-      return
+  /// Tells of `event` as member `index` and waits until `members` have told of it as often.
+  func tell(
+    _ event: Event, index: Int, awaiting members: Members, first: () -> Void = {}
+  ) throws(RunError) {
+    let isReached = state.withLock { state in
+      if state.isStopped { return true }
+      first()
+      let count = state.advance(event, of: index)
+      for (member, wait) in state.waiting.enumerated() {
+        guard let wait, wait.event == event, state.isReached(wait) else { continue }
+        state.waiting[member] = nil
+        parked[member].signal()
+      }
+      let wait = Wait(event: event, members: members, count: count)
+      if state.isReached(wait) { return true }
+      state.waiting[index] = wait
+      return false
     }
-    let mine = generation
-    while mine == generation && !isStopped { condition.wait() }
-    if mine == generation { throw RunError.stopped }
+    if !isReached { parked[index].wait() }
+    if state.withLock({ $0.isStopped }) { throw RunError.stopped }
   }
 
   /// Wakes all that wait and fails all that come.
   func stop() {
-    condition.lock()
-    isStopped = true
-    condition.broadcast()
-    condition.unlock()
+    state.withLock { state in
+      state.isStopped = true
+      for (member, wait) in state.waiting.enumerated() where wait != nil {
+        state.waiting[member] = nil
+        parked[member].signal()
+      }
+    }
   }
 }

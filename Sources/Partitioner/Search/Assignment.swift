@@ -18,7 +18,8 @@ struct Assignment: Hashable {
   /// Whether sequence parallelism, panels and gathered key/value heads change any of its blocks:
   /// where they do not the mixture is one candidate with that without them.
   func uses(_ knobs: PlanChoices, _ training: TrainingGraph) -> Bool {
-    let layouts = BlockClass.allCases.compactMap { try? LayoutCatalog.layout(self[$0].layout) }
+    let layouts = BlockClass.allCases.filter(training.model.has)
+      .compactMap { try? LayoutCatalog.layout(self[$0].layout) }
     if knobs.matmul == .stepped && !layouts.contains(where: \.hasPanels) { return false }
     if knobs.sequenceParallel && !layouts.contains(where: \.hasSequenceParallelism) { return false }
     guard knobs.keyValue == .gathered,

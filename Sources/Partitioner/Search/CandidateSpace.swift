@@ -76,8 +76,9 @@ struct CandidateSpace {
     return sizes
   }
 
-  /// The shapes of a tensor mesh of `tensor` devices that the pins leave.
-  private mutating func shapes(tensor: Int) -> [LayoutShape] {
+  /// The shapes of a tensor mesh of `tensor` devices that the pins leave: of mixtures too, in which
+  /// one block's layout may have what another's lacks.
+  func shapes(tensor: Int) -> [LayoutShape] {
     if let mesh = pins.mesh, mesh.reduce(1, *) != tensor { return [] }
     let isPinned = pins.layout != nil && pins.layout != .mixed
     // Pinned sequence parallelism is kept where there is nothing to split, too.

@@ -35,8 +35,7 @@ struct FamilySearch {
   private mutating func considerMixtures(_ families: [Family], like first: Family) {
     guard request.pins.layout == nil || request.pins.layout == .mixed, !training.isAnnotated
     else { return }
-    var shapes: [LayoutShape] = []
-    for family in families where !shapes.contains(family.shape) { shapes.append(family.shape) }
+    let shapes = CandidateSpace(request).shapes(tensor: first.shape.devices)
     guard shapes.count > 1 else { return }
     var mixtures = MixtureSearch(
       request, data: first.choices.degree("data"), tensor: first.shape.devices, shapes: shapes)

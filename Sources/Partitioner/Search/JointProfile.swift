@@ -11,6 +11,8 @@ struct JointProfile {
   init?(_ training: TrainingGraph, _ choices: PlanChoices) throws(ConstraintViolation) {
     var choices = choices
     choices.microBatch = choices.mesh.deviceCount
+    // A joint has no product; panels may be another block's.
+    choices.matmul = .gathered
     let context = try LoweringContext(
       sizes: training.sizes, workload: training.workload, choices: choices,
       isTied: training.isTied)

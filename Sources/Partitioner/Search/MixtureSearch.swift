@@ -311,10 +311,14 @@ struct MixtureSearch {
       giver: giver, taker: taker, sequenceParallel: choices.sequenceParallel)
     if let known = joints[key] { return (known, ()) }
     let assignment = Assignment(embedding: giver, attention: giver, mlp: taker, head: taker)
-    guard let mixed = assignment.choices(from: choices, data: data),
-      let made = try? JointProfile(training, mixed)
-    else { return nil }
-    joints[key] = made
-    return (made, ())
+    guard let mixed = assignment.choices(from: choices, data: data) else { return nil }
+    // `try?` would take a joint where nothing moves, which is nil, for one that cannot be.
+    do throws(ConstraintViolation) {
+      let made = try JointProfile(training, mixed)
+      joints[key] = .some(made)
+      return (made, ())
+    } catch {
+      return nil
+    }
   }
 }
