@@ -10,6 +10,8 @@ import Synchronization
 final class Rendezvous: @unchecked Sendable {
   let size: Int
   private let state: Mutex<State>
+  /// Read without the lock: who was woken need not take it again.
+  private let isStopped = Atomic(false)
   /// Where a member is parked; signalled once for each time that it waits.
   private let parked: [DispatchSemaphore]
   private let slots: UnsafeMutableBufferPointer<Post>
@@ -37,7 +39,6 @@ final class Rendezvous: @unchecked Sendable {
     /// How often each member has told of either event.
     var posted, finished: [Int]
     var waiting: [Wait?]
-    var isStopped = false
 
     /// Counts `event` of `member`; returns how often it has told of it.
     mutating func advance(_ event: Event, of member: Int) -> Int {
@@ -94,7 +95,7 @@ final class Rendezvous: @unchecked Sendable {
     _ event: Event, index: Int, awaiting members: Members, first: () -> Void = {}
   ) throws(RunError) {
     let isReached = state.withLock { state in
-      if state.isStopped { return true }
+      if isStopped.load(ordering: .relaxed) { return true }
       first()
       let count = state.advance(event, of: index)
       for (member, wait) in state.waiting.enumerated() {
@@ -108,13 +109,13 @@ final class Rendezvous: @unchecked Sendable {
       return false
     }
     if !isReached { parked[index].wait() }
-    if state.withLock({ $0.isStopped }) { throw RunError.stopped }
+    if isStopped.load(ordering: .relaxed) { throw RunError.stopped }
   }
 
   /// Wakes all that wait and fails all that come.
   func stop() {
     state.withLock { state in
-      state.isStopped = true
+      isStopped.store(true, ordering: .relaxed)
       for (member, wait) in state.waiting.enumerated() where wait != nil {
         state.waiting[member] = nil
         parked[member].signal()
