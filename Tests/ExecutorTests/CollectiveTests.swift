@@ -73,12 +73,12 @@ import Testing
       ],
       stages: [
         Stage(
-          layers: 0..<1,
+          layers: [0..<1],
           calls: [
             Call(body: 0, phase: .forward, position: position, microBatch: 0),
             Call(body: 1, phase: .optimize, position: position, microBatch: 0),
           ])
-      ])
+      ], chain: [position])
   }
 
   private func sharding(

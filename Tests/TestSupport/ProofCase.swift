@@ -22,6 +22,11 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   package var weightsOver: [String] = []
   package var keyValue = KeyValueForm.copied
   package var microBatches = 1
+  package var pipeline = 1
+  package var schedule = PipelineSchedule.none
+  package var interleave = 1
+  /// Layers of each stage; nil for an even split.
+  package var stages: [Int]?
   /// Shardings written on values, by block.
   package var annotations: [String: [String: [[String]]]] = [:]
   package var isLlama = false
@@ -42,6 +47,8 @@ package struct ProofCase: Sendable, CustomStringConvertible {
       sequenceParallel ? "sp" : "", "inputs \(gathersInputs.rawValue)",
       "weights \(gathersWeights.rawValue)", matmul.rawValue, "table \(tableForm.rawValue)",
       tableGradients.rawValue,
+      pipeline > 1 ? "pipeline \(pipeline) \(schedule.rawValue) \(interleave)" : "",
+      stages.map { "stages \($0)" } ?? "",
       weightsOver.isEmpty ? "" : "weights over \(weightsOver.joined(separator: "+"))",
       "kv \(keyValue.rawValue)", "micro-batches \(microBatches)",
       settings.dtype.rawValue, workload.optimizer.rawValue, "seed \(seed)",
@@ -70,7 +77,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
     if let given { return given }
     var choices = PlanChoices(
       layout: layout ?? (tensor == 1 ? .data : .megatron), blocks: [:],
-      mesh: Mesh([MeshAxis("data", data)] + axes), placement: [],
+      mesh: Mesh([MeshAxis("data", data), MeshAxis("pipeline", pipeline)] + axes), placement: [],
       sequenceParallel: sequenceParallel && (layout != nil || tensor > 1),
       gathersInputs: gathersInputs, keyValue: keyValue,
       microBatch: workload.globalBatch / data / microBatches, microBatches: microBatches,
@@ -78,7 +85,11 @@ package struct ProofCase: Sendable, CustomStringConvertible {
     choices.gathersWeights = gathersWeights
     choices.matmul = matmul
     choices.tableForm = tableForm
-    choices.tableGradients = tableGradients
+    choices.tableGradients = pipeline > 1 ? .apart : tableGradients
+    choices.schedule = schedule
+    choices.interleave = interleave
+    let counts = stages ?? StageMap.even(layers: sample.layers, stages: pipeline)
+    choices.stages = counts.map { StageChoice(layers: $0, recomputeNone: $0) }
     choices.weightsOver = weightsOver
     choices.zero = weightsOver.contains("data") ? 3 : 0
     return choices

@@ -21,7 +21,7 @@ extension Fabric {
     _ collective: Collective, over axes: [AxisReference], device: Int,
     _ operands: CollectiveOperands
   ) throws(RunError) {
-    let membership = try membership(of: device, over: axes)
+    let membership = try membership(of: device, in: collective, over: axes)
     let rendezvous = membership.rendezvous
     let (index, size) = (membership.index, rendezvous.size)
     let parties = collective.parties(of: index, among: size) { $0.value(on: device, in: self.mesh) }
@@ -39,7 +39,7 @@ extension Fabric {
       moved = mover.gatherWholeChunks()
     case .scatterChunks(let reduction):
       moved = mover.scatterChunks(reduction)
-    case .allReduce(let reduction):
+    case .allReduce(let reduction), .allReduceEnds(let reduction):
       let sum = mover.reduceChunk(reduction)
       try rendezvous.tell(.posted, index: index, awaiting: .all)
       moved = sum + mover.gatherChunks()
@@ -52,8 +52,15 @@ extension Fabric {
     case .permute(let shift):
       moved = mover.permute(shift: shift)
     }
-    count(moved * operands.plannedWidth, collective, over: axes, device: device)
+    count(moved * operands.plannedWidth, collective.name, over: axes, device: device)
     try rendezvous.tell(.finished, index: index, awaiting: parties.readers)
+  }
+
+  private func membership(
+    of device: Int, in collective: Collective, over axes: [AxisReference]
+  ) throws(RunError) -> Membership {
+    if case .allReduceEnds = collective { return try meeting(of: device, over: axes) }
+    return try membership(of: device, over: axes)
   }
 }
 

@@ -88,7 +88,8 @@ package struct MeshRun {
     _ outcomes: [Outcome], _ fabric: Fabric, _ gatherer: Gatherer?
   ) -> RunResult {
     var result = RunResult()
-    result.losses = outcomes.first?.losses ?? []
+    // The last stage alone computes the loss.
+    result.losses = outcomes[program.mesh.peer(of: 0, on: program.stages.count - 1)].losses
     result.stepSeconds = (0..<settings.steps).map { step in
       outcomes.map { $0.stepSeconds[step] }.max() ?? 0
     }

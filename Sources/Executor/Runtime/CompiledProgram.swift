@@ -9,16 +9,14 @@ struct CompiledProgram {
   /// Every axes list that a collective runs over.
   let axesLists: Set<[AxisReference]>
   private let parameterIndex: [String: Int]
+  /// Which repetitions of which parameters each stage holds.
+  let holdings: Holdings
 
   init(_ program: Program, dtype: DType) {
     self.program = program
     self.dtype = dtype
-    var chain: [BlockPosition: Int] = [:]
-    let calls = program.stages.flatMap(\.calls)
-    for call in calls where call.phase == .forward && chain[call.position] == nil {
-      chain[call.position] = chain.count
-    }
-    chainIndex = chain
+    chainIndex = program.chainIndex
+    holdings = Holdings(program)
     axesLists = Set(
       program.bodies.flatMap(\.instructions).compactMap { instruction in
         if case .start(_, _, let axes, _, _) = instruction { axes } else { nil }

@@ -21,6 +21,7 @@ final class DeviceRunner {
   private var collectives = 0
 
   var program: Program { compiled.program }
+  private var stage: Int { program.mesh.stage(of: device) }
 
   init(
     _ compiled: CompiledProgram, device: Int, fabric: Fabric, progress: Progress,
@@ -44,11 +45,9 @@ final class DeviceRunner {
     for step in 0..<compiler.settings.steps {
       let start = DispatchTime.now().uptimeNanoseconds
       ElementwiseKernels.zero(state.loss.view)
-      for stage in program.stages {
-        for call in stage.calls {
-          if call.phase == .optimize && step == 0 { gatherGradients() }
-          try run(call, step: step)
-        }
+      for call in program.stages[stage].calls {
+        if call.phase == .optimize && step == 0 { gatherGradients() }
+        try run(call, step: step)
       }
       let end = DispatchTime.now().uptimeNanoseconds
       stepSeconds.append(Double(end - start) * 1e-9)
@@ -60,8 +59,8 @@ final class DeviceRunner {
   }
 
   private func load(_ weights: any WeightSource) throws {
-    for parameter in program.parameters {
-      for layer in 0..<parameter.repetitions {
+    for (index, parameter) in program.parameters.enumerated() {
+      for layer in compiled.holdings.layers(of: index, on: stage) {
         let buffer = try state.buffer(.weight, of: parameter.name, layer: layer)
         try WeightLoader(parameter: parameter, layer: layer, device: device, mesh: program.mesh)
           .load(weights, into: buffer.view)
@@ -157,6 +156,45 @@ final class DeviceRunner {
       progress.leave(device)
     case .await:
       break
+    case .send(let buffer, let message), .receive(let buffer, let message),
+      .settle(let buffer, let message):
+      guard let held = frame[buffer] else {
+        throw RunError.malformedProgram("\(body.name) sends or receives what is not allocated")
+      }
+      progress.enter(
+        device,
+        .init(
+          body: call.body, instruction: index, layer: call.position.layer,
+          microBatch: call.microBatch))
+      try run(instruction, message, held, body.buffers[buffer].type, call)
+      progress.leave(device)
+    }
+  }
+
+  private func run(
+    _ instruction: Instruction, _ message: Message, _ buffer: HostBuffer, _ type: TensorType,
+    _ call: Call
+  ) throws {
+    let place = compiled.chainIndex[call.position] ?? 0
+    let receiver = message.receiver(from: device, in: program.mesh)
+    switch instruction {
+    case .send:
+      let key = Mailbox.Key(
+        slot: message.slot, taker: message.slot.taker(givenAt: place), microBatch: call.microBatch)
+      try fabric.mailbox(from: device, to: receiver).post(buffer.base, key)
+    case .settle:
+      let key = Mailbox.Key(
+        slot: message.slot, taker: message.slot.taker(givenAt: place), microBatch: call.microBatch)
+      try fabric.mailbox(from: device, to: receiver).settle(key)
+    default:
+      let key = Mailbox.Key(
+        slot: message.slot, taker: message.slot.taker(takenAt: place), microBatch: call.microBatch)
+      let sender = message.sender(to: device, in: program.mesh)
+      try fabric.mailbox(from: sender, to: device).receive(key) { source in
+        buffer.base.copyMemory(from: source, byteCount: buffer.executedBytes)
+      }
+      let width = program.precision.bytes(of: type.width)
+      fabric.count(buffer.count * width, "send", over: [message.axis], device: device)
     }
   }
 

@@ -9,7 +9,8 @@ struct DeviceState {
   private let arena: Arena
   private(set) var planned = Ledger()
   private(set) var executed = Ledger()
-  /// By parameter, repetition and part, in the order of the parameter's parts.
+  /// By parameter, repetition and part, in the order of the parameter's parts; empty of repetitions
+  /// that other stages hold.
   private var stored: [[[HostBuffer]]] = []
   private(set) var loss: HostBuffer
   private var slots: [SlotKey: HostBuffer] = [:]
@@ -34,9 +35,12 @@ struct DeviceState {
       dtype: compiled.dtype, count: 1, plannedBytes: statistic, arena: arena)
     ElementwiseKernels.zero(loss.view)
     charge(loss)
-    for parameter in compiled.program.parameters {
-      var repetitions: [[HostBuffer]] = []
-      for _ in 0..<parameter.repetitions { repetitions.append(try allocateParts(parameter)) }
+    let stage = compiled.program.mesh.stage(of: device)
+    for (index, parameter) in compiled.program.parameters.enumerated() {
+      var repetitions = [[HostBuffer]](repeating: [], count: parameter.repetitions)
+      for layer in compiled.holdings.layers(of: index, on: stage) {
+        repetitions[layer] = try allocateParts(parameter)
+      }
       stored.append(repetitions)
     }
   }
@@ -74,7 +78,11 @@ struct DeviceState {
     guard let place = parameter.parts.firstIndex(of: part) else {
       throw RunError.malformedProgram("\(name) has no such part")
     }
-    return stored[index][parameter.repetitions == 1 ? 0 : layer][place]
+    let parts = stored[index][parameter.repetitions == 1 ? 0 : layer]
+    guard parts.indices.contains(place) else {
+      throw RunError.malformedProgram("\(name) of layer \(layer) is another stage's")
+    }
+    return parts[place]
   }
 
   mutating func allocate(_ type: TensorType) throws(RunError) -> HostBuffer {

@@ -40,8 +40,8 @@ final class Gatherer: Sendable {
     let coordinate = (sharding.axes + sharding.chunks).reduce(0) { sum, axis in
       sum + mesh.coordinate(of: device, along: axis) * mesh.stride(of: axis)
     }
-    // The first device with these coordinates has zero along every other axis.
-    return device == coordinate
+    // The first device with these coordinates has zero along every other axis but that of stages.
+    return mesh.peer(of: device, on: 0) == coordinate
   }
 
   /// The elements that a device has of its flattened part of a tensor.

@@ -5,8 +5,15 @@ package enum MemoryDemand {
   /// Bytes at the fullest instant of the fullest device when values are held as `dtype`.
   package static func peakBytes(of program: Program, dtype: DType) -> Int {
     let compiled = CompiledProgram(program, dtype: dtype)
-    return MemoryWalk.peak(of: program, on: program.mesh.deviceCount - 1) {
-      compiled.runType($0).width
+    let last = program.mesh.deviceCount - 1
+    let holdings = Holdings(program)
+    return program.stages.indices.reduce(0) { most, stage in
+      let device = program.mesh.peer(of: last, on: stage)
+      return max(
+        most,
+        MemoryWalk.peak(of: program, on: device, holdings: holdings) {
+          compiled.runType($0).width
+        })
     }
   }
 }

@@ -80,10 +80,15 @@ final class Progress: Sendable {
     let microBatch = progress.microBatch.load(ordering: .relaxed)
     let call = "\(body.name) of layer \(layer), micro-batch \(microBatch)"
     let instruction = progress.instruction.load(ordering: .relaxed)
-    guard body.instructions.indices.contains(instruction),
-      case .start(_, let collective, let axes, let from, _) = body.instructions[instruction]
-    else { return call }
-    return "\(call), \(collective.name) over \(mesh.name(of: axes)) of \(body.buffers[from].name)"
+    guard body.instructions.indices.contains(instruction) else { return call }
+    switch body.instructions[instruction] {
+    case .start(_, let collective, let axes, let from, _):
+      return
+        "\(call), \(collective.name) over \(mesh.name(of: axes)) of \(body.buffers[from].name)"
+    case .receive(let buffer, _): return "\(call), receiving \(body.buffers[buffer].name)"
+    case .settle(let buffer, _): return "\(call), sending \(body.buffers[buffer].name)"
+    default: return call
+    }
   }
 
   /// Records the run's failure; the first is kept.

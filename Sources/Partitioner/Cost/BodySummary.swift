@@ -33,7 +33,9 @@ package struct BodySummary: Sendable {
       case .start(_, let collective, let axes, let from, let into):
         let (from, into) = (body.buffers[from].type, body.buffers[into].type)
         add(CollectiveUse(collective, over: axes, from: from, into: into, mesh, precision))
-      case .await:
+      case .receive(let buffer, let message):
+        add(CollectiveUse(message, of: body.buffers[buffer].type, mesh, precision))
+      case .await, .send, .settle:
         break
       }
     }
@@ -56,6 +58,13 @@ package struct BodySummary: Sendable {
   package func communication(_ cost: any CostModel) -> Picoseconds {
     collectives.reduce(.zero) { $0 + cost.time(of: $1.use) * $1.count }
   }
+
+  /// The time that what it receives is on its way.
+  func received(_ cost: any CostModel) -> Picoseconds {
+    collectives.reduce(.zero) {
+      $1.use.pattern == .send ? $0 + cost.time(of: $1.use) * $1.count : $0
+    }
+  }
 }
 
 extension CollectiveUse {
@@ -70,13 +79,26 @@ extension CollectiveUse {
     default: type = from
     }
     let width = precision.bytes(of: type.width)
-    let size = axes.groupSize
+    let size = collective.groupSize(over: axes)
+    // Along the stages all groups take part, in any other direction those of the stage that calls.
+    let groups =
+      mesh.pipeline.map { axes.contains($0) } ?? false
+      ? mesh.stageDevices : mesh.stageDevices / size
     pattern = collective.pattern
     self.axes = axes
     bytes = type.localCount * width
     // Of uneven chunks each is some group's, equally often: their sum is the part they were cut of.
     total =
       collective.groupBytes(size: size, bytes: type.blockCount * width)
-      * (mesh.deviceCount / size) / type.sharding.chunks.groupSize
+      * groups / type.sharding.chunks.groupSize
+  }
+
+  /// A message that is received in a buffer of `type`; of uneven chunks the largest decides how long.
+  init(_ message: Message, of type: TensorType, _ mesh: Mesh, _ precision: Precision) {
+    let width = precision.bytes(of: type.width)
+    pattern = .send
+    axes = [message.axis]
+    bytes = type.localCount * width
+    total = type.blockCount * width * mesh.stageDevices / type.sharding.chunks.groupSize
   }
 }

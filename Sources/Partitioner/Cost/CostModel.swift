@@ -30,6 +30,13 @@ package struct CollectiveUse: Hashable, Sendable {
     case broadcast, reduce
     case allToAll = "all-to-all"
     case permute
+    /// From one device to another.
+    case send
+    /// An all-reduce between two.
+    case exchange
+
+    /// The name in answers.
+    package var name: String { self == .exchange ? Self.allReduce.rawValue : rawValue }
   }
 }
 
@@ -39,6 +46,7 @@ extension Collective {
     case .allGather, .gatherChunks: .allGather
     case .reduceScatter, .scatterChunks: .reduceScatter
     case .allReduce: .allReduce
+    case .allReduceEnds: .exchange
     case .broadcast: .broadcast
     case .reduce: .reduce
     case .allToAll: .allToAll

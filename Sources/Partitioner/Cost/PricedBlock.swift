@@ -7,6 +7,7 @@ struct PricedBlock {
   var weightGradient = BodySummary()
   var reduceGradients = BodySummary()
   var optimize = BodySummary()
+  var settle = BodySummary()
   /// What one repetition's parameters take, with all their parts.
   var stored = MemoryUse()
 
@@ -26,6 +27,7 @@ struct PricedBlock {
     weightGradient = summary(bodies.weightGradient)
     reduceGradients = summary(bodies.reduceGradients)
     optimize = summary(bodies.optimize)
+    settle = summary(bodies.settle)
     stored = Self.stored(parameters, precision)
   }
 

@@ -3,8 +3,9 @@ import PlanIR
 /// Prices a chain without unrolling it: each body once, times its calls.
 struct Pricing {
   let chain: ChainParts<PricedBlock>
+  let map: StageMap
+  let order: PipelineOrder
   let mesh: Mesh
-  let microBatches: Int
   let training: TrainingGraph
   let cluster: Cluster
 
@@ -18,37 +19,47 @@ struct Pricing {
       PricedBlock(
         bodies, parameters: parameters, mesh: choices.mesh, precision: precision, cost: cost)
     }
-    let chain = ChainParts(
-      counts: lowering.training.segments.map(\.count),
-      blocks: lowering.blocks.map { $0.map { price($0.bodies, $0.parameters) } },
-      joints: lowering.joints.map { $0.map { $0.map { price($0, []) } } },
-      exits: lowering.exits.map { $0.map { price($0, []) } })
+    let chain = lowering.parts(
+      block: { price($0.bodies, $0.parameters + $0.copies) }, joint: { price($0, []) })
     return Pricing(
-      chain: chain, mesh: choices.mesh, microBatches: choices.microBatches,
+      chain: chain, map: lowering.map, order: PipelineOrder(choices), mesh: choices.mesh,
       training: lowering.training, cluster: cluster
     ).prediction(cost)
   }
 
-  /// Each item of the chain with how many layers have it.
-  private var counted: [(item: PricedBlock, layers: Int)] {
-    chain.units.flatMap { unit in unit.items.map { ($0.item, unit.layers.count) } }
+  private var microBatches: Int { order.microBatches }
+
+  /// Each item of a stage with how many layers have it.
+  private func counted(_ stage: Int) -> [(item: PricedBlock, layers: Int)] {
+    let parts = chain.parts(map)
+    return (0..<order.chunks).flatMap { chunk in
+      parts[chunk * order.stages + stage].all.flatMap { unit in
+        unit.items.map { ($0.item, unit.layers.count) }
+      }
+    }
   }
 
   func prediction(_ cost: any CostModel) -> Prediction {
-    let breakdown = breakdown(cost)
-    let step =
-      breakdown.compute + breakdown.communicationExposed + breakdown.bubble + breakdown.optimizer
-    var memory = MemoryModel(chain: chain, precision: training.workload.precision).peak()
+    let time = StepTime(chain, map, order, cost)
+    var breakdown = breakdown(of: time.last, cost)
+    let busy = breakdown.compute + breakdown.communicationExposed + breakdown.optimizer
+    breakdown.bubble = order.stages > 1 ? time.step - busy : .zero
+    let step = busy + breakdown.bubble
+    var memory = memory.peak()
     memory.framework = cluster.device.framework
     return Prediction(
       step: step, utilization: utilization(step), breakdown: breakdown, memory: memory,
-      communication: communication(cost))
+      communication: communication(cost, timesOf: time.last))
   }
 
-  /// The parts of a step's time.
-  func breakdown(_ cost: any CostModel) -> Prediction.Breakdown {
+  var memory: MemoryModel {
+    MemoryModel(chain: chain, map: map, order: order, precision: training.workload.precision)
+  }
+
+  /// The parts of a stage's step.
+  private func breakdown(of stage: Int, _ cost: any CostModel) -> Prediction.Breakdown {
     var breakdown = Prediction.Breakdown()
-    for (item, layers) in counted {
+    for (item, layers) in counted(stage) {
       let everyMicroBatch = layers * microBatches
       let communication = item.communication(cost)
       breakdown.compute += item.kernels * everyMicroBatch + item.reduceGradients.kernels * layers
@@ -64,20 +75,26 @@ struct Pricing {
     let collective: String
   }
 
-  /// Entries by axis in mesh order, then by collective's name.
-  private func communication(_ cost: any CostModel) -> [Prediction.Traffic] {
+  /// Entries by axis in mesh order, then by collective's name: bytes of all stages, times of one.
+  private func communication(
+    _ cost: any CostModel, timesOf timed: Int
+  ) -> [Prediction.Traffic] {
     var sums: [TrafficKey: (bytes: Int, time: Picoseconds)] = [:]
-    func add(_ body: BodySummary, times: Int) {
+    func add(_ body: BodySummary, times: Int, isTimed: Bool) {
       for (use, count) in body.collectives {
-        let key = TrafficKey(axes: use.axes.joined, collective: use.pattern.rawValue)
+        let key = TrafficKey(axes: use.axes.joined, collective: use.pattern.name)
         let known = sums[key] ?? (0, .zero)
-        let time = cost.time(of: use) * (count * times)
+        let time = isTimed ? cost.time(of: use) * (count * times) : .zero
         sums[key] = (known.bytes + use.total * count * times, known.time + time)
       }
     }
-    for (item, layers) in counted {
-      for body in item.everyMicroBatch { add(body, times: layers * microBatches) }
-      add(item.reduceGradients, times: layers)
+    for stage in 0..<order.stages {
+      for (item, layers) in counted(stage) {
+        for body in item.everyMicroBatch {
+          add(body, times: layers * microBatches, isTimed: stage == timed)
+        }
+        add(item.reduceGradients, times: layers, isTimed: stage == timed)
+      }
     }
     let keys = sums.keys.sorted { left, right in
       left.axes == right.axes

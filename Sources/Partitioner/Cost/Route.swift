@@ -11,6 +11,7 @@ struct Route: Hashable {
   private var ringLatency = 0.0
   private var treeLatency = 0.0
   private var outermostLatency = 0.0
+  private var outermostBandwidth = Double.infinity
   /// To each other member a part, those further out over slower links: seconds, and seconds a byte.
   private var exchangeLatency = 0.0
   private var exchangeSeconds = 0.0
@@ -27,6 +28,7 @@ struct Route: Hashable {
       let fan = crossing.members / crossing.inner
       treeLatency += Double(Int.bitWidth - (fan - 1).leadingZeroBitCount) * level.latency
       outermostLatency = level.latency
+      outermostBandwidth = level.bandwidth
       exchangeLatency += (members - inner) * level.latency
       exchangeSeconds += (members - inner) / size / level.bandwidth
     }
@@ -37,7 +39,7 @@ struct Route: Hashable {
     guard size > 1 else { return .zero }
     let once = Picoseconds(seconds: seconds(pattern, bytes: Double(bytes)) * contention)
     // A reduce-scatter and an all-gather, to the picosecond.
-    return pattern == .allReduce ? once * 2 : once
+    return pattern == .allReduce || pattern == .exchange ? once * 2 : once
   }
 
   /// Seconds of a collective, of an all-reduce those of either half.
@@ -48,6 +50,9 @@ struct Route: Hashable {
     case .broadcast, .reduce: treeLatency + bytes / ringBandwidth
     case .allToAll: exchangeLatency + bytes * exchangeSeconds
     case .permute: outermostLatency + bytes / ringBandwidth
+    // Neighbouring stages may lie on either side of a node's edge: all are priced as those that do.
+    case .send: outermostLatency + bytes / outermostBandwidth
+    case .exchange: outermostLatency + bytes / 2 / outermostBandwidth
     }
   }
 }

@@ -3,10 +3,12 @@ import PlanIR
 /// The bodies of a block class; nil where a phase has nothing to do.
 struct BlockBodies {
   var forward, inputGradient, weightGradient, reduceGradients, optimize: Body?
+  /// Of what sends: waits until what it sent has been received.
+  var settle: Body?
 
   /// Those it has, in the order of a step.
   var all: [Body] {
-    [forward, inputGradient, weightGradient, reduceGradients, optimize].compactMap(\.self)
+    [forward, inputGradient, weightGradient, reduceGradients, optimize, settle].compactMap(\.self)
   }
 
   /// The same bodies with every body changed by `change`.
@@ -14,7 +16,7 @@ struct BlockBodies {
     BlockBodies(
       forward: forward.map(change), inputGradient: inputGradient.map(change),
       weightGradient: weightGradient.map(change), reduceGradients: reduceGradients.map(change),
-      optimize: optimize.map(change))
+      optimize: optimize.map(change), settle: settle.map(change))
   }
 }
 
@@ -22,6 +24,8 @@ struct BlockBodies {
 struct LoweredBlock {
   var bodies: BlockBodies
   var parameters: [StoredParameter]
+  /// Parameters of another stage's block of which this one's stage holds a copy.
+  var copies: [StoredParameter]
   /// Whether any phase hands on an input, or a weight, as it was gathered: whether saving and
   /// gathering again differ.
   var keepsGatheredInputs, keepsGatheredWeights: Bool
@@ -32,28 +36,33 @@ struct LoweredBlock {
     unpadded: DimensionSizes
   ) throws(ConstraintViolation) {
     try context.checkAnnotations(of: block.graph)
-    let own = try Self.parameters(
-      of: block, segment: segment, repetitions: repetitions, context: context, unpadded: unpadded)
+    func stored(areOwn: Bool) throws(ConstraintViolation) -> [StoredParameter] {
+      try Self.parameters(
+        of: block, areOwn: areOwn, segment: segment, repetitions: repetitions, context: context,
+        unpadded: unpadded)
+    }
+    let own = try stored(areOwn: true)
+    copies = context.mesh.stageCount > 1 ? try stored(areOwn: false) : []
     let step = StepLowering(context: context)
     var lowering = BlockLowering(block, context: context)
     let phases = try lowering.bodies()
     bodies = BlockBodies(
       forward: phases[0], inputGradient: phases[1], weightGradient: phases[2],
-      reduceGradients: try step.reduceGradients(of: block.graph, parameters: own),
-      optimize: step.optimize(block.graph, parameters: own))
+      reduceGradients: try step.reduceGradients(of: block.graph, parameters: own + copies),
+      optimize: step.optimize(block.graph, parameters: own + copies))
     parameters = own
     keepsGatheredInputs = lowering.keepsGatheredInputs
     keepsGatheredWeights = lowering.keepsGatheredWeights
   }
 
   private static func parameters(
-    of block: GradientGraph, segment: Int, repetitions: Int, context: LoweringContext,
+    of block: GradientGraph, areOwn: Bool, segment: Int, repetitions: Int, context: LoweringContext,
     unpadded: DimensionSizes
   ) throws(ConstraintViolation) -> [StoredParameter] {
     var result: [StoredParameter] = []
     for (value, description) in block.graph.values.enumerated() {
       guard case .parameter(let index) = description.origin,
-        block.graph.parameters[index].isOwn,
+        block.graph.parameters[index].isOwn == areOwn,
         let placement = context.parameters[block.graph.parameters[index].name]
       else { continue }
       let type = try context.type(description, context.storage(of: value, in: block.graph))

@@ -48,6 +48,8 @@ struct BodyBuilder {
 
   mutating func emit(_ call: KernelCall) { instructions.append(.kernel(call)) }
 
+  mutating func emit(_ instruction: Instruction) { instructions.append(instruction) }
+
   mutating func emit(
     _ collective: Collective, over axes: [AxisReference], from: BufferID, into: BufferID
   ) {

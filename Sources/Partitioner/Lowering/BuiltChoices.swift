@@ -4,7 +4,6 @@ import PlanIR
 enum BuiltChoices {
   static func check(_ choices: PlanChoices) throws(ConstraintViolation) {
     try checkMesh(choices)
-    try require(choices.degree("pipeline") == 1, "pipeline parallelism", "--pipeline 1")
     try require(choices.degree("context") == 1, "context parallelism", "--context 1")
     try require(
       [0, 3].contains(choices.zero), "a sharded optimizer (zero \(choices.zero))",
@@ -12,12 +11,8 @@ enum BuiltChoices {
     try require(
       choices.recompute == .none, "recomputation (\(choices.recompute.rawValue))",
       "--recompute none")
-    try require(
-      choices.schedule == .none, "schedule \(choices.schedule.rawValue)", "no --schedule")
-    try require(choices.interleave == 1, "interleaving", "--interleave 1")
     try checkPanels(choices)
     try checkWeightsOver(choices)
-    try require(choices.stages.count == 1, "pipeline stages", "one stage")
   }
 
   /// Only layouts whose products gather both operands along one dimension can loop over it.

@@ -23,6 +23,15 @@ package struct TrainingGraph: Sendable {
 
   var blocks: [GradientGraph] { segments.flatMap(\.blocks) }
 
+  /// Of each segment, whether its repetitions count as layers: they have attention or mlp blocks.
+  var areLayers: [Bool] {
+    segments.map { segment in
+      segment.blocks.contains {
+        $0.graph.blockClass == .attention || $0.graph.blockClass == .mlp
+      }
+    }
+  }
+
   /// Whether the head multiplies by the embedding's table.
   var isTied: Bool {
     blocks.contains { block in
@@ -58,6 +67,11 @@ package struct Lowering {
   /// What stands between blocks, as ``ChainParts`` has it.
   private(set) var joints: [[BlockBodies?]] = []
   private(set) var exits: [BlockBodies?] = []
+  private(set) var boundaries: [(inside: Boundary?, after: Boundary?)] = []
+  /// Where the chain is cut into stages.
+  let map: StageMap
+
+  typealias Boundary = ChainParts<BlockBodies>.Boundary
 
   /// The program of `choices`, or the constraint that they violate.
   package static func program(
@@ -70,6 +84,8 @@ package struct Lowering {
   init(_ training: TrainingGraph, _ choices: PlanChoices) throws(ConstraintViolation) {
     self.training = training
     try BuiltChoices.check(choices)
+    try PipelineOrder.check(choices)
+    map = try StageMap(choices)
     var context = try LoweringContext(
       sizes: training.sizes, workload: training.workload, choices: choices,
       isTied: training.isTied)
@@ -105,15 +121,50 @@ package struct Lowering {
       }
       exits.append(try lowering.bodies(from: giver, to: taker))
     }
+    try cut()
+  }
+
+  private mutating func cut() throws(ConstraintViolation) {
+    guard let lowering = BoundaryLowering(context: context) else { return }
+    let segments = training.segments
+    for (index, segment) in segments.enumerated() {
+      let next = index + 1 < segments.count ? segments[index + 1].blocks.first : nil
+      boundaries.append(
+        (
+          inside: try lowering.boundary(before: segment.blocks.first?.graph),
+          after: try lowering.boundary(before: next?.graph)
+        ))
+    }
+    let isCut = parts { $0 }.parts(map).allSatisfy { !$0.units.isEmpty }
+    guard !isCut else { return }
+    throw ConstraintViolation(
+      constraint: "blocks on every pipeline stage", found: "a stage without any",
+      needed: "a layer, an embedding or a head on each", remedy: "fewer stages")
   }
 
   var parameters: [StoredParameter] { blocks.flatMap { $0.flatMap(\.parameters) } }
 
   /// The chain with each block and joint made into an item.
   func parts<Item>(_ item: (BlockBodies) -> Item) -> ChainParts<Item> {
+    parts(block: { item($0.bodies) }, joint: item)
+  }
+
+  /// The chain with each block, and each joint or boundary, made into an item.
+  func parts<Item>(
+    block: (LoweredBlock) -> Item, joint item: (BlockBodies) -> Item
+  ) -> ChainParts<Item> {
     ChainParts(
-      counts: training.segments.map(\.count), blocks: blocks.map { $0.map { item($0.bodies) } },
-      joints: joints.map { $0.map { $0.map(item) } }, exits: exits.map { $0.map(item) })
+      counts: training.segments.map(\.count), blocks: blocks.map { $0.map(block) },
+      joints: joints.map { $0.map { $0.map(item) } }, exits: exits.map { $0.map(item) },
+      boundaries: boundaries.map { inside, after in
+        (inside.map { boundary($0, item) }, after.map { boundary($0, item) })
+      }, areLayers: training.areLayers)
+  }
+
+  private func boundary<Item>(
+    _ boundary: Boundary, _ item: (BlockBodies) -> Item
+  ) -> ChainParts<Item>.Boundary {
+    .init(departure: item(boundary.departure), arrival: item(boundary.arrival))
   }
 
   private func program() -> Program {
@@ -127,19 +178,20 @@ package struct Lowering {
       CallableBlock(
         forward: add(block.forward), inputGradient: add(block.inputGradient),
         weightGradient: add(block.weightGradient), reduceGradients: add(block.reduceGradients),
-        optimize: add(block.optimize))
+        optimize: add(block.optimize), settle: add(block.settle))
     }
     let choices = context.choices
     let workload = training.workload
+    let chain = Chain(parts, map: map, order: PipelineOrder(choices))
     return Program(
       mesh: choices.mesh, precision: workload.precision, optimizer: workload.optimizer,
       dropout: workload.dropout, globalBatch: workload.globalBatch, sequence: workload.sequence,
       microBatch: choices.microBatch, microBatches: choices.microBatches,
       vocabulary: training.sizes[.vocabulary], parameters: parameters, bodies: bodies,
-      stages: [
+      stages: chain.calls.enumerated().map { stage, calls in
         Stage(
-          layers: 0..<training.model.layers,
-          calls: Chain(parts: parts).calls(microBatches: choices.microBatches))
-      ])
+          layers: (0..<map.chunks).map { map.layers[map.virtualStage(stage, chunk: $0)] },
+          calls: calls)
+      }, chain: chain.positions)
   }
 }

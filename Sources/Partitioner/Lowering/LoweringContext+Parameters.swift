@@ -36,6 +36,10 @@ extension LoweringContext {
             sharding: sharding.with(chunks: weightsOver.subtracting(sharding.axes)),
             unreduced: [])
         }
+        if !gradients.graph.parameters[index].isOwn && mesh.stageCount > 1 {
+          try checkBorrower(gradients.graph, name)
+          parameters[name]?.isOnBothEnds = true
+        }
       }
     }
     var computed: [String: [Sharding]] = [:]
@@ -53,6 +57,21 @@ extension LoweringContext {
         forms[0] != sharding.with(unreduced: unreduced)
       else { continue }
       parameters[name]?.addedAs = forms[0]
+    }
+  }
+
+  /// Whether the first and the last pipeline stage both hold the parameter `name`.
+  func isOnBothEnds(_ name: String) -> Bool { parameters[name]?.isOnBothEnds ?? false }
+
+  /// Over stages the head alone may borrow, a table of the embedding, and adds its gradient apart.
+  private func checkBorrower(
+    _ graph: BlockGraph, _ name: String
+  ) throws(ConstraintViolation) {
+    guard graph.blockClass == .head, choices.tableGradients == .apart else {
+      throw ConstraintViolation(
+        constraint: "over pipeline stages a head alone borrows a parameter, its gradient apart",
+        found: "\(graph.name) borrows \(name), gradients \(choices.tableGradients.rawValue)",
+        needed: "the embedding's table in a head, gradients apart", remedy: "--pipeline 1")
     }
   }
 

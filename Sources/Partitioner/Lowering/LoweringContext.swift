@@ -20,6 +20,8 @@ struct LoweringContext {
     var sharding: Sharding
     /// Axes over which devices hold copies with partial gradients, reduced once a step.
     var unreduced: [AxisReference]
+    /// Whether the first and the last stage both hold it, one for a block that borrows it.
+    var isOnBothEnds = false
     /// The form in which the block that owns it and the one that borrows it both compute its
     /// gradient, where the plan adds the two before it is scattered.
     var addedAs: Sharding?

@@ -10,9 +10,15 @@ struct StepLowering {
     of graph: BlockGraph, parameters: [StoredParameter]
   ) throws(ConstraintViolation) -> Body? {
     var builder = BodyBuilder(phase: .reduceGradients)
-    for parameter in parameters where !parameter.unreduced.isEmpty {
+    for parameter in parameters {
+      let isShared = context.isOnBothEnds(parameter.name)
+      guard !parameter.unreduced.isEmpty || isShared else { continue }
       let buffer = builder.addBuffer(stored(.mainGradient, parameter))
-      builder.emit(.allReduce(.sum), over: parameter.unreduced, from: buffer, into: buffer)
+      if !parameter.unreduced.isEmpty {
+        builder.emit(.allReduce(.sum), over: parameter.unreduced, from: buffer, into: buffer)
+      }
+      guard isShared, let stages = context.mesh.pipeline else { continue }
+      builder.emit(.allReduceEnds(.sum), over: [stages], from: buffer, into: buffer)
     }
     if let loss = graph.loss { try reduceLoss(loss, graph, &builder) }
     return builder.instructions.isEmpty ? nil : body(graph, builder)

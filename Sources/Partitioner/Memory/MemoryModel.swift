@@ -2,41 +2,116 @@ import PlanIR
 
 /// Runs liveness over a step's calls: what the fullest device holds, and the instant it holds most.
 struct MemoryModel {
-  let chain: ChainParts<PricedBlock>
-  let precision: Precision
+  private let parts: [ChainParts<PricedBlock>.Part]
+  private let order: PipelineOrder
+  private let precision: Precision
 
-  /// What is live at the peak instant, by class.
-  ///
-  /// One micro-batch suffices: at its end everything it allocated is free again. Layers that are
-  /// alike change what is held by the same amount each, so that the fullest of them is the first or
-  /// the last.
+  /// The memory of a chain cut into stages as `map` says; of one stage where it says nothing. Without
+  /// stages one micro-batch suffices: at its end everything it allocated is free again.
+  init(
+    chain: ChainParts<PricedBlock>, map: StageMap? = nil, order: PipelineOrder? = nil,
+    precision: Precision
+  ) {
+    parts = chain.parts(map)
+    self.order =
+      order.flatMap { $0.stages > 1 ? $0 : nil }
+      ?? PipelineOrder(schedule: .none, stages: 1, chunks: 1, microBatches: 1)
+    self.precision = precision
+  }
+
+  /// What is live at the peak instant of the fullest stage, by class; of several the first.
   func peak() -> MemoryUse {
-    var walk = Walk(held: stored)
-    let units = chain.units
-    for unit in units {
-      walk.repeated(unit.layers.count) { walk in
-        for (_, item) in unit.items { walk.call(item.forward) }
-      }
+    peaks().reduce(MemoryUse()) { $1.program > $0.program ? $1 : $0 }
+  }
+
+  /// What is live at the peak instant of each stage.
+  func peaks() -> [MemoryUse] { (0..<order.stages).map(peak) }
+
+  private func peak(of stage: Int) -> MemoryUse {
+    let passes = (0..<order.chunks).map {
+      Passes(parts[$0 * order.stages + stage], areSplit: order.schedule == .zeroBubble)
     }
-    for unit in units.reversed() {
-      walk.repeated(unit.layers.count) { walk in
-        for (_, item) in unit.items.reversed() {
-          walk.call(item.inputGradient)
-          walk.call(item.weightGradient)
-        }
+    var walk = Walk(held: stored(on: stage))
+    var pending: [Int: BodySummary] = [:]
+    func send(_ body: PricedBlock?, _ summary: KeyPath<PricedBlock, BodySummary>, _ way: Int) {
+      guard let body else { return }
+      if let settle = pending[way] { walk.call(settle) }
+      walk.call(body[keyPath: summary])
+      pending[way] = body.settle
+    }
+    for operation in order.operations(of: stage) {
+      switch operation {
+      case .forward(_, let chunk):
+        walk.call(passes[chunk].forward)
+        send(passes[chunk].departure, \.forward, 0)
+      case .backward(_, let chunk):
+        walk.call(passes[chunk].backward)
+        send(passes[chunk].arrival, \.inputGradient, 1)
+      case .inputGradient(_, let chunk):
+        walk.call(passes[chunk].inputGradient)
+        send(passes[chunk].arrival, \.inputGradient, 1)
+      case .weightGradient(_, let chunk):
+        walk.call(passes[chunk].weightGradient)
       }
     }
     return walk.fullest
   }
 
   /// Parameters with all their parts, and the loss.
-  private var stored: MemoryUse {
+  private func stored(on stage: Int) -> MemoryUse {
     var use = MemoryUse()
-    for unit in chain.units {
-      for (_, item) in unit.items { use = use + item.stored * unit.layers.count }
+    for chunk in 0..<order.chunks {
+      for unit in parts[chunk * order.stages + stage].units {
+        for (_, item) in unit.items { use = use + item.stored * unit.layers.count }
+      }
     }
     use.add(Bytes(precision.bytes(of: .statistic)), .saved)
     return use
+  }
+
+  /// The passes of a micro-batch through a virtual stage, each as if it were one body.
+  private struct Passes {
+    let arrival, departure: PricedBlock?
+    let forward, backward, inputGradient, weightGradient: BodySummary
+
+    /// `areSplit` says whether gradients of weights are passes of their own.
+    init(_ part: ChainParts<PricedBlock>.Part, areSplit: Bool) {
+      arrival = part.arrival?.items.first?.item
+      departure = part.departure?.items.first?.item
+      forward = Self.pass(part.units, arrival?.forward) { $0.call($1.forward) }
+      let back = Array(part.units.reversed())
+      let received = departure?.inputGradient
+      guard areSplit else {
+        backward = Self.pass(back, received, isReversed: true) {
+          $0.call($1.inputGradient)
+          $0.call($1.weightGradient)
+        }
+        (inputGradient, weightGradient) = (BodySummary(), BodySummary())
+        return
+      }
+      backward = BodySummary()
+      inputGradient = Self.pass(back, received, isReversed: true) { $0.call($1.inputGradient) }
+      weightGradient = Self.pass(back, nil, isReversed: true) { $0.call($1.weightGradient) }
+    }
+
+    /// Layers that are alike change what is held by the same amount each, so that the fullest of them
+    /// is the first or the last.
+    private static func pass(
+      _ units: [ChainParts<PricedBlock>.Unit], _ first: BodySummary?, isReversed: Bool = false,
+      _ call: (inout Walk, PricedBlock) -> Void
+    ) -> BodySummary {
+      var walk = Walk(held: MemoryUse())
+      if let first { walk.call(first) }
+      for unit in units {
+        let items = isReversed ? unit.items.reversed() : unit.items
+        walk.repeated(unit.layers.count) { walk in
+          for (_, item) in items { call(&walk, item) }
+        }
+      }
+      var summary = BodySummary()
+      (summary.peak, summary.change) = (walk.fullest, walk.held)
+      return summary
+    }
   }
 
   private struct Walk {
@@ -56,6 +131,7 @@ struct MemoryModel {
     /// The calls of `count` layers that are alike: the first, those between by what it changed, and
     /// the last.
     mutating func repeated(_ count: Int, _ layer: (inout Walk) -> Void) {
+      guard count > 0 else { return }
       let before = held
       layer(&self)
       guard count > 1 else { return }

@@ -2,58 +2,30 @@ import PlanIR
 
 /// A block's bodies as a program numbers them.
 struct CallableBlock {
-  var forward, inputGradient, weightGradient, reduceGradients, optimize: BodyID?
+  var forward, inputGradient, weightGradient, reduceGradients, optimize, settle: BodyID?
 }
 
-/// What stands in a chain: for each segment its blocks, and between neighbours a joint where the
-/// stream changes its sharding.
-struct ChainParts<Item> {
-  /// Repetitions of each segment.
-  let counts: [Int]
-  /// Blocks of each segment.
-  let blocks: [[Item]]
-  /// After each block of a segment, what leads to the block that follows it within the segment; after
-  /// the last, what leads to the first of the next repetition.
-  let joints: [[Item?]]
-  /// What leads from each segment's last block to the next segment's first.
-  let exits: [Item?]
-
-  /// Neighbouring layers that have the same items: all of a segment but its last, which leads on.
-  struct Unit {
-    let segment: Int
-    let layers: Range<Int>
-    let items: [(block: Int, item: Item)]
-  }
-
-  /// The chain as units, first to last. A joint after block b of n is numbered n + b.
-  var units: [Unit] {
-    counts.indices.flatMap { segment -> [Unit] in
-      let count = counts[segment]
-      let repeated = unit(segment, 0..<count - 1, last: joints[segment].last ?? nil)
-      let last = unit(segment, count - 1..<count, last: exits[segment])
-      return count > 1 ? [repeated, last] : [last]
-    }
-  }
-
-  private func unit(_ segment: Int, _ layers: Range<Int>, last: Item?) -> Unit {
-    let blocks = blocks[segment]
-    var items: [(block: Int, item: Item)] = []
-    for (index, block) in blocks.enumerated() {
-      items.append((index, block))
-      let joint = index == blocks.count - 1 ? last : joints[segment][index]
-      if let joint { items.append((blocks.count + index, joint)) }
-    }
-    return Unit(segment: segment, layers: layers, items: items)
-  }
-}
-
-/// The chain of blocks as calls: which body runs where, in the order of a step without pipeline.
+/// The chain of blocks as calls: which body runs where, on each stage in the order of a step.
 struct Chain {
-  let parts: ChainParts<CallableBlock>
+  let parts: [ChainParts<CallableBlock>.Part]
+  let map: StageMap?
+  let order: PipelineOrder
 
-  /// Every place of the chain with its bodies, first to last.
-  private var places: [(position: BlockPosition, bodies: CallableBlock)] {
-    parts.units.flatMap { unit in
+  init(_ chain: ChainParts<CallableBlock>, map: StageMap?, order: PipelineOrder) {
+    parts = chain.parts(map)
+    self.map = map
+    self.order = order
+  }
+
+  typealias Place = (position: BlockPosition, bodies: CallableBlock)
+
+  /// Every place of the chain, first to last.
+  var positions: [BlockPosition] {
+    parts.flatMap { part in places(part.all).map(\.position) }
+  }
+
+  private func places(_ units: [ChainParts<CallableBlock>.Unit]) -> [Place] {
+    units.flatMap { unit in
       unit.layers.flatMap { layer in
         unit.items.map { block, item in
           (BlockPosition(segment: unit.segment, layer: layer, block: block), item)
@@ -62,28 +34,118 @@ struct Chain {
     }
   }
 
-  /// Forward and backward of each micro-batch in turn; then gradients are reduced and the
-  /// parameters updated.
-  func calls(microBatches: Int) -> [Call] {
-    let places = places
-    var calls: [Call] = []
-    func append(_ body: BodyID?, _ phase: Phase, _ position: BlockPosition, _ microBatch: Int) {
-      guard let body else { return }
-      calls.append(Call(body: body, phase: phase, position: position, microBatch: microBatch))
-    }
-    for microBatch in 0..<microBatches {
-      for (position, bodies) in places { append(bodies.forward, .forward, position, microBatch) }
-      for (position, bodies) in places.reversed() {
-        append(bodies.inputGradient, .inputGradient, position, microBatch)
-        append(bodies.weightGradient, .weightGradient, position, microBatch)
+  /// The calls of each stage.
+  var calls: [[Call]] { (0..<order.stages).map(calls) }
+
+  private func calls(of stage: Int) -> [Call] {
+    let chunks = (0..<order.chunks).map { parts[$0 * order.stages + stage] }
+    var writer = Writer(
+      chunks: chunks.map { part in
+        Chunk(
+          places: places(part.units), arrival: places([part.arrival].compactMap(\.self)).first,
+          departure: places([part.departure].compactMap(\.self)).first)
+      })
+    for operation in order.operations(of: stage) { writer.append(operation) }
+    writer.settleAll()
+    writer.appendStep(order.microBatches - 1)
+    return writer.calls
+  }
+
+  private struct Chunk {
+    let places: [Place]
+    let arrival, departure: Place?
+  }
+
+  /// Writes a stage's calls down. What was sent is settled before the next is sent the same way: one
+  /// message in each direction is on its way at a time.
+  private struct Writer {
+    let chunks: [Chunk]
+    private(set) var calls: [Call] = []
+    /// The last message in either direction that is not settled.
+    private var pending: [Slot: Call] = [:]
+
+    init(chunks: [Chunk]) { self.chunks = chunks }
+
+    mutating func append(_ operation: StageOperation) {
+      switch operation {
+      case .forward(let microBatch, let index):
+        let chunk = chunks[index]
+        receive(chunk.arrival, \.forward, .forward, microBatch, index)
+        for place in chunk.places { append(place, \.forward, .forward, microBatch, index) }
+        send(chunk.departure, \.forward, .forward, microBatch, index)
+      case .backward(let microBatch, let index):
+        gradients(microBatch, index, inputs: true, weights: true)
+      case .inputGradient(let microBatch, let index):
+        gradients(microBatch, index, inputs: true, weights: false)
+      case .weightGradient(let microBatch, let index):
+        gradients(microBatch, index, inputs: false, weights: true)
       }
     }
-    for (position, bodies) in places.reversed() {
-      append(bodies.reduceGradients, .reduceGradients, position, microBatches - 1)
+
+    private mutating func gradients(
+      _ microBatch: Int, _ index: Int, inputs: Bool, weights: Bool
+    ) {
+      let chunk = chunks[index]
+      if inputs {
+        receive(chunk.departure, \.inputGradient, .inputGradient, microBatch, index)
+      }
+      for place in chunk.places.reversed() {
+        if inputs { append(place, \.inputGradient, .inputGradient, microBatch, index) }
+        if weights { append(place, \.weightGradient, .weightGradient, microBatch, index) }
+      }
+      if inputs { send(chunk.arrival, \.inputGradient, .inputGradient, microBatch, index) }
     }
-    for (position, bodies) in places {
-      append(bodies.optimize, .optimize, position, microBatches - 1)
+
+    private mutating func append(
+      _ place: Place, _ body: KeyPath<CallableBlock, BodyID?>, _ phase: Phase, _ microBatch: Int,
+      _ chunk: Int
+    ) {
+      guard let body = place.bodies[keyPath: body] else { return }
+      calls.append(
+        Call(
+          body: body, phase: phase, position: place.position, microBatch: microBatch, chunk: chunk))
     }
-    return calls
+
+    private mutating func receive(
+      _ place: Place?, _ body: KeyPath<CallableBlock, BodyID?>, _ phase: Phase, _ microBatch: Int,
+      _ chunk: Int
+    ) {
+      if let place { append(place, body, phase, microBatch, chunk) }
+    }
+
+    private mutating func send(
+      _ place: Place?, _ body: KeyPath<CallableBlock, BodyID?>, _ phase: Phase, _ microBatch: Int,
+      _ chunk: Int
+    ) {
+      guard let place else { return }
+      let slot: Slot = phase == .forward ? .stream : .gradient
+      settle(slot)
+      append(place, body, phase, microBatch, chunk)
+      pending[slot] = place.bodies.settle.map {
+        Call(
+          body: $0, phase: phase, position: place.position, microBatch: microBatch, chunk: chunk)
+      }
+    }
+
+    private mutating func settle(_ slot: Slot) {
+      if let call = pending.removeValue(forKey: slot) { calls.append(call) }
+    }
+
+    mutating func settleAll() {
+      settle(.stream)
+      settle(.gradient)
+    }
+
+    /// Gradients are reduced and the parameters updated.
+    mutating func appendStep(_ microBatch: Int) {
+      for (index, chunk) in chunks.enumerated().reversed() {
+        for place in chunk.places.reversed() {
+          append(place, \.reduceGradients, .reduceGradients, microBatch, index)
+        }
+      }
+      for (index, chunk) in chunks.enumerated() {
+        for place in chunk.places { append(place, \.optimize, .optimize, microBatch, index) }
+      }
+    }
   }
 }

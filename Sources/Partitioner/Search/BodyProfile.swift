@@ -139,7 +139,9 @@ struct BodyTrace {
       case .start(_, let collective, let axes, let from, let into):
         let (from, into) = (body.buffers[from].type, body.buffers[into].type)
         uses.append(CollectiveUse(collective, over: axes, from: from, into: into, mesh, precision))
-      case .await:
+      case .receive(let buffer, let message):
+        uses.append(CollectiveUse(message, of: body.buffers[buffer].type, mesh, precision))
+      case .await, .send, .settle:
         break
       }
     }

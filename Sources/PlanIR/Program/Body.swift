@@ -171,6 +171,12 @@ package enum Instruction: Hashable, Sendable {
   case kernel(KernelCall)
   case start(Token, Collective, over: [AxisReference], from: BufferID, into: BufferID)
   case await(Token)
+  /// Hands a buffer to a neighbouring stage, which may take it from then on.
+  case send(BufferID, Message)
+  /// Waits for what a neighbouring stage sends, and copies it.
+  case receive(BufferID, Message)
+  /// Waits until what was sent in the buffer has been received.
+  case settle(BufferID, Message)
 
   /// The buffers it reads and those it writes.
   package var accesses: (reads: [BufferID], writes: [BufferID]) {
@@ -178,6 +184,8 @@ package enum Instruction: Hashable, Sendable {
     case .allocate, .free, .await: ([], [])
     case .kernel(let call): (call.accumulate ? call.reads + call.writes : call.reads, call.writes)
     case .start(_, _, _, let from, let into): ([from], [into])
+    case .send(let buffer, _), .settle(let buffer, _): ([buffer], [])
+    case .receive(let buffer, _): ([], [buffer])
     }
   }
 }

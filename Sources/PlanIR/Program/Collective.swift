@@ -10,6 +10,9 @@ package enum Collective: Hashable, Sendable {
   case scatterChunks(Reduction)
   /// Partial values become their whole on each.
   case allReduce(Reduction)
+  /// Partial values of the first and the last along an axis become their whole on both; none between
+  /// take part.
+  case allReduceEnds(Reduction)
   /// The root's value on each.
   case broadcast(root: DeviceExpression)
   /// Partial values become their whole on the root.
@@ -24,12 +27,18 @@ package enum Collective: Hashable, Sendable {
     switch self {
     case .allGather, .gatherChunks: "all-gather"
     case .reduceScatter, .scatterChunks: "reduce-scatter"
-    case .allReduce: "all-reduce"
+    case .allReduce, .allReduceEnds: "all-reduce"
     case .broadcast: "broadcast"
     case .reduce: "reduce"
     case .allToAll: "all-to-all"
     case .permute: "permute"
     }
+  }
+
+  /// The devices of one group over `axes` that take part.
+  package func groupSize(over axes: [AxisReference]) -> Int {
+    if case .allReduceEnds = self { return min(axes.groupSize, 2) }
+    return axes.groupSize
   }
 
   /// Bytes that cross between the devices of one group of `size`, where the whole buffer has
@@ -39,6 +48,8 @@ package enum Collective: Hashable, Sendable {
     case .allGather, .reduceScatter, .gatherChunks, .scatterChunks, .broadcast, .reduce, .allToAll:
       bytes * (size - 1)
     case .allReduce: 2 * bytes * (size - 1)
+    // What either end receives: the two are calls of different stages.
+    case .allReduceEnds: bytes * (size - 1)
     case .permute: size > 1 ? bytes * size : 0
     }
   }

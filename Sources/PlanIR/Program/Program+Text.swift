@@ -18,7 +18,8 @@ extension Program {
     let calls = stage.calls.map { call in
       "\(bodies[call.body].name)[\(call.position.layer)]@\(call.microBatch)"
     }
-    return "stage layers \(stage.layers.lowerBound)..<\(stage.layers.upperBound): "
+    let layers = stage.layers.map { "\($0.lowerBound)..<\($0.upperBound)" }
+    return "stage layers \(layers.joined(separator: ", ")): "
       + calls.joined(separator: " ")
   }
 
@@ -49,6 +50,12 @@ extension Program {
             + name(into))
       case .await(let token):
         lines.append("  await #\(token)")
+      case .send(let buffer, let message):
+        lines.append("  send \(name(buffer)) \(message.text(in: mesh))")
+      case .receive(let buffer, let message):
+        lines.append("  receive \(name(buffer)) \(message.text(in: mesh))")
+      case .settle(let buffer, let message):
+        lines.append("  settle \(name(buffer)) \(message.text(in: mesh))")
       }
     }
     for given in body.gives { lines.append("  give \(name(given.buffer)) -> \(given.slot.text)") }
@@ -68,6 +75,13 @@ extension Slot {
   }
 }
 
+extension Message {
+  /// The message in texts: `stream along pipeline by 1`.
+  func text(in mesh: Mesh) -> String {
+    "\(slot.text) along \(mesh.name(of: axis)) by \(shift)"
+  }
+}
+
 extension Collective {
   /// The collective with its dimensions, in texts.
   package var text: String {
@@ -76,6 +90,7 @@ extension Collective {
     case .reduceScatter(let dimension, let reduction):
       "reduce-scatter \(dimension.rawValue) \(reduction.rawValue)"
     case .allReduce(let reduction): "all-reduce \(reduction.rawValue)"
+    case .allReduceEnds(let reduction): "all-reduce of the ends \(reduction.rawValue)"
     case .allToAll(let split, let concatenate):
       "all-to-all \(concatenate.rawValue) -> \(split.rawValue)"
     case .gatherChunks: "all-gather chunks"

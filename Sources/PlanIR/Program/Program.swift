@@ -32,12 +32,13 @@ package struct Call: Hashable, Sendable {
   }
 }
 
-/// A pipeline stage: its layers, and its calls in the order in which they run.
+/// A pipeline stage: its layers, one range for each of its chunks, and its calls in the order in which
+/// they run.
 package struct Stage: Hashable, Sendable {
-  package var layers: Range<Int>
+  package var layers: [Range<Int>]
   package var calls: [Call]
 
-  package init(layers: Range<Int>, calls: [Call]) {
+  package init(layers: [Range<Int>], calls: [Call]) {
     self.layers = layers
     self.calls = calls
   }
@@ -91,11 +92,13 @@ package struct Program: Hashable, Sendable {
   package var parameters: [StoredParameter]
   package var bodies: [Body]
   package var stages: [Stage]
+  /// The places of all blocks, joints and boundaries, in the order in which the stream passes them.
+  package var chain: [BlockPosition]
 
   package init(
     mesh: Mesh, precision: Precision, optimizer: Optimizer, dropout: Double, globalBatch: Int,
     sequence: Int, microBatch: Int, microBatches: Int, vocabulary: Int,
-    parameters: [StoredParameter], bodies: [Body], stages: [Stage]
+    parameters: [StoredParameter], bodies: [Body], stages: [Stage], chain: [BlockPosition]
   ) {
     self.mesh = mesh
     self.precision = precision
@@ -109,5 +112,13 @@ package struct Program: Hashable, Sendable {
     self.parameters = parameters
     self.bodies = bodies
     self.stages = stages
+    self.chain = chain
+  }
+}
+
+extension Program {
+  /// Where each position stands in ``chain``.
+  package var chainIndex: [BlockPosition: Int] {
+    Dictionary(uniqueKeysWithValues: chain.enumerated().map { ($1, $0) })
   }
 }

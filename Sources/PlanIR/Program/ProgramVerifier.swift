@@ -9,6 +9,7 @@ package struct ProgramVerifier {
     var verifier = ProgramVerifier(program: program)
     for body in program.bodies { verifier.check(body) }
     for stage in program.stages { verifier.check(stage) }
+    verifier.checkMessages()
     return verifier.faults
   }
 
@@ -56,7 +57,7 @@ package struct ProgramVerifier {
       check(collective, axes, body.buffers[from].type, body.buffers[into].type, body.name)
     case .await(let token):
       if open.remove(token) == nil { faults.append("\(body.name): #\(token) was not started") }
-    case .kernel:
+    case .kernel, .send, .receive, .settle:
       break
     }
   }
@@ -73,7 +74,8 @@ package struct ProgramVerifier {
     case .gatherChunks: expected = from.blockCount
     case .reduceScatter: expected = from.localCount / size
     case .scatterChunks: expected = (from.localCount + size - 1) / size
-    case .allReduce, .broadcast, .reduce, .allToAll, .permute: expected = from.localCount
+    case .allReduce, .allReduceEnds, .broadcast, .reduce, .allToAll, .permute:
+      expected = from.localCount
     }
     if into.localCount != expected || from.width != into.width {
       faults.append("\(name): \(collective.name) from \(from.localSizes) into \(into.localSizes)")
@@ -81,6 +83,8 @@ package struct ProgramVerifier {
     let needsPartial: Bool
     switch collective {
     case .reduceScatter, .scatterChunks, .allReduce, .reduce: needsPartial = true
+    // Which devices hold a copy is said by stages, not by a sharding.
+    case .allReduceEnds: needsPartial = false
     case .allGather, .gatherChunks, .broadcast, .allToAll, .permute: needsPartial = false
     }
     if needsPartial && !axes.subtracting(from.sharding.unreduced).isEmpty {
@@ -90,10 +94,7 @@ package struct ProgramVerifier {
 
   /// Replays slots over the calls of a stage.
   private mutating func check(_ stage: Stage) {
-    var chain: [BlockPosition: Int] = [:]
-    for call in stage.calls where chain[call.position] == nil {
-      chain[call.position] = chain.count
-    }
+    let chain = program.chainIndex
     var slots: Set<Key> = []
     for call in stage.calls {
       let body = program.bodies[call.body]
@@ -111,6 +112,31 @@ package struct ProgramVerifier {
       }
     }
     if !slots.isEmpty { faults.append("\(slots.count) slots are given, never taken") }
+  }
+
+  /// Every message that is sent on a stage must be received once on the stage it is sent to.
+  private mutating func checkMessages() {
+    let chain = program.chainIndex
+    var open: [Key: Int] = [:]
+    for (place, stage) in program.stages.enumerated() {
+      for call in stage.calls {
+        let index = chain[call.position] ?? 0
+        for instruction in program.bodies[call.body].instructions {
+          switch instruction {
+          case .send(_, let message):
+            let taker = message.slot.taker(givenAt: index)
+            let receiver = (place + message.shift + message.axis.size) % message.axis.size
+            open[Key(message.slot, taker, call.microBatch), default: 0] += receiver + 1
+          case .receive(_, let message):
+            let taker = message.slot.taker(takenAt: index)
+            open[Key(message.slot, taker, call.microBatch), default: 0] -= place + 1
+          default: break
+          }
+        }
+      }
+    }
+    let lost = open.values.count { $0 != 0 }
+    if lost > 0 { faults.append("\(lost) messages are sent or received without the other") }
   }
 
   private struct Key: Hashable {

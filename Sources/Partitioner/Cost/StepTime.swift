@@ -1,0 +1,92 @@
+import PlanIR
+
+/// When a step ends: micro-batches through the stages, then on each stage gradients are reduced and
+/// parameters updated.
+struct StepTime {
+  let step: Picoseconds
+  /// The stage that ends last; of several the first.
+  let last: Int
+  /// When each stage does what; nil of one stage.
+  let clock: StageClock?
+
+  init(
+    _ chain: ChainParts<PricedBlock>, _ map: StageMap, _ order: PipelineOrder,
+    _ cost: any CostModel
+  ) {
+    guard order.stages > 1 else {
+      (step, last, clock) = (.zero, 0, nil)
+      return
+    }
+    let parts = chain.parts(map)
+    let times = parts.map { PassTimes($0, cost) }
+    guard let clock = StageClock(order, times: times) else {
+      preconditionFailure("stages of schedule \(order.schedule.rawValue) wait for each other")
+    }
+    self.clock = clock
+    let ends = Self.ends(clock.ends, parts, order, cost)
+    step = ends.max() ?? .zero
+    last = ends.firstIndex(of: step) ?? 0
+  }
+
+  /// When each stage has updated its parameters: the first and the last meet where both hold a table.
+  private static func ends(
+    _ starts: [Picoseconds], _ parts: [ChainParts<PricedBlock>.Part], _ order: PipelineOrder,
+    _ cost: any CostModel
+  ) -> [Picoseconds] {
+    let steps = (0..<order.stages).map { stage in
+      (0..<order.chunks).reversed().reduce(into: LastStep()) { step, chunk in
+        for unit in parts[chunk * order.stages + stage].units.reversed() {
+          for (_, item) in unit.items.reversed() {
+            step.add(item, layers: unit.layers.count, cost)
+          }
+        }
+      }
+    }
+    let arrivals = zip(starts, steps).filter { $1.meets }.map { $0 + $1.before }
+    let meeting = arrivals.max() ?? .zero
+    return zip(starts, steps).map { start, step in
+      (step.meets ? meeting : start + step.before) + step.after
+    }
+  }
+
+  /// What a stage does once a step, before it meets another and after.
+  private struct LastStep {
+    var before = Picoseconds.zero
+    var after = Picoseconds.zero
+    var meets = false
+
+    mutating func add(_ block: PricedBlock, layers: Int, _ cost: any CostModel) {
+      let reduce = block.reduceGradients
+      if reduce.collectives.contains(where: { $0.use.pattern == .exchange }) { meets = true }
+      let time = (reduce.kernels + reduce.communication(cost)) * layers
+      if meets { after += time } else { before += time }
+      after += block.optimize.kernels * layers
+    }
+  }
+}
+
+extension PassTimes {
+  /// What a micro-batch takes on a part of the chain.
+  init(_ part: ChainParts<PricedBlock>.Part, _ cost: any CostModel) {
+    func sum(_ body: KeyPath<PricedBlock, BodySummary>) -> Picoseconds {
+      part.units.reduce(.zero) { sum, unit in
+        unit.items.reduce(sum) { $0 + Self.time($1.item[keyPath: body], cost) * unit.layers.count }
+      }
+    }
+    let arrival = part.arrival?.items.first?.item ?? PricedBlock()
+    let departure = part.departure?.items.first?.item ?? PricedBlock()
+    let (forward, gradient) = (
+      arrival.forward.received(cost), departure.inputGradient.received(cost)
+    )
+    self.init(
+      forwardReceive: forward,
+      forward: Self.time(arrival.forward, cost) - forward + sum(\.forward),
+      forwardSend: Self.time(departure.forward, cost), gradientReceive: gradient,
+      inputGradient: Self.time(departure.inputGradient, cost) - gradient + sum(\.inputGradient),
+      gradientSend: Self.time(arrival.inputGradient, cost), weightGradient: sum(\.weightGradient))
+  }
+
+  private static func time(_ body: BodySummary, _ cost: any CostModel) -> Picoseconds {
+    body.kernels + body.communication(cost)
+  }
+}

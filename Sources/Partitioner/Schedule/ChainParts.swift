@@ -1,0 +1,135 @@
+import PlanIR
+
+/// What stands in a chain: for each segment its blocks, and between neighbours a joint where the
+/// stream changes its sharding, and a boundary where the chain may be cut into stages.
+struct ChainParts<Item> {
+  /// Repetitions of each segment.
+  let counts: [Int]
+  /// Blocks of each segment.
+  let blocks: [[Item]]
+  /// After each block of a segment, what leads to the block that follows it within the segment; after
+  /// the last, what leads to the first of the next repetition.
+  let joints: [[Item?]]
+  /// What leads from each segment's last block to the next segment's first.
+  let exits: [Item?]
+  /// Of each segment, between two repetitions, and between its last and the next segment; empty
+  /// without stages.
+  var boundaries: [(inside: Boundary?, after: Boundary?)] = []
+  /// Whether a segment's repetitions count as layers: embedding and head go with their neighbours.
+  var areLayers: [Bool] = []
+
+  /// What sends the stream to the next stage, and what receives it there.
+  struct Boundary {
+    var departure, arrival: Item
+  }
+
+  /// Neighbouring layers that have the same items: all of a segment on a stage but its last, which
+  /// leads on.
+  struct Unit {
+    let segment: Int
+    let layers: Range<Int>
+    let items: [(block: Int, item: Item)]
+  }
+
+  /// A virtual stage: what arrives, the layers between, what departs.
+  struct Part {
+    var arrival: Unit?
+    var units: [Unit]
+    var departure: Unit?
+
+    /// All of it, in order.
+    var all: [Unit] { [arrival].compactMap(\.self) + units + [departure].compactMap(\.self) }
+  }
+
+  /// The chain as units, first to last. A joint after block b of n is numbered n + b.
+  var units: [Unit] { counts.indices.flatMap { units($0, 0..<counts[$0]) } }
+
+  /// The chain cut into virtual stages.
+  func parts(_ map: StageMap?) -> [Part] {
+    guard let map, map.layers.count > 1 else {
+      return [Part(arrival: nil, units: units, departure: nil)]
+    }
+    var parts = map.layers.map { _ in Part(arrival: nil, units: [], departure: nil) }
+    var last: (stage: Int, segment: Int, layer: Int)?
+    var layer = 0
+    for segment in counts.indices {
+      let stages = stages(of: segment, firstLayer: layer, map)
+      for (stage, layers) in stages {
+        if let last, last.stage < stage {
+          cut(&parts, from: last, to: (stage, segment, layers.lowerBound))
+        }
+        parts[stage].units += units(segment, layers)
+        last = (stage, segment, layers.upperBound - 1)
+      }
+      if areLayers[segment] { layer += counts[segment] }
+    }
+    return parts
+  }
+
+  /// The repetitions of a segment by virtual stage.
+  private func stages(
+    of segment: Int, firstLayer: Int, _ map: StageMap
+  ) -> [(stage: Int, layers: Range<Int>)] {
+    let count = counts[segment]
+    guard areLayers[segment] else {
+      let isLast = !areLayers[segment...].contains(true)
+      return [
+        (
+          isLast
+            ? map.layers.count - 1
+            : firstLayer == 0
+              ? 0
+              : map.virtualStage(ofLayer: firstLayer - 1), 0..<count
+        )
+      ]
+    }
+    return map.layers.enumerated().compactMap { stage, layers in
+      let own = layers.clamped(to: firstLayer..<firstLayer + count)
+      guard !own.isEmpty else { return nil }
+      return (stage, own.lowerBound - firstLayer..<own.upperBound - firstLayer)
+    }
+  }
+
+  /// Puts what departs after `from` and what arrives before `to`. Stages without a block of their own
+  /// hand on what arrives.
+  private func cut(
+    _ parts: inout [Part], from: (stage: Int, segment: Int, layer: Int),
+    to: (stage: Int, segment: Int, layer: Int)
+  ) {
+    let isInside = from.segment == to.segment
+    let boundary = isInside ? boundaries[from.segment].inside : boundaries[from.segment].after
+    guard let boundary else { return }
+    let blocks = blocks[from.segment].count
+    parts[from.stage].departure = Unit(
+      segment: from.segment, layers: from.layer..<from.layer + 1,
+      items: [(2 * blocks, boundary.departure)])
+    parts[to.stage].arrival = Unit(
+      segment: to.segment, layers: to.layer..<to.layer + 1,
+      items: [(2 * self.blocks[to.segment].count + 1, boundary.arrival)])
+  }
+
+  /// Repetitions `layers` of a segment: those that lead on within it, and where its end is among them
+  /// the last.
+  private func units(_ segment: Int, _ layers: Range<Int>) -> [Unit] {
+    guard layers.upperBound == counts[segment] else {
+      return [unit(segment, layers, last: joints[segment].last ?? nil)]
+    }
+    let end = layers.upperBound - 1
+    let last = unit(segment, end..<end + 1, last: exits[segment])
+    guard layers.count > 1 else { return [last] }
+    return [
+      unit(segment, layers.lowerBound..<end, last: joints[segment].last ?? nil), last,
+    ]
+  }
+
+  private func unit(_ segment: Int, _ layers: Range<Int>, last: Item?) -> Unit {
+    let blocks = blocks[segment]
+    var items: [(block: Int, item: Item)] = []
+    for (index, block) in blocks.enumerated() {
+      items.append((index, block))
+      let joint = index == blocks.count - 1 ? last : joints[segment][index]
+      if let joint { items.append((blocks.count + index, joint)) }
+    }
+    return Unit(segment: segment, layers: layers, items: items)
+  }
+}

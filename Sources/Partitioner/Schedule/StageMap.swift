@@ -1,0 +1,56 @@
+package import PlanIR
+
+/// Which layers lie on which pipeline stage: chunk c of stage p is virtual stage c x stages + p, and the
+/// chain passes the virtual stages in order.
+package struct StageMap: Hashable, Sendable {
+  package let stages, chunks: Int
+  /// The layers of each virtual stage, in the order of the chain.
+  package let layers: [Range<Int>]
+
+  /// The map of a plan's stages, each cut into `interleave` chunks that differ by one layer at most.
+  package init(_ choices: PlanChoices) throws(ConstraintViolation) {
+    stages = choices.stages.count
+    chunks = choices.interleave
+    var ranges: [Range<Int>] = []
+    var next = 0
+    for chunk in 0..<chunks {
+      for stage in choices.stages {
+        let count =
+          stage.layers * (chunk + 1) / chunks - stage.layers * chunk / chunks
+        ranges.append(next..<next + count)
+        next += count
+      }
+    }
+    layers = ranges
+    try check(choices)
+  }
+
+  /// The virtual stage of a chunk.
+  package func virtualStage(_ stage: Int, chunk: Int) -> Int { chunk * stages + stage }
+
+  /// The virtual stage that `layer` lies on.
+  func virtualStage(ofLayer layer: Int) -> Int {
+    layers.firstIndex { $0.contains(layer) } ?? layers.count - 1
+  }
+
+  /// Layers for each of `stages`: as many on each as can be, what is left over on those inside, the
+  /// later ones first, then on the first; the last has the head.
+  package static func even(layers: Int, stages: Int) -> [Int] {
+    var counts = Array(repeating: layers / stages, count: stages)
+    let order = Array((1..<max(stages - 1, 1)).reversed()) + [0, stages - 1]
+    for stage in order.prefix(layers % stages) { counts[stage] += 1 }
+    return counts
+  }
+
+  private func check(_ choices: PlanChoices) throws(ConstraintViolation) {
+    let total = layers.last?.upperBound ?? 0
+    let inside = layers.dropFirst().dropLast()
+    guard stages > 1, total < layers.count || inside.contains(where: \.isEmpty) else { return }
+    let what = chunks > 1 ? "\(stages) stages of \(chunks) chunks" : "\(stages) stages"
+    throw ConstraintViolation(
+      constraint: "a layer on every pipeline stage",
+      found: "\(total) layers over \(what)", needed: "\(layers.count) layers or more",
+      remedy: chunks > 1 && total >= stages
+        ? "--interleave \(total / stages)" : "--pipeline \(max(total, 1))")
+  }
+}

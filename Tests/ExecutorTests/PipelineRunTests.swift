@@ -1,0 +1,41 @@
+import Executor
+import PlanIR
+import Proof
+import TestSupport
+import Testing
+
+/// Stages as groups of device threads: numbers, bytes and memory of every schedule.
+@Suite struct PipelineRunTests {
+  static var schedules: [ProofCase] {
+    let all: [(PipelineSchedule, stages: Int, interleave: Int, microBatches: Int)] = [
+      (.gpipe, 2, 1, 3), (.gpipe, 4, 1, 2), (.oneForwardOneBackward, 2, 1, 4),
+      (.oneForwardOneBackward, 3, 1, 1), (.oneForwardOneBackward, 4, 1, 6),
+      (.interleaved, 2, 2, 2), (.interleaved, 2, 2, 4), (.interleaved, 2, 3, 6),
+      (.interleaved, 3, 2, 6), (.zeroBubble, 2, 1, 3), (.zeroBubble, 3, 1, 5),
+      (.zeroBubble, 4, 1, 2),
+    ]
+    return all.flatMap { schedule, stages, interleave, microBatches in
+      [false, true].map { isLlama in
+        var proof = ProofCase()
+        proof.isLlama = isLlama
+        proof.sample.isTied = !isLlama
+        (proof.pipeline, proof.schedule, proof.interleave) = (stages, schedule, interleave)
+        proof.microBatches = microBatches
+        proof.workload.globalBatch = 2 * microBatches
+        proof.sample.layers = max(stages * interleave, 4)
+        proof.settings.dtype = .float64
+        return proof
+      }
+    }
+  }
+
+  @Test(arguments: schedules) func `every schedule is the unsharded step`(proof: ProofCase) throws {
+    let (_, program) = try proof.plan()
+    #expect(ProgramVerifier.faults(of: program).isEmpty)
+    let verdict = try proof.run()
+    let faults = verdict.faults
+    #expect(faults.isEmpty, "\(proof): \(faults)")
+    #expect(verdict.traffic.contains { $0.axis == "pipeline" && $0.collective == "send" })
+    #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
+  }
+}
