@@ -89,7 +89,8 @@ extension PlanChoices {
     var choices = self
     let axes = (try? layout.axes(for: shape.degrees)) ?? []
     choices.layout = shape.layout
-    choices.mesh = Mesh([MeshAxis("data", data)] + axes)
+    let outer = ["pipeline", "context"].map { MeshAxis($0, degree($0)) }
+    choices.mesh = Mesh([MeshAxis("data", data)] + outer + axes)
     choices.placement = []
     choices.blockMeshes = [:]
     for blockClass in BlockClass.allCases { choices.blocks[blockClass] = shape.layout }

@@ -193,6 +193,7 @@ struct BlockTable {
   private func relevant(_ choices: PlanChoices, to group: BlockGroup) -> PlanChoices {
     var relevant = choices
     (relevant.microBatch, relevant.microBatches, relevant.placement) = (0, 0, [])
+    (relevant.schedule, relevant.interleave, relevant.stages) = (.none, 1, [])
     let classes = group.places.map { training.block($0).graph.blockClass }
     if !classes.contains(where: { $0 == .embedding || $0 == .head }) {
       (relevant.tableForm, relevant.tableGradients) = (.gathered, .added)

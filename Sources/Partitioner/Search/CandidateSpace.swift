@@ -22,31 +22,51 @@ struct CandidateSpace {
           constraint: "mixtures for a model with written shardings are not built in this version",
           found: "layout mixed", needed: "one layout", remedy: "no --layout, or no shardings"))
     }
+    if pins.layout == .mixed && stageCounts != [1] {
+      violations.append(
+        ConstraintViolation(
+          constraint: "mixtures over pipeline stages are not searched in this version",
+          found: "layout mixed with stages", needed: "one layout, or one stage",
+          remedy: "no --layout mixed, or --pipeline 1"))
+    }
     guard violations.isEmpty, pinsMultiply() else { return [] }
     var result: [Family] = []
-    for tensor in divisors(of: request.devices) where pins.tensor.map({ $0 == tensor }) ?? true {
-      let data = request.devices / tensor
-      guard pins.data.map({ $0 == data }) ?? true else { continue }
-      guard let microBatches = microBatches(data: data) else { continue }
-      for shape in shapes(tensor: tensor) {
-        result += families(shape, data: data, microBatches)
+    for stages in stageCounts where request.devices % stages == 0 {
+      let devices = request.devices / stages
+      for tensor in divisors(of: devices) where pins.tensor.map({ $0 == tensor }) ?? true {
+        let data = devices / tensor
+        guard pins.data.map({ $0 == data }) ?? true else { continue }
+        guard let microBatches = microBatches(data: data) else { continue }
+        for shape in shapes(tensor: tensor) {
+          result += families(shape, data: data, stages: stages, microBatches)
+        }
       }
     }
     if result.isEmpty && violations.isEmpty { violations.append(nothingDivides()) }
     return result
   }
 
+  /// Numbers of pipeline stages: as pinned, one where nothing of pipelines is, any where a schedule is.
+  private var stageCounts: [Int] {
+    if let pinned = pins.pipeline { return [pinned] }
+    let wantsStages = (pins.schedule ?? .none) != .none || (pins.interleave ?? 1) > 1
+    return wantsStages ? divisors(of: request.devices).filter { $0 > 1 } : [1]
+  }
+
   private mutating func pinsMultiply() -> Bool {
     let mesh = pins.mesh?.reduce(1, *)
     let tensor = pins.tensor ?? mesh ?? 1
     let data = pins.data ?? 1
-    let isWhole = (pins.tensor ?? mesh) != nil && pins.data != nil
-    let product = tensor * data
+    let stages = pins.pipeline ?? 1
+    let isWhole =
+      (pins.tensor ?? mesh) != nil && pins.data != nil && (stageCounts == [1] || stages > 1)
+    let product = tensor * data * stages
     if isWhole ? product == request.devices : request.devices % product == 0 { return true }
     violations.append(
       ConstraintViolation(
         constraint: "data x pipeline x context x tensor mesh = devices",
-        found: "\(data) x \(tensor) = \(product)",
+        found: stages > 1
+          ? "\(data) x \(stages) x \(tensor) = \(product)" : "\(data) x \(tensor) = \(product)",
         needed: isWhole ? "\(request.devices)" : "a divisor of \(request.devices)",
         remedy: "--devices \(product * max(1, request.devices / max(product, 1)))"))
     return false
@@ -93,16 +113,51 @@ struct CandidateSpace {
 
   // MARK: - Families of a shape
 
-  private func families(_ shape: LayoutShape, data: Int, _ microBatches: [Int]) -> [Family] {
+  private func families(
+    _ shape: LayoutShape, data: Int, stages: Int, _ microBatches: [Int]
+  ) -> [Family] {
     guard let layout = LayoutCatalog.all.first(where: { $0.name == shape.layout }),
       let axes = try? layout.axes(for: shape.degrees)
     else { return [] }
-    let mesh = Mesh([MeshAxis("data", data)] + axes)
+    let mesh = Mesh([MeshAxis("data", data), MeshAxis("pipeline", stages)] + axes)
     var choices = PlanChoices(
       layout: shape.layout,
       blocks: Dictionary(uniqueKeysWithValues: BlockClass.allCases.map { ($0, shape.layout) }),
       mesh: mesh, placement: [], sequenceParallel: false, gathersInputs: .saved,
       keyValue: .copied, microBatch: 0, microBatches: 0, layers: request.training.model.layers)
+    if stages > 1 && request.training.isTied { choices.tableGradients = .apart }
+    let counts = StageMap.even(layers: request.training.model.layers, stages: stages)
+    choices.stages = counts.map { StageChoice(layers: $0, recomputeNone: $0) }
+    var result: [Family] = []
+    for (schedule, interleave) in orders(stages: stages) {
+      (choices.schedule, choices.interleave) = (schedule, interleave)
+      result += families(shape, layout, choices, microBatches)
+    }
+    return result
+  }
+
+  /// Schedules with chunks a stage: as pinned, else those of which none needs more memory and time
+  /// than another.
+  private func orders(stages: Int) -> [(PipelineSchedule, interleave: Int)] {
+    guard stages > 1 else { return [(.none, 1)] }
+    let isInterleaved = (pins.interleave ?? 1) > 1
+    let schedules =
+      pins.schedule.map { [$0] }
+      ?? (isInterleaved ? [.interleaved] : [.oneForwardOneBackward, .zeroBubble])
+    return schedules.flatMap { schedule -> [(PipelineSchedule, interleave: Int)] in
+      guard schedule == .interleaved else { return [(schedule, pins.interleave ?? 1)] }
+      if let pinned = pins.interleave { return [(schedule, pinned)] }
+      let most = request.training.model.layers / stages
+      let chunks = most < 2 ? [2] : Array(2...most)
+      return chunks.map { (schedule, $0) }
+    }
+  }
+
+  private func families(
+    _ shape: LayoutShape, _ layout: any Layout, _ choices: PlanChoices, _ microBatches: [Int]
+  ) -> [Family] {
+    var choices = choices
+    let mesh = choices.mesh
     var result: [Family] = []
     for over in weightsOver(layout, mesh) {
       choices.weightsOver = over
@@ -189,14 +244,17 @@ struct Family {
   let shape: LayoutShape
   /// Sizes of micro-batches that divide the batch, ascending.
   let microBatches: [Int]
+
+  fileprivate func isSplit(as other: Family) -> Bool {
+    ["data", "pipeline"].allSatisfy { choices.degree($0) == other.choices.degree($0) }
+  }
 }
 
 extension [Family] {
-  /// Families of the same devices for data and tensor mesh, together.
+  /// Families of the same devices for data, stages and tensor mesh, together.
   var bySplit: [[Family]] {
     reduce(into: []) { result, family in
-      if let last = result.last?.first, last.choices.degree("data") == family.choices.degree("data")
-      {
+      if let last = result.last?.first, last.isSplit(as: family) {
         result[result.count - 1].append(family)
       } else {
         result.append([family])
@@ -244,7 +302,6 @@ enum PinRules {
           needed: "a choice that is built", remedy: remedy))
     }
     refuse(pins.opensFactors, "layout any", "no --layout: every named layout is searched")
-    refuse((pins.pipeline ?? 1) > 1, "pipeline parallelism", "--pipeline 1")
     refuse((pins.context ?? 1) > 1, "context parallelism", "--context 1")
     refuse(
       [1, 2].contains(pins.zero), "a sharded optimizer (--zero \(pins.zero ?? 0))",
@@ -252,8 +309,6 @@ enum PinRules {
     refuse(
       (pins.recompute ?? .none) != .none,
       "recomputation (--recompute \(pins.recompute?.rawValue ?? ""))", "--recompute none")
-    refuse((pins.schedule ?? .none) != .none, "pipeline schedules", "no --schedule")
-    refuse((pins.interleave ?? 1) > 1, "interleaving", "--interleave 1")
     return found
   }
 }

@@ -33,7 +33,8 @@ struct FamilySearch {
   }
 
   private mutating func considerMixtures(_ families: [Family], like first: Family) {
-    guard request.pins.layout == nil || request.pins.layout == .mixed, !training.isAnnotated
+    guard request.pins.layout == nil || request.pins.layout == .mixed, !training.isAnnotated,
+      first.choices.degree("pipeline") == 1
     else { return }
     let shapes = CandidateSpace(request).shapes(tensor: first.shape.devices)
     guard shapes.count > 1 else { return }
@@ -104,7 +105,7 @@ struct FamilySearch {
   private mutating func isHopeless(
     _ choices: PlanChoices, _ layers: [LoweredGroup], _ family: Family, _ network: NetworkTable
   ) -> Bool {
-    guard bounds else { return false }
+    guard bounds, !mustLowerWhole(choices) else { return false }
     var (over, slow) = (0, 0)
     for size in family.microBatches {
       let batch = choices.degree("data") * size
@@ -201,6 +202,8 @@ struct FamilySearch {
       var choices = choices
       choices.tableForm = form
       result.append(choices)
+      // Over stages the two are on devices of their own.
+      guard choices.degree("pipeline") == 1 else { continue }
       guard try table.lowered(training.groups.ends, choices).addsTableGradients else { continue }
       choices.tableGradients = .apart
       result.append(choices)
@@ -239,7 +242,7 @@ struct FamilySearch {
   private mutating func consider(
     _ choices: PlanChoices, _ lowered: [LoweredGroup], _ network: NetworkTable
   ) -> Bool {
-    if training.isAnnotated { return considerWhole(choices, network) }
+    if mustLowerWhole(choices) { return considerWhole(choices, network) }
     let batch = choices.degree("data") * choices.microBatch
     let places = [groups.ends] + groups.layers
     let blocks = lowered.map { group in
@@ -267,8 +270,13 @@ struct FamilySearch {
 }
 
 extension FamilySearch {
-  /// As above where shardings written on the stream may put joints between blocks of one layout: the
-  /// plan is lowered whole.
+  /// Whether a plan's parts do not add up to it: shardings written on the stream may put joints between
+  /// blocks of one layout, stages run at once.
+  private func mustLowerWhole(_ choices: PlanChoices) -> Bool {
+    training.isAnnotated || choices.degree("pipeline") > 1
+  }
+
+  /// As above where the plan must be lowered whole.
   private mutating func considerWhole(_ choices: PlanChoices, _ network: NetworkTable) -> Bool {
     var isOver = false
     for placement in network.placements {

@@ -154,8 +154,15 @@ extension PlanChoices {
       "weights=\(gathersWeights.rawValue)", "matmul=\(matmul.rawValue)",
       "table=\(tableForm.rawValue),\(tableGradients.rawValue)", "key_value=\(keyValue.rawValue)",
       "weights_over=\(weightsOver.joined(separator: "+"))", "micro_batch=\(microBatch)",
-      "micro_batches=\(microBatches)", "inside=\(places)",
+      "micro_batches=\(microBatches)", stageText, "inside=\(places)",
     ]
     return parts.filter { !$0.isEmpty }.joined(separator: " ")
+  }
+
+  /// `1f1b x 1 of 3, 4, 4, 3`; nothing without stages.
+  private var stageText: String {
+    guard stages.count > 1 else { return "" }
+    let layers = stages.map { String($0.layers) }.joined(separator: ",")
+    return "schedule=\(schedule.rawValue) interleave=\(interleave) stages=\(layers)"
   }
 }

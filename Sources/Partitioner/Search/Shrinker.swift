@@ -70,6 +70,7 @@ package struct Shrinker {
         cut(axis, to: axis == "data" ? 1 : choices.degree(axis) / 2)
       }
     }
+    if choices.degree("pipeline") == 1 { (choices.schedule, choices.interleave) = (.none, 1) }
   }
 
   private mutating func cut(_ axis: String, to size: Int) {
@@ -87,7 +88,9 @@ package struct Shrinker {
     let rows = multiples[.batch, default: 1]
     let sequences = rows / greatestCommonDivisor(rows, data)
     choices.microBatch = multiple(of: sequences, atLeast: min(plan.choices.microBatch, 2))
-    choices.microBatches = min(plan.choices.microBatches, 2)
+    let stages = choices.degree("pipeline")
+    choices.microBatches = min(plan.choices.microBatches, max(stages, 2))
+    if choices.schedule == .interleaved { choices.microBatches = stages }
     workload.globalBatch = data * choices.microBatch * choices.microBatches
     workload.sequence = min(
       workload.sequence, multiple(of: multiples[.sequence, default: 1], atLeast: 8))
@@ -124,8 +127,13 @@ package struct Shrinker {
     model.maximumSequence = max(workload.sequence, model.sizes[.positions])
     for (dimension, size) in old.named { note(dimension.rawValue, size, model.sizes[dimension]) }
     for index in model.segments.indices { shrinkSegment(index, old) }
-    let layers = model.layers
-    choices.stages = [StageChoice(layers: layers, recomputeNone: layers)]
+    let counts = StageMap.even(layers: model.layers, stages: choices.degree("pipeline"))
+    choices.stages = counts.map { StageChoice(layers: $0, recomputeNone: $0) }
+  }
+
+  /// A layer for every chunk of every stage, two at least.
+  private var fewLayers: Int {
+    max(Self.fewLayers, choices.degree("pipeline") * choices.interleave)
   }
 
   /// The fewest heads that split as before, with as many sharing a key/value head where that
@@ -162,9 +170,9 @@ package struct Shrinker {
 
   private mutating func shrinkSegment(_ index: Int, _ old: DimensionSizes) {
     let count = model.segments[index].count
-    if count > Self.fewLayers {
-      model.segments[index].count = Self.fewLayers
-      note("layers", count, Self.fewLayers)
+    if count > fewLayers {
+      model.segments[index].count = fewLayers
+      note("layers", count, fewLayers)
     }
     for block in model.segments[index].blocks.indices {
       for place in model.segments[index].blocks[block].parameters.indices {

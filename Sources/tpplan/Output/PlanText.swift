@@ -7,18 +7,28 @@ enum PlanText {
   static func name(_ choices: PlanChoices) -> String {
     var parts = [choices.layout.rawValue]
     if choices.layout == .mixed { parts[0] += " (\(mixture(choices)))" }
-    parts += choices.mesh.axes.map { "\($0.name) \($0.size)" }
+    parts += choices.mesh.axes.map { axis in
+      axis.name == "pipeline"
+        ? "pipeline \(axis.size) \(schedule(choices))" : "\(axis.name) \(axis.size)"
+    }
     if choices.sequenceParallel { parts.append("sequence parallel") }
     if choices.matmul == .stepped { parts.append("stepped") }
     parts += gathers(choices)
     if choices.keyValue == .gathered { parts.append("key/value gathered") }
     if choices.tableForm != .gathered { parts.append("table \(choices.tableForm.rawValue)") }
-    if choices.tableGradients == .apart { parts.append("table gradients apart") }
+    let isAlone = choices.degree("pipeline") == 1
+    if choices.tableGradients == .apart && isAlone { parts.append("table gradients apart") }
     if choices.zero > 0 { parts.append("zero \(choices.zero)") }
     let others = choices.weightsOver.filter { $0 != "data" }
     if !others.isEmpty { parts.append("weights over \(others.joined(separator: "+"))") }
     if let inside = placement(choices) { parts.append(inside) }
     return parts.joined(separator: ", ")
+  }
+
+  /// `1f1b`, or `interleaved x 2`.
+  private static func schedule(_ choices: PlanChoices) -> String {
+    let chunks = choices.interleave > 1 ? " x \(choices.interleave)" : ""
+    return choices.schedule.rawValue + chunks
   }
 
   /// What is gathered again; nothing where all that is gathered is saved.
