@@ -38,4 +38,17 @@ import Testing
     #expect(verdict.traffic.contains { $0.axis == "pipeline" && $0.collective == "send" })
     #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
   }
+
+  @Test(arguments: PipelineMatrix.cases)
+  func `every layout runs in every schedule`(proof: ProofCase) throws {
+    let (_, program) = try proof.plan()
+    let broken = ProgramVerifier.faults(of: program)
+    #expect(broken.isEmpty, "\(proof): \(broken)")
+    let verdict = try proof.run()
+    let faults = verdict.faults
+    #expect(faults.isEmpty, "\(proof): \(faults)")
+    let error = try #require(verdict.parameterError)
+    #expect(error < (proof.settings.dtype == .float64 ? 1e-8 : 1e-4), "\(proof)")
+    #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
+  }
 }

@@ -1,0 +1,92 @@
+import Executor
+import Foundation
+import PlanIR
+
+/// Every schedule with every layout and all that a plan may choose beside: the whole product, and a
+/// set in which every pair of values occurs.
+package enum PipelineMatrix {
+  private static let shapes: [LayoutMatrix.Shape?] = [
+    nil, .init(layout: .megatron, mesh: [2]), .init(layout: .summa, mesh: [2, 2]),
+    .init(layout: .tesseract, mesh: [1, 2, 2]), .init(layout: .threeDimensional, mesh: [2, 1, 2]),
+    .init(layout: .stationary, mesh: [2, 2]), .init(layout: .sequence, mesh: [2]),
+  ]
+
+  private static let orders: [(schedule: PipelineSchedule, stages: Int, interleave: Int)] = [
+    (.none, 1, 1), (.gpipe, 2, 1), (.oneForwardOneBackward, 2, 1), (.oneForwardOneBackward, 4, 1),
+    (.interleaved, 2, 2), (.zeroBubble, 3, 1), (.zeroBubble, 4, 1),
+  ]
+
+  private enum Parameter: Int, CaseIterable {
+    case shape, order, family, data, zero, again, parallel, stepped, microBatches, double
+
+    var count: Int {
+      switch self {
+      case .shape: shapes.count
+      case .order: orders.count
+      case .zero: 2
+      case .microBatches: 3
+      case .family, .data, .again, .parallel, .stepped, .double: 2
+      }
+    }
+  }
+
+  /// The cases to run: all of them where `TPPLAN_FULL` is in the environment.
+  package static var cases: [ProofCase] {
+    let counts = Parameter.allCases.map(\.count)
+    let rows = LayoutMatrix.isFull ? all(counts) : PairwiseCover.rows(of: counts, isAllowed: isMeant)
+    return rows.map(proof)
+  }
+
+  private static func all(_ counts: [Int]) -> [[Int]] {
+    counts.reduce([[]]) { rows, count in rows.flatMap { row in (0..<count).map { row + [$0] } } }
+      .filter(isMeant)
+  }
+
+  private static func value(_ parameter: Parameter, _ row: [Int]) -> Int { row[parameter.rawValue] }
+
+  private static func isMeant(_ row: [Int]) -> Bool {
+    let shape = shapes[value(.shape, row)]
+    let order = orders[value(.order, row)]
+    if value(.parallel, row) == 1 && shape?.layout != .megatron { return false }
+    let hasPanels = shape?.layout == .summa || shape?.layout == .tesseract
+    if value(.stepped, row) == 1 && !hasPanels { return false }
+    if value(.zero, row) > 0 && value(.data, row) == 0 { return false }
+    let tensor = shape?.mesh.reduce(1, *) ?? 1
+    return order.stages * tensor * (value(.data, row) + 1) <= 32
+  }
+
+  private static func proof(_ row: [Int]) -> ProofCase {
+    var proof = ProofCase()
+    let shape = shapes[value(.shape, row)]
+    let order = orders[value(.order, row)]
+    if let shape, shape.layout != .megatron {
+      (proof.layout, proof.mesh) = (shape.layout, shape.mesh)
+    } else {
+      proof.tensor = shape?.mesh[0] ?? 1
+    }
+    proof.isLlama = value(.family, row) == 1
+    proof.sample.isTied = !proof.isLlama
+    proof.sample.keyValueHeads = proof.isLlama ? 4 : 8
+    proof.sample.normalisesHeads = proof.isLlama
+    (proof.pipeline, proof.schedule, proof.interleave) = (
+      order.stages, order.schedule, order.interleave
+    )
+    proof.sample.layers = max(order.stages * order.interleave, 2) + 1
+    proof.data = value(.data, row) + 1
+    proof.weightsOver = value(.zero, row) == 1 ? ["data"] : []
+    proof.gathersInputs = value(.again, row) == 1 ? .again : .saved
+    proof.gathersWeights = value(.again, row) == 1 ? .again : .saved
+    proof.sequenceParallel = value(.parallel, row) == 1
+    proof.matmul = value(.stepped, row) == 1 ? .stepped : .gathered
+    let groups = [1, 2, 3][value(.microBatches, row)]
+    proof.microBatches = order.schedule == .interleaved ? order.stages * groups : groups + 1
+    proof.workload.globalBatch = 4 * proof.data * proof.microBatches
+    proof.workload.sequence = 8
+    let isDouble = value(.double, row) == 1
+    proof.settings.dtype = isDouble ? .float64 : .float32
+    proof.workload.optimizer = isDouble ? .adamw : .sgd
+    proof.settings.learningRate = isDouble ? 1e-3 : 0.05
+    proof.settings.steps = 3
+    return proof
+  }
+}
