@@ -15,7 +15,8 @@ package struct Verdict: Sendable {
   package let peaksPredicted: [Int]
   /// The prediction's peak: the fullest device's.
   package let peakPredicted: Int
-  package let tolerance: Double
+  /// What deviations are held to; nil for a bfloat16 run, whose deviations are only told.
+  package let tolerance: Double?
   /// Gradients of step 1 and parameters after the last update, as a checkpoint has them.
   package let gradients: CheckpointTensors
   package let parameters: CheckpointTensors
@@ -40,7 +41,7 @@ package struct Verdict: Sendable {
   init(proof: Proof, run: RunResult, reference: ReferenceRun?) {
     self.run = run
     self.reference = reference
-    tolerance = proof.settings.dtype == .float64 ? 1e-10 : 1e-4
+    tolerance = Self.tolerance(of: proof.settings.dtype)
     peaksPredicted = MemoryWalk.plannedPeaks(of: proof.program)
     peakPredicted = proof.plan.predicted.memory.program.count
     traffic = Self.pair(proof.plan.predicted.communication, run.traffic)
@@ -64,11 +65,21 @@ package struct Verdict: Sendable {
       Deviation.largest(of: parameters, from: Self.tensors(model, reference.parameters)).value
   }
 
+  private static func tolerance(of dtype: DType) -> Double? {
+    switch dtype {
+    case .float64: 1e-10
+    case .bfloat16: nil
+    case .float32, .float16, .int64, .uint8: 1e-4
+    }
+  }
+
   /// Whether numbers, bytes and memory are all as they should be.
   package var isValid: Bool { numbersAgree && bytesAgree && peaksAgree }
 
-  /// Whether every deviation is within tolerance; so where nothing was compared.
+  /// Whether every deviation is within tolerance; so where nothing was compared. Without a tolerance:
+  /// whether every number is finite.
   package var numbersAgree: Bool {
+    guard let tolerance else { return run.isFinite }
     guard let errors else { return true }
     return [errors.loss, errors.logits ?? 0, errors.gradients].allSatisfy { $0 <= tolerance }
   }
@@ -84,11 +95,7 @@ package struct Verdict: Sendable {
   /// What is not as it should be, in words with figures; empty for a valid run.
   package var faults: [String] {
     var faults: [String] = []
-    if let errors, !numbersAgree {
-      faults.append(
-        "numbers differ: loss \(errors.loss), logits \(errors.logits ?? 0), gradients "
-          + "\(errors.gradients) (\(errors.worst ?? "none"))")
-    }
+    if !numbersAgree { faults.append(numberFault) }
     for pair in traffic where pair.predicted != pair.measured {
       faults.append(
         "\(pair.axis) \(pair.collective): \(pair.predicted) bytes predicted, \(pair.measured) moved"
@@ -100,6 +107,12 @@ package struct Verdict: Sendable {
           + "\(run.peakPlanned)")
     }
     return faults
+  }
+
+  private var numberFault: String {
+    guard tolerance != nil, let errors else { return "a number is not finite" }
+    return "numbers differ: loss \(errors.loss), logits \(errors.logits ?? 0), gradients "
+      + "\(errors.gradients) (\(errors.worst ?? "none"))"
   }
 
   private static func pair(

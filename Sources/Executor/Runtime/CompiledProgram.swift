@@ -3,7 +3,7 @@ import PlanIR
 /// A program with its calls' buffers resolved to places, the same for all devices.
 struct CompiledProgram {
   let program: Program
-  let dtype: DType
+  let precision: RunPrecision
   /// Where each block stands in the chain.
   let chainIndex: [BlockPosition: Int]
   /// Every axes list that a collective runs over.
@@ -14,7 +14,7 @@ struct CompiledProgram {
 
   init(_ program: Program, dtype: DType) {
     self.program = program
-    self.dtype = dtype
+    precision = RunPrecision(dtype, planned: program.precision)
     chainIndex = program.chainIndex
     holdings = Holdings(program)
     axesLists = Set(
@@ -30,14 +30,5 @@ struct CompiledProgram {
       throw RunError.malformedProgram("no parameter \(name) is stored")
     }
     return index
-  }
-
-  /// The type in which a value of `width` is held in this run.
-  func runType(_ width: ValueWidth) -> DType {
-    switch width {
-    case .index: .int64
-    case .mask: .uint8
-    default: dtype
-    }
   }
 }

@@ -64,6 +64,7 @@ final class DeviceRunner {
         let buffer = try state.buffer(.weight, of: parameter.name, layer: layer)
         try WeightLoader(parameter: parameter, layer: layer, device: device, mesh: program.mesh)
           .load(weights, into: buffer.view)
+        compiled.precision.settle(buffer.view, ParameterPart.weight.width)
         guard parameter.parts.contains(.masterWeight) else { continue }
         let master = try state.buffer(.masterWeight, of: parameter.name, layer: layer)
         ElementwiseKernels.copy(buffer.view, into: master.view)
@@ -213,6 +214,7 @@ final class DeviceRunner {
     } else {
       function(operands, context)
     }
+    settle(kernel.writes, body, frame)
     gatherLogits(kernel, body, frame, context)
   }
 
@@ -241,6 +243,15 @@ final class DeviceRunner {
     collectives += 1
     if compiler.settings.fault == .skipsCollective(device: device, number: collectives) { return }
     try fabric.run(collective, over: axes, device: device, operands)
+    settle([into], body, frame)
+  }
+
+  /// Rounds what was just written to buffers that the run rounds.
+  private func settle(_ written: [BufferID], _ body: Body, _ frame: [HostBuffer?]) {
+    for buffer in written {
+      guard let held = frame[buffer] else { continue }
+      compiled.precision.settle(held.view, body.buffers[buffer].type.width)
+    }
   }
 
   // MARK: - Gathering

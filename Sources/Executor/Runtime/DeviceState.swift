@@ -28,11 +28,11 @@ struct DeviceState {
     self.compiled = compiled
     self.device = device
     self.poisons = poisons
-    let peak = MemoryDemand.peakBytes(of: compiled.program, dtype: compiled.dtype)
+    let peak = MemoryDemand.peakBytes(of: compiled.program, dtype: compiled.precision.dtype)
     arena = try Arena(capacity: 2 * peak + Self.slack)
     let statistic = compiled.program.precision.bytes(of: .statistic)
     loss = try HostBuffer(
-      dtype: compiled.dtype, count: 1, plannedBytes: statistic, arena: arena)
+      dtype: compiled.precision.heldType, count: 1, plannedBytes: statistic, arena: arena)
     ElementwiseKernels.zero(loss.view)
     charge(loss)
     let stage = compiled.program.mesh.stage(of: device)
@@ -52,7 +52,7 @@ struct DeviceState {
     let count = type.chunk(on: device, in: compiled.program.mesh).count
     let width = compiled.program.precision.bytes(of: type.width)
     return try HostBuffer(
-      dtype: compiled.runType(type.width), count: count, plannedBytes: count * width,
+      dtype: compiled.precision.heldType(of: type.width), count: count, plannedBytes: count * width,
       arena: arena)
   }
 

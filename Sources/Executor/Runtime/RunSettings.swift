@@ -2,7 +2,7 @@ package import PlanIR
 
 /// How a program is run.
 package struct RunSettings: Sendable {
-  /// float32 or float64.
+  /// float32, float64, or bfloat16: see ``RunPrecision``.
   package var dtype: DType
   package var seed: UInt64
   package var steps: Int
@@ -51,8 +51,13 @@ package struct RunResult: Sendable {
   package var leaked: [Int] = []
   /// Gathered tensors: `logits`, `grad.<block/parameter#layer>`, `param.<...>`, `grad.input`.
   package var tensors: [String: [Double]] = [:]
-  /// Thread CPU seconds of each kernel that ran.
+  /// Thread CPU seconds of each kernel that ran, without the rounding of what it wrote.
   package var kernelTimes: [KernelIdentity: [Double]] = [:]
+
+  /// Whether every loss, and every element that was gathered, is a finite number.
+  package var isFinite: Bool {
+    losses.allSatisfy(\.isFinite) && tensors.values.allSatisfy { $0.allSatisfy(\.isFinite) }
+  }
 
   /// Measured bytes of a step.
   package struct Traffic: Hashable, Sendable {

@@ -24,16 +24,18 @@ enum ExecuteText {
     return parts.joined(separator: "\n\n")
   }
 
-  private static func errors(_ errors: Verdict.Errors, _ tolerance: Double) -> String {
-    var table = Table(["deviation from the unsharded model", "", "tolerance"])
-    table.add(["loss", Units.deviation(errors.loss), Units.deviation(tolerance)])
-    if let logits = errors.logits {
-      table.add(["logits", Units.deviation(logits), Units.deviation(tolerance)])
+  private static func errors(_ errors: Verdict.Errors, _ tolerance: Double?) -> String {
+    var table =
+      tolerance == nil
+      ? Table(["deviation from float64", ""])
+      : Table(["deviation from the unsharded model", "", "tolerance"])
+    func add(_ name: String, _ deviation: Double) {
+      table.add(
+        [name, Units.deviation(deviation)] + (tolerance.map { [Units.deviation($0)] } ?? []))
     }
-    let worst = errors.worst.map { " (worst: \($0))" } ?? ""
-    table.add([
-      "gradients" + worst, Units.deviation(errors.gradients), Units.deviation(tolerance),
-    ])
+    add("loss", errors.loss)
+    if let logits = errors.logits { add("logits", logits) }
+    add("gradients" + (errors.worst.map { " (worst: \($0))" } ?? ""), errors.gradients)
     return table.text
   }
 
@@ -60,7 +62,11 @@ enum ExecuteText {
 
   static func faults(_ verdict: Verdict) -> [String] {
     var faults: [String] = []
-    if !verdict.numbersAgree { faults.append("numbers differ from the unsharded model's") }
+    if !verdict.numbersAgree {
+      faults.append(
+        verdict.tolerance == nil
+          ? "numbers are not finite" : "numbers differ from the unsharded model's")
+    }
     if !verdict.bytesAgree { faults.append("bytes moved differ from those predicted") }
     if !verdict.peaksAgree { faults.append("memory differs from that predicted") }
     return faults
@@ -80,7 +86,7 @@ enum ExecuteJSON {
       JSONMember(key: "loss", value: number(run.losses.first)),
       JSONMember(key: "reference_loss", value: number(verdict.reference?.loss)),
       JSONMember(key: "errors", value: errors(verdict.errors)),
-      JSONMember(key: "tolerance", value: .number(verdict.tolerance)),
+      JSONMember(key: "tolerance", value: number(verdict.tolerance)),
       JSONMember(key: "communication", value: .array(verdict.traffic.map(traffic))),
       JSONMember(
         key: "peak_bytes",
