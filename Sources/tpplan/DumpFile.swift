@@ -3,43 +3,64 @@ import Formats
 import PlanIR
 import Proof
 
-/// Writes what a run computed, gathered and without padding.
-enum DumpFile {
+/// Writes what a run computed, gathered and without padding, each tensor in the type that the run
+/// stored it in.
+struct DumpFile {
+  private typealias Entry = (tensor: TensorDescription, values: [Double])
+
+  private let precision: RunPrecision
+  private var entries: [Entry] = []
+
   static func write(
-    _ verdict: Verdict, _ plan: Plan, _ dtype: DType, steps: Int, to path: String
+    _ verdict: Verdict, _ plan: Plan, _ precision: RunPrecision, steps: Int, to path: String
   ) throws {
-    let workload = plan.workload
-    var tensors: [(name: String, shape: [Int], values: [Double])] = [
-      ("loss", [], [verdict.run.losses.first ?? .nan])
-    ]
-    if let logits = verdict.run.tensors["logits"] {
-      let shape = [workload.globalBatch, workload.sequence, plan.model.sizes[.vocabulary]]
-      tensors.append(("logits", shape, logits))
-    }
-    if let input = verdict.run.tensors["grad.input"] {
-      let shape = [workload.globalBatch, workload.sequence, plan.model.sizes[.hidden]]
-      tensors.append(("grad.input", shape, input))
-    }
-    tensors += list(verdict.gradients, prefix: "grad.")
-    if steps > 1 {
-      tensors.append(("losses", [steps], verdict.run.losses))
-      tensors += list(verdict.parameters, prefix: "param.")
-    }
-    let writer = try SafetensorsWriter(
-      path,
-      tensors: tensors.map { TensorDescription(name: $0.name, shape: $0.shape, dtype: dtype) })
-    for tensor in tensors {
-      try writer.begin(TensorDescription(name: tensor.name, shape: tensor.shape, dtype: dtype))
-      try tensor.values.withUnsafeBufferPointer { try writer.write($0) }
-    }
-    try writer.finish()
+    var dump = DumpFile(precision: precision)
+    dump.collect(verdict, plan, steps: steps)
+    try dump.write(to: path)
   }
 
-  private static func list(
-    _ tensors: CheckpointTensors, prefix: String
-  ) -> [(name: String, shape: [Int], values: [Double])] {
-    tensors.names.compactMap { name in
-      tensors.tensors[name].map { (prefix + name, $0.shape, $0.values) }
+  private init(precision: RunPrecision) { self.precision = precision }
+
+  private mutating func collect(_ verdict: Verdict, _ plan: Plan, steps: Int) {
+    let (run, sizes) = (verdict.run, plan.model.sizes)
+    let tokens = [plan.workload.globalBatch, plan.workload.sequence]
+    add("loss", [], [run.losses.first ?? .nan], .statistic)
+    if let logits = run.tensors["logits"] {
+      add("logits", tokens + [sizes[.vocabulary]], logits, .activation)
     }
+    if let input = run.tensors["grad.input"] {
+      add("grad.input", tokens + [sizes[.hidden]], input, .activation)
+    }
+    add(verdict.gradients, prefix: "grad.", .mainGradient)
+    if steps > 1 {
+      add("losses", [steps], run.losses, .statistic)
+      add(verdict.parameters, prefix: "param.", .weight)
+    }
+  }
+
+  private mutating func add(
+    _ name: String, _ shape: [Int], _ values: [Double], _ width: ValueWidth
+  ) {
+    let dtype = precision.storedType(of: width)
+    entries.append((TensorDescription(name: name, shape: shape, dtype: dtype), values))
+  }
+
+  private mutating func add(_ tensors: CheckpointTensors, prefix: String, _ width: ValueWidth) {
+    for name in tensors.names {
+      guard let tensor = tensors.tensors[name] else { continue }
+      add(prefix + name, tensor.shape, tensor.values, width)
+    }
+  }
+
+  /// Writes wider types first, so that all elements are aligned.
+  private func write(to path: String) throws {
+    let widths = Set(entries.map(\.tensor.dtype.width)).sorted(by: >)
+    let ordered = widths.flatMap { width in entries.filter { $0.tensor.dtype.width == width } }
+    let writer = try SafetensorsWriter(path, tensors: ordered.map(\.tensor))
+    for entry in ordered {
+      try writer.begin(entry.tensor)
+      try entry.values.withUnsafeBufferPointer { try writer.write($0) }
+    }
+    try writer.finish()
   }
 }

@@ -33,7 +33,7 @@ struct LocalTimings {
     try TimingDatabase(file(), access: access)
   }
 
-  /// Records a run's kernels. Where the default database cannot be written the run stands and a
+  /// Records a run's kernels, which computed in `dtype`. Where the default database cannot be written the run stands and a
   /// warning is printed; a database that was asked for must take them.
   func record(_ times: [KernelIdentity: [Double]], dtype: DType) throws {
     guard !times.isEmpty else { return }

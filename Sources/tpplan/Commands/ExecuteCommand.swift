@@ -14,6 +14,10 @@ struct ExecuteCommand: ParsableCommand {
       Runs forward, backward and optimizer with real numbers, one thread a device. Valid means: \
       loss, logits and gradients are the unsharded model's within tolerance, every collective \
       moved the predicted bytes, every device held the predicted bytes.
+
+      A bfloat16 run computes in float32 and rounds whatever the plan stores in two bytes each time \
+      it is written. It tells how far it is from float64 and holds that to no tolerance: valid then \
+      means bytes as predicted and finite numbers.
       """)
 
   @Argument(help: "A plan file.")
@@ -31,7 +35,8 @@ struct ExecuteCommand: ParsableCommand {
   @Option(help: "Updates on the one batch.")
   var steps = 1
 
-  @Option(help: "The run's element type: float32 or float64.")
+  @Option(
+    help: "The run's element type: float32, float64, or bfloat16 as the plan's precision has it.")
   var dtype = RunDType.float32
 
   @Option(help: "Learning rate of the optimizer.")
@@ -82,9 +87,10 @@ struct ExecuteCommand: ParsableCommand {
         (plan, training) = (twin.plan, twin.training)
       }
       if let dump { try AtomicFile.check(dump) }
+      noteWidths(of: plan)
       let verdict = try prove(plan, training)
-      if let dump { try DumpFile.write(verdict, plan, dtype.dtype, steps: steps, to: dump) }
-      try record(verdict.run)
+      if let dump { try DumpFile.write(verdict, plan, precision(of: plan), steps: steps, to: dump) }
+      try record(verdict.run, precision(of: plan))
       try report(verdict, plan)
       if !verdict.isValid { throw ExitCode(1) }
     }
@@ -118,9 +124,23 @@ struct ExecuteCommand: ParsableCommand {
     }
   }
 
-  private func record(_ run: RunResult) throws {
+  private func precision(of plan: Plan) -> RunPrecision {
+    RunPrecision(dtype.dtype, planned: plan.workload.precision)
+  }
+
+  /// Says where a bfloat16 run is a float32 run.
+  private func noteWidths(of plan: Plan) {
+    let precision = precision(of: plan)
+    guard dtype == .bfloat16, !precision.rounds(.activation) else { return }
+    StandardError.print(
+      "tpplan: note: the plan's precision is \(precision.planned.rawValue): a bfloat16 run of it "
+        + "rounds nothing; search with --precision mixed or bf16")
+  }
+
+  /// Records kernels under the type that they computed in, float32 in a bfloat16 run.
+  private func record(_ run: RunResult, _ precision: RunPrecision) throws {
     guard !noRecord else { return }
-    try LocalTimings(path: timings).record(run.kernelTimes, dtype: dtype.dtype)
+    try LocalTimings(path: timings).record(run.kernelTimes, dtype: precision.heldType)
   }
 
   private func report(_ verdict: Verdict, _ plan: Plan) throws {
@@ -135,7 +155,13 @@ struct ExecuteCommand: ParsableCommand {
 
 /// The element types of a run.
 enum RunDType: String, ExpressibleByArgument, CaseIterable {
-  case float32, float64
+  case float32, float64, bfloat16
 
-  var dtype: DType { self == .float64 ? .float64 : .float32 }
+  var dtype: DType {
+    switch self {
+    case .float32: .float32
+    case .float64: .float64
+    case .bfloat16: .bfloat16
+    }
+  }
 }
