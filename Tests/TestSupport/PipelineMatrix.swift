@@ -18,6 +18,7 @@ package enum PipelineMatrix {
 
   private enum Parameter: Int, CaseIterable {
     case shape, order, family, data, zero, again, parallel, stepped, microBatches, double
+    case recompute, unfused
 
     var count: Int {
       switch self {
@@ -25,7 +26,8 @@ package enum PipelineMatrix {
       case .order: orders.count
       case .zero: 2
       case .microBatches: 3
-      case .family, .data, .again, .parallel, .stepped, .double: 2
+      case .recompute: Recomputation.allCases.count
+      case .family, .data, .again, .parallel, .stepped, .double, .unfused: 2
       }
     }
   }
@@ -33,8 +35,20 @@ package enum PipelineMatrix {
   /// The cases to run: all of them where `TPPLAN_FULL` is in the environment.
   package static var cases: [ProofCase] {
     let counts = Parameter.allCases.map(\.count)
-    let rows = LayoutMatrix.isFull ? all(counts) : PairwiseCover.rows(of: counts, isAllowed: isMeant)
+    let rows = LayoutMatrix.isFull ? all(counts) : cover(counts)
     return rows.map(proof)
+  }
+
+  /// A covering set of all but what is computed again, its values dealt out over the rows: all rows
+  /// would be too many to choose from.
+  private static func cover(_ counts: [Int]) -> [[Int]] {
+    let open = counts.dropLast(2)
+    let rows = PairwiseCover.rows(of: Array(open)) { isMeant($0 + [0, 0]) }
+    let kinds = [(0, 0), (2, 0), (1, 1), (3, 1), (2, 1), (3, 0), (0, 1)]
+    return rows.enumerated().map { place, row in
+      let kind = kinds[place % kinds.count]
+      return row + [kind.0, kind.1]
+    }
   }
 
   private static func all(_ counts: [Int]) -> [[Int]] {
@@ -51,6 +65,8 @@ package enum PipelineMatrix {
     let hasPanels = shape?.layout == .summa || shape?.layout == .tesseract
     if value(.stepped, row) == 1 && !hasPanels { return false }
     if value(.zero, row) > 0 && value(.data, row) == 0 { return false }
+    let isSelective = Recomputation.allCases[value(.recompute, row)] == .selective
+    if isSelective && value(.unfused, row) == 0 { return false }
     let tensor = shape?.mesh.reduce(1, *) ?? 1
     return order.stages * tensor * (value(.data, row) + 1) <= 32
   }
@@ -87,6 +103,10 @@ package enum PipelineMatrix {
     proof.workload.optimizer = isDouble ? .adamw : .sgd
     proof.settings.learningRate = isDouble ? 1e-3 : 0.05
     proof.settings.steps = 3
+    proof.recompute = Recomputation.allCases[value(.recompute, row)]
+    proof.workload.attention = value(.unfused, row) == 1 ? .unfused : .fused
+    // Masks must be drawn again as they were.
+    proof.workload.dropout = proof.recompute == .none ? 0 : 0.1
     return proof
   }
 }

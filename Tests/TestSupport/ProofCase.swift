@@ -25,6 +25,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   package var pipeline = 1
   package var schedule = PipelineSchedule.none
   package var interleave = 1
+  package var recompute = Recomputation.none
   /// Layers of each stage; nil for an even split.
   package var stages: [Int]?
   /// Shardings written on values, by block.
@@ -49,6 +50,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
       tableGradients.rawValue,
       pipeline > 1 ? "pipeline \(pipeline) \(schedule.rawValue) \(interleave)" : "",
       stages.map { "stages \($0)" } ?? "",
+      recompute == .none ? "" : "recompute \(recompute.rawValue) \(workload.attention.rawValue)",
       weightsOver.isEmpty ? "" : "weights over \(weightsOver.joined(separator: "+"))",
       "kv \(keyValue.rawValue)", "micro-batches \(microBatches)",
       settings.dtype.rawValue, workload.optimizer.rawValue, "seed \(seed)",
@@ -89,7 +91,17 @@ package struct ProofCase: Sendable, CustomStringConvertible {
     choices.schedule = schedule
     choices.interleave = interleave
     let counts = stages ?? StageMap.even(layers: sample.layers, stages: pipeline)
-    choices.stages = counts.map { StageChoice(layers: $0, recomputeNone: $0) }
+    choices.recompute = recompute
+    choices.stages = counts.map { StageChoice(layers: $0, recompute) }
+    if recompute == .mixed {
+      choices.stages = counts.map { layers in
+        let core = workload.attention == .unfused ? layers / 3 : 0
+        let full = (layers + 1) / 2
+        return StageChoice(
+          layers: layers, recomputeNone: layers - core - full, recomputeSelective: core,
+          recomputeFull: full)
+      }
+    }
     choices.weightsOver = weightsOver
     choices.zero = weightsOver.contains("data") ? 3 : 0
     return choices

@@ -8,6 +8,8 @@ struct PricedBlock {
   var reduceGradients = BodySummary()
   var optimize = BodySummary()
   var settle = BodySummary()
+  /// Of layers that are computed again.
+  var lean: [Recomputation: (forward: BodySummary, recompute: BodySummary)] = [:]
   /// What one repetition's parameters take, with all their parts.
   var stored = MemoryUse()
 
@@ -28,6 +30,7 @@ struct PricedBlock {
     reduceGradients = summary(bodies.reduceGradients)
     optimize = summary(bodies.optimize)
     settle = summary(bodies.settle)
+    lean = bodies.lean.mapValues { (summary($0.forward), summary($0.recompute)) }
     stored = Self.stored(parameters, precision)
   }
 
@@ -45,6 +48,17 @@ struct PricedBlock {
 
   /// The bodies that run for every micro-batch.
   var everyMicroBatch: [BodySummary] { [forward, inputGradient, weightGradient] }
+
+  /// The forward pass of a layer that is computed again so.
+  func forward(_ recompute: Recomputation) -> BodySummary { lean[recompute]?.forward ?? forward }
+
+  /// What is computed again before a layer's gradients: of a block what it left out, of a joint inside a
+  /// layer whose blocks keep nothing the stream.
+  func again(_ recompute: Recomputation, isLast: Bool) -> BodySummary? {
+    if recompute == .none { return nil }
+    if let lean = lean[recompute] { return lean.recompute }
+    return recompute == .full && !isLast ? forward : nil
+  }
 
   /// Kernels of one micro-batch, of one layer.
   var kernels: Picoseconds { everyMicroBatch.reduce(.zero) { $0 + $1.kernels } }

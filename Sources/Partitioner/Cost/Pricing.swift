@@ -29,14 +29,10 @@ struct Pricing {
 
   private var microBatches: Int { order.microBatches }
 
-  /// Each item of a stage with how many layers have it.
-  private func counted(_ stage: Int) -> [(item: PricedBlock, layers: Int)] {
+  /// Layers of a stage that are alike.
+  private func units(_ stage: Int) -> [ChainParts<PricedBlock>.Unit] {
     let parts = chain.parts(map)
-    return (0..<order.chunks).flatMap { chunk in
-      parts[chunk * order.stages + stage].all.flatMap { unit in
-        unit.items.map { ($0.item, unit.layers.count) }
-      }
-    }
+    return (0..<order.chunks).flatMap { parts[$0 * order.stages + stage].all }
   }
 
   func prediction(_ cost: any CostModel) -> Prediction {
@@ -59,13 +55,17 @@ struct Pricing {
   /// The parts of a stage's step.
   private func breakdown(of stage: Int, _ cost: any CostModel) -> Prediction.Breakdown {
     var breakdown = Prediction.Breakdown()
-    for (item, layers) in counted(stage) {
-      let everyMicroBatch = layers * microBatches
-      let communication = item.communication(cost)
-      breakdown.compute += item.kernels * everyMicroBatch + item.reduceGradients.kernels * layers
-      breakdown.communicationExposed +=
-        communication.everyMicroBatch * everyMicroBatch + communication.onceAStep * layers
-      breakdown.optimizer += item.optimize.kernels * layers
+    for unit in units(stage) {
+      let layers = unit.layers.count
+      for body in unit.everyMicroBatch {
+        breakdown.compute += body.kernels * (layers * microBatches)
+        breakdown.communicationExposed += body.communication(cost) * (layers * microBatches)
+      }
+      for (_, item) in unit.items {
+        breakdown.compute += item.reduceGradients.kernels * layers
+        breakdown.communicationExposed += item.reduceGradients.communication(cost) * layers
+        breakdown.optimizer += item.optimize.kernels * layers
+      }
     }
     return breakdown
   }
@@ -89,11 +89,14 @@ struct Pricing {
       }
     }
     for stage in 0..<order.stages {
-      for (item, layers) in counted(stage) {
-        for body in item.everyMicroBatch {
+      for unit in units(stage) {
+        let layers = unit.layers.count
+        for body in unit.everyMicroBatch {
           add(body, times: layers * microBatches, isTimed: stage == timed)
         }
-        add(item.reduceGradients, times: layers, isTimed: stage == timed)
+        for (_, item) in unit.items {
+          add(item.reduceGradients, times: layers, isTimed: stage == timed)
+        }
       }
     }
     let keys = sums.keys.sorted { left, right in
@@ -112,6 +115,14 @@ struct Pricing {
     let peak = cluster.device.matmulFlops16 * Double(mesh.deviceCount)
     guard step > .zero else { return 0 }
     return ModelFlops.step(training) / (step.seconds * peak)
+  }
+}
+
+extension ChainParts<PricedBlock>.Unit {
+  /// The bodies that run for every micro-batch in one of its layers.
+  var everyMicroBatch: [BodySummary] {
+    items.flatMap { [$0.item.forward(recompute), $0.item.inputGradient, $0.item.weightGradient] }
+      + again
   }
 }
 

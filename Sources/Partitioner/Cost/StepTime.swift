@@ -68,9 +68,9 @@ struct StepTime {
 extension PassTimes {
   /// What a micro-batch takes on a part of the chain.
   init(_ part: ChainParts<PricedBlock>.Part, _ cost: any CostModel) {
-    func sum(_ body: KeyPath<PricedBlock, BodySummary>) -> Picoseconds {
+    func sum(_ bodies: (ChainParts<PricedBlock>.Unit) -> [BodySummary]) -> Picoseconds {
       part.units.reduce(.zero) { sum, unit in
-        unit.items.reduce(sum) { $0 + Self.time($1.item[keyPath: body], cost) * unit.layers.count }
+        bodies(unit).reduce(sum) { $0 + Self.time($1, cost) * unit.layers.count }
       }
     }
     let arrival = part.arrival?.items.first?.item ?? PricedBlock()
@@ -80,10 +80,12 @@ extension PassTimes {
     )
     self.init(
       forwardReceive: forward,
-      forward: Self.time(arrival.forward, cost) - forward + sum(\.forward),
+      forward: Self.time(arrival.forward, cost) - forward + sum { unit in
+          unit.items.map { $0.item.forward(unit.recompute) }
+        },
       forwardSend: Self.time(departure.forward, cost), gradientReceive: gradient,
-      inputGradient: Self.time(departure.inputGradient, cost) - gradient + sum(\.inputGradient),
-      gradientSend: Self.time(arrival.inputGradient, cost), weightGradient: sum(\.weightGradient))
+      inputGradient: Self.time(departure.inputGradient, cost) - gradient + sum { $0.again + $0.items.map(\.item.inputGradient) },
+      gradientSend: Self.time(arrival.inputGradient, cost), weightGradient: sum { $0.items.map(\.item.weightGradient) })
   }
 
   private static func time(_ body: BodySummary, _ cost: any CostModel) -> Picoseconds {

@@ -5,10 +5,14 @@ struct BlockBodies {
   var forward, inputGradient, weightGradient, reduceGradients, optimize: Body?
   /// Of what sends: waits until what it sent has been received.
   var settle: Body?
+  /// Of blocks of layers that are computed again, in either way that the plan has.
+  var lean: [Recomputation: LeanBodies] = [:]
 
   /// Those it has, in the order of a step.
   var all: [Body] {
-    [forward, inputGradient, weightGradient, reduceGradients, optimize, settle].compactMap(\.self)
+    let again = [Recomputation.selective, .full].compactMap { lean[$0]?.recompute }
+    return ([forward] + again + [inputGradient, weightGradient, reduceGradients, optimize, settle])
+      .compactMap(\.self)
   }
 
   /// The same bodies with every body changed by `change`.
@@ -16,7 +20,8 @@ struct BlockBodies {
     BlockBodies(
       forward: forward.map(change), inputGradient: inputGradient.map(change),
       weightGradient: weightGradient.map(change), reduceGradients: reduceGradients.map(change),
-      optimize: optimize.map(change), settle: settle.map(change))
+      optimize: optimize.map(change), settle: settle.map(change),
+      lean: lean.mapValues { $0.map(change) })
   }
 }
 
@@ -53,6 +58,16 @@ struct LoweredBlock {
     parameters = own
     keepsGatheredInputs = lowering.keepsGatheredInputs
     keepsGatheredWeights = lowering.keepsGatheredWeights
+  }
+
+  /// Makes the bodies of layers that are computed again; `place` of `count` blocks of a layer is this
+  /// one's.
+  mutating func makeLean(_ kinds: Set<Recomputation>, place: Int, of count: Int) {
+    guard let forward = bodies.forward else { return }
+    if kinds.contains(.full) {
+      bodies.lean[.full] = .full(forward, isFirst: place == 0, isLast: place == count - 1)
+    }
+    if kinds.contains(.selective) { bodies.lean[.selective] = .selective(forward) }
   }
 
   private static func parameters(

@@ -8,11 +8,20 @@ enum BuiltChoices {
     try require(
       [0, 3].contains(choices.zero), "a sharded optimizer (zero \(choices.zero))",
       "--zero 0 or --zero 3")
-    try require(
-      choices.recompute == .none, "recomputation (\(choices.recompute.rawValue))",
-      "--recompute none")
     try checkPanels(choices)
     try checkWeightsOver(choices)
+  }
+
+  /// Selective recomputation is of what unfused attention stores.
+  static func checkRecomputation(
+    _ choices: PlanChoices, _ workload: Workload
+  ) throws(ConstraintViolation) {
+    let isSelective = choices.stages.contains { $0.recomputeSelective > 0 }
+    guard isSelective, workload.attention == .fused else { return }
+    throw ConstraintViolation(
+      constraint: "selective recomputation is of unfused attention: fused stores no scores",
+      found: "attention fused", needed: "attention unfused",
+      remedy: "--attention unfused, or --recompute full")
   }
 
   /// Only layouts whose products gather both operands along one dimension can loop over it.

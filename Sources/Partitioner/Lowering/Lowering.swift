@@ -85,6 +85,7 @@ package struct Lowering {
     self.training = training
     try BuiltChoices.check(choices)
     try PipelineOrder.check(choices)
+    try BuiltChoices.checkRecomputation(choices, training.workload)
     map = try StageMap(choices)
     var context = try LoweringContext(
       sizes: training.sizes, workload: training.workload, choices: choices,
@@ -93,11 +94,14 @@ package struct Lowering {
     self.context = context
     for (index, segment) in training.segments.enumerated() {
       var lowered: [LoweredBlock] = []
-      for block in segment.blocks {
-        lowered.append(
-          try LoweredBlock(
-            block, segment: index, repetitions: segment.count, context: context,
-            unpadded: training.sizes))
+      for (place, block) in segment.blocks.enumerated() {
+        var made = try LoweredBlock(
+          block, segment: index, repetitions: segment.count, context: context,
+          unpadded: training.sizes)
+        if training.areLayers[index] {
+          made.makeLean(map.recomputations, place: place, of: segment.blocks.count)
+        }
+        lowered.append(made)
       }
       blocks.append(lowered)
     }
@@ -178,7 +182,10 @@ package struct Lowering {
       CallableBlock(
         forward: add(block.forward), inputGradient: add(block.inputGradient),
         weightGradient: add(block.weightGradient), reduceGradients: add(block.reduceGradients),
-        optimize: add(block.optimize), settle: add(block.settle))
+        optimize: add(block.optimize), settle: add(block.settle),
+        lean: block.lean.sorted { $0.key.rawValue < $1.key.rawValue }.reduce(into: [:]) {
+          $0[$1.key] = (add($1.value.forward), add($1.value.recompute))
+        })
     }
     let choices = context.choices
     let workload = training.workload

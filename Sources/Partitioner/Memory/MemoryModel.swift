@@ -78,35 +78,41 @@ struct MemoryModel {
     init(_ part: ChainParts<PricedBlock>.Part, areSplit: Bool) {
       arrival = part.arrival?.items.first?.item
       departure = part.departure?.items.first?.item
-      forward = Self.pass(part.units, arrival?.forward) { $0.call($1.forward) }
+      forward = Self.pass(part.units, arrival?.forward) { walk, unit in
+        for (_, item) in unit.items { walk.call(item.forward(unit.recompute)) }
+      }
       let back = Array(part.units.reversed())
       let received = departure?.inputGradient
-      guard areSplit else {
-        backward = Self.pass(back, received, isReversed: true) {
-          $0.call($1.inputGradient)
-          $0.call($1.weightGradient)
+      func pass(
+        _ received: BodySummary?, again: Bool, _ bodies: [KeyPath<PricedBlock, BodySummary>]
+      ) -> BodySummary {
+        Self.pass(back, received) { walk, unit in
+          if again { for body in unit.again { walk.call(body) } }
+          for (_, item) in unit.items.reversed() {
+            for body in bodies { walk.call(item[keyPath: body]) }
+          }
         }
+      }
+      guard areSplit else {
+        backward = pass(received, again: true, [\.inputGradient, \.weightGradient])
         (inputGradient, weightGradient) = (BodySummary(), BodySummary())
         return
       }
       backward = BodySummary()
-      inputGradient = Self.pass(back, received, isReversed: true) { $0.call($1.inputGradient) }
-      weightGradient = Self.pass(back, nil, isReversed: true) { $0.call($1.weightGradient) }
+      inputGradient = pass(received, again: true, [\.inputGradient])
+      weightGradient = pass(nil, again: false, [\.weightGradient])
     }
 
     /// Layers that are alike change what is held by the same amount each, so that the fullest of them
     /// is the first or the last.
     private static func pass(
-      _ units: [ChainParts<PricedBlock>.Unit], _ first: BodySummary?, isReversed: Bool = false,
-      _ call: (inout Walk, PricedBlock) -> Void
+      _ units: [ChainParts<PricedBlock>.Unit], _ first: BodySummary?,
+      _ layer: (inout Walk, ChainParts<PricedBlock>.Unit) -> Void
     ) -> BodySummary {
       var walk = Walk(held: MemoryUse())
       if let first { walk.call(first) }
       for unit in units {
-        let items = isReversed ? unit.items.reversed() : unit.items
-        walk.repeated(unit.layers.count) { walk in
-          for (_, item) in items { call(&walk, item) }
-        }
+        walk.repeated(unit.layers.count) { layer(&$0, unit) }
       }
       var summary = BodySummary()
       (summary.peak, summary.change) = (walk.fullest, walk.held)
@@ -114,7 +120,7 @@ struct MemoryModel {
     }
   }
 
-  private struct Walk {
+  fileprivate struct Walk {
     var held: MemoryUse
     var fullest: MemoryUse
 
@@ -138,6 +144,15 @@ struct MemoryModel {
       let change = held + before * -1
       held = held + change * (count - 2)
       layer(&self)
+    }
+  }
+}
+
+extension ChainParts<PricedBlock>.Unit {
+  /// What one of its layers computes again, in order.
+  var again: [BodySummary] {
+    items.enumerated().compactMap { index, item in
+      item.item.again(recompute, isLast: index == items.count - 1)
     }
   }
 }

@@ -3,6 +3,8 @@ import PlanIR
 /// A block's bodies as a program numbers them.
 struct CallableBlock {
   var forward, inputGradient, weightGradient, reduceGradients, optimize, settle: BodyID?
+  /// Of layers that are computed again.
+  var lean: [Recomputation: (forward: BodyID?, recompute: BodyID?)] = [:]
 }
 
 /// The chain of blocks as calls: which body runs where, on each stage in the order of a step.
@@ -17,18 +19,26 @@ struct Chain {
     self.order = order
   }
 
-  typealias Place = (position: BlockPosition, bodies: CallableBlock)
+  struct Place {
+    let position: BlockPosition
+    let bodies: CallableBlock
+    let recompute: Recomputation
+
+    var forward: BodyID? { bodies.lean[recompute]?.forward ?? bodies.forward }
+  }
 
   /// Every place of the chain, first to last.
   var positions: [BlockPosition] {
-    parts.flatMap { part in places(part.all).map(\.position) }
+    parts.flatMap { part in layers(part.all).joined().map(\.position) }
   }
 
-  private func places(_ units: [ChainParts<CallableBlock>.Unit]) -> [Place] {
+  private func layers(_ units: [ChainParts<CallableBlock>.Unit]) -> [[Place]] {
     units.flatMap { unit in
-      unit.layers.flatMap { layer in
+      unit.layers.map { layer in
         unit.items.map { block, item in
-          (BlockPosition(segment: unit.segment, layer: layer, block: block), item)
+          Place(
+            position: BlockPosition(segment: unit.segment, layer: layer, block: block),
+            bodies: item, recompute: unit.recompute)
         }
       }
     }
@@ -42,8 +52,9 @@ struct Chain {
     var writer = Writer(
       chunks: chunks.map { part in
         Chunk(
-          places: places(part.units), arrival: places([part.arrival].compactMap(\.self)).first,
-          departure: places([part.departure].compactMap(\.self)).first)
+          layers: layers(part.units),
+          arrival: layers([part.arrival].compactMap(\.self)).first?.first,
+          departure: layers([part.departure].compactMap(\.self)).first?.first)
       })
     for operation in order.operations(of: stage) { writer.append(operation) }
     writer.settleAll()
@@ -52,8 +63,11 @@ struct Chain {
   }
 
   private struct Chunk {
-    let places: [Place]
+    /// The places of each layer; embedding and head are one each.
+    let layers: [[Place]]
     let arrival, departure: Place?
+
+    var places: [Place] { layers.flatMap(\.self) }
   }
 
   /// Writes a stage's calls down. What was sent is settled before the next is sent the same way: one
@@ -71,7 +85,7 @@ struct Chain {
       case .forward(let microBatch, let index):
         let chunk = chunks[index]
         receive(chunk.arrival, \.forward, .forward, microBatch, index)
-        for place in chunk.places { append(place, \.forward, .forward, microBatch, index) }
+        for place in chunk.places { append(place.forward, place, .forward, microBatch, index) }
         send(chunk.departure, \.forward, .forward, microBatch, index)
       case .backward(let microBatch, let index):
         gradients(microBatch, index, inputs: true, weights: true)
@@ -89,18 +103,40 @@ struct Chain {
       if inputs {
         receive(chunk.departure, \.inputGradient, .inputGradient, microBatch, index)
       }
-      for place in chunk.places.reversed() {
-        if inputs { append(place, \.inputGradient, .inputGradient, microBatch, index) }
-        if weights { append(place, \.weightGradient, .weightGradient, microBatch, index) }
+      for layer in chunk.layers.reversed() {
+        if inputs { recompute(layer, microBatch, index) }
+        for place in layer.reversed() {
+          if inputs { append(place, \.inputGradient, .inputGradient, microBatch, index) }
+          if weights { append(place, \.weightGradient, .weightGradient, microBatch, index) }
+        }
       }
       if inputs { send(chunk.arrival, \.inputGradient, .inputGradient, microBatch, index) }
+    }
+
+    /// Computes what a layer left out: its blocks, and the joints between them.
+    private mutating func recompute(
+      _ layer: [Place], _ microBatch: Int, _ chunk: Int
+    ) {
+      for place in layer where place.recompute != .none {
+        let isBlock = !place.bodies.lean.isEmpty
+        let isInside = place.position != layer.last?.position && place.recompute == .full
+        let joint = isInside ? place.bodies.forward : nil
+        let body = isBlock ? place.bodies.lean[place.recompute]?.recompute : joint
+        append(body, place, .recompute, microBatch, chunk)
+      }
     }
 
     private mutating func append(
       _ place: Place, _ body: KeyPath<CallableBlock, BodyID?>, _ phase: Phase, _ microBatch: Int,
       _ chunk: Int
     ) {
-      guard let body = place.bodies[keyPath: body] else { return }
+      append(place.bodies[keyPath: body], place, phase, microBatch, chunk)
+    }
+
+    private mutating func append(
+      _ body: BodyID?, _ place: Place, _ phase: Phase, _ microBatch: Int, _ chunk: Int
+    ) {
+      guard let body else { return }
       calls.append(
         Call(
           body: body, phase: phase, position: place.position, microBatch: microBatch, chunk: chunk))

@@ -29,6 +29,8 @@ struct ChainParts<Item> {
     let segment: Int
     let layers: Range<Int>
     let items: [(block: Int, item: Item)]
+    /// What of its layers is computed again.
+    var recompute = Recomputation.none
   }
 
   /// A virtual stage: what arrives, the layers between, what departs.
@@ -46,7 +48,7 @@ struct ChainParts<Item> {
 
   /// The chain cut into virtual stages.
   func parts(_ map: StageMap?) -> [Part] {
-    guard let map, map.layers.count > 1 else {
+    guard let map, !map.isWhole else {
       return [Part(arrival: nil, units: units, departure: nil)]
     }
     var parts = map.layers.map { _ in Part(arrival: nil, units: [], departure: nil) }
@@ -58,7 +60,7 @@ struct ChainParts<Item> {
         if let last, last.stage < stage {
           cut(&parts, from: last, to: (stage, segment, layers.lowerBound))
         }
-        parts[stage].units += units(segment, layers)
+        parts[stage].units += units(segment, layers, firstLayer: layer, map)
         last = (stage, segment, layers.upperBound - 1)
       }
       if areLayers[segment] { layer += counts[segment] }
@@ -106,6 +108,21 @@ struct ChainParts<Item> {
     parts[to.stage].arrival = Unit(
       segment: to.segment, layers: to.layer..<to.layer + 1,
       items: [(2 * self.blocks[to.segment].count + 1, boundary.arrival)])
+  }
+
+  /// As below, cut where what is computed again changes; `firstLayer` is the segment's first.
+  private func units(
+    _ segment: Int, _ layers: Range<Int>, firstLayer: Int, _ map: StageMap
+  ) -> [Unit] {
+    guard areLayers[segment] else { return units(segment, layers) }
+    let own = layers.lowerBound + firstLayer..<layers.upperBound + firstLayer
+    return map.runs(of: own).flatMap { run, recompute in
+      units(segment, run.lowerBound - firstLayer..<run.upperBound - firstLayer).map { unit in
+        var unit = unit
+        unit.recompute = recompute
+        return unit
+      }
+    }
   }
 
   /// Repetitions `layers` of a segment: those that lead on within it, and where its end is among them

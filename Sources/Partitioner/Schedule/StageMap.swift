@@ -6,6 +6,9 @@ package struct StageMap: Hashable, Sendable {
   package let stages, chunks: Int
   /// The layers of each virtual stage, in the order of the chain.
   package let layers: [Range<Int>]
+  /// What of each layer is computed again: on each stage everything of its first layers, the attention
+  /// core of the next, nothing of the rest.
+  private let recompute: [Recomputation]
 
   /// The map of a plan's stages, each cut into `interleave` chunks that differ by one layer at most.
   package init(_ choices: PlanChoices) throws(ConstraintViolation) {
@@ -22,7 +25,50 @@ package struct StageMap: Hashable, Sendable {
       }
     }
     layers = ranges
+    recompute = Self.recompute(choices, ranges)
     try check(choices)
+  }
+
+  private static func recompute(
+    _ choices: PlanChoices, _ ranges: [Range<Int>]
+  ) -> [Recomputation] {
+    var left = choices.stages
+    var result: [Recomputation] = []
+    for (place, range) in ranges.enumerated() {
+      let stage = place % left.count
+      for _ in range {
+        if left[stage].recomputeFull > 0 {
+          left[stage].recomputeFull -= 1
+          result.append(.full)
+        } else if left[stage].recomputeSelective > 0 {
+          left[stage].recomputeSelective -= 1
+          result.append(.selective)
+        } else {
+          result.append(.none)
+        }
+      }
+    }
+    return result
+  }
+
+  /// The ways in which layers are computed again.
+  var recomputations: Set<Recomputation> { Set(recompute).subtracting([.none]) }
+
+  /// Whether the chain is one stage that computes nothing again.
+  var isWhole: Bool { layers.count == 1 && recomputations.isEmpty }
+
+  /// Neighbouring layers of `range` that are computed again alike.
+  func runs(of range: Range<Int>) -> [(layers: Range<Int>, recompute: Recomputation)] {
+    var runs: [(layers: Range<Int>, recompute: Recomputation)] = []
+    for layer in range {
+      let kind = recompute[layer]
+      if let last = runs.last, last.recompute == kind {
+        runs[runs.count - 1].layers = last.layers.lowerBound..<layer + 1
+      } else {
+        runs.append((layer..<layer + 1, kind))
+      }
+    }
+    return runs
   }
 
   /// The virtual stage of a chunk.

@@ -194,6 +194,7 @@ struct BlockTable {
     var relevant = choices
     (relevant.microBatch, relevant.microBatches, relevant.placement) = (0, 0, [])
     (relevant.schedule, relevant.interleave, relevant.stages) = (.none, 1, [])
+    relevant.recompute = .none
     let classes = group.places.map { training.block($0).graph.blockClass }
     if !classes.contains(where: { $0 == .embedding || $0 == .head }) {
       (relevant.tableForm, relevant.tableGradients) = (.gathered, .added)

@@ -127,7 +127,8 @@ struct CandidateSpace {
       keyValue: .copied, microBatch: 0, microBatches: 0, layers: request.training.model.layers)
     if stages > 1 && request.training.isTied { choices.tableGradients = .apart }
     let counts = StageMap.even(layers: request.training.model.layers, stages: stages)
-    choices.stages = counts.map { StageChoice(layers: $0, recomputeNone: $0) }
+    choices.recompute = pins.recompute ?? .none
+    choices.stages = counts.map { StageChoice(layers: $0, choices.recompute) }
     var result: [Family] = []
     for (schedule, interleave) in orders(stages: stages) {
       (choices.schedule, choices.interleave) = (schedule, interleave)
@@ -307,8 +308,8 @@ enum PinRules {
       [1, 2].contains(pins.zero), "a sharded optimizer (--zero \(pins.zero ?? 0))",
       "--zero 0 or --zero 3")
     refuse(
-      (pins.recompute ?? .none) != .none,
-      "recomputation (--recompute \(pins.recompute?.rawValue ?? ""))", "--recompute none")
+      pins.recompute == .mixed, "a search for how many layers to recompute (--recompute mixed)",
+      "--recompute none, selective or full")
     return found
   }
 }

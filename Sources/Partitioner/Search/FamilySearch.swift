@@ -34,7 +34,7 @@ struct FamilySearch {
 
   private mutating func considerMixtures(_ families: [Family], like first: Family) {
     guard request.pins.layout == nil || request.pins.layout == .mixed, !training.isAnnotated,
-      first.choices.degree("pipeline") == 1
+      first.choices.degree("pipeline") == 1, first.choices.recompute == .none
     else { return }
     let shapes = CandidateSpace(request).shapes(tensor: first.shape.devices)
     guard shapes.count > 1 else { return }
@@ -271,9 +271,9 @@ struct FamilySearch {
 
 extension FamilySearch {
   /// Whether a plan's parts do not add up to it: shardings written on the stream may put joints between
-  /// blocks of one layout, stages run at once.
+  /// blocks of one layout, stages run at once, layers are computed again.
   private func mustLowerWhole(_ choices: PlanChoices) -> Bool {
-    training.isAnnotated || choices.degree("pipeline") > 1
+    training.isAnnotated || choices.degree("pipeline") > 1 || choices.recompute != .none
   }
 
   /// As above where the plan must be lowered whole.

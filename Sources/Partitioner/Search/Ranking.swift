@@ -159,10 +159,17 @@ extension PlanChoices {
     return parts.filter { !$0.isEmpty }.joined(separator: " ")
   }
 
-  /// `1f1b x 1 of 3, 4, 4, 3`; nothing without stages.
+  /// `schedule=1f1b interleave=1 stages=3,4,4,3`, and what is computed again; nothing of neither.
   private var stageText: String {
-    guard stages.count > 1 else { return "" }
-    let layers = stages.map { String($0.layers) }.joined(separator: ",")
-    return "schedule=\(schedule.rawValue) interleave=\(interleave) stages=\(layers)"
+    var parts: [String] = []
+    if stages.count > 1 {
+      let layers = stages.map { String($0.layers) }.joined(separator: ",")
+      parts.append("schedule=\(schedule.rawValue) interleave=\(interleave) stages=\(layers)")
+    }
+    if recompute != .none {
+      let layers = stages.map { "\($0.recomputeSelective)+\($0.recomputeFull)" }
+      parts.append("recompute=\(recompute.rawValue) \(layers.joined(separator: ","))")
+    }
+    return parts.joined(separator: " ")
   }
 }

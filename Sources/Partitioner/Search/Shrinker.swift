@@ -128,7 +128,21 @@ package struct Shrinker {
     for (dimension, size) in old.named { note(dimension.rawValue, size, model.sizes[dimension]) }
     for index in model.segments.indices { shrinkSegment(index, old) }
     let counts = StageMap.even(layers: model.layers, stages: choices.degree("pipeline"))
-    choices.stages = counts.map { StageChoice(layers: $0, recomputeNone: $0) }
+    choices.stages = counts.enumerated().map { stage, layers in
+      shrunk(plan.choices.stages[min(stage, plan.choices.stages.count - 1)], to: layers)
+    }
+  }
+
+  /// A stage of fewer layers, of which as large a part is computed again, rounded up.
+  private func shrunk(_ stage: StageChoice, to layers: Int) -> StageChoice {
+    func part(_ count: Int) -> Int {
+      (count * layers + stage.layers - 1) / max(stage.layers, 1)
+    }
+    let full = min(part(stage.recomputeFull), layers)
+    let selective = min(part(stage.recomputeSelective), layers - full)
+    return StageChoice(
+      layers: layers, recomputeNone: layers - full - selective, recomputeSelective: selective,
+      recomputeFull: full)
   }
 
   /// A layer for every chunk of every stage, two at least.

@@ -76,6 +76,16 @@ package struct StageChoice: Hashable, Sendable {
   }
 }
 
+extension StageChoice {
+  /// A stage of `layers` that are all recomputed alike; of `mixed` not at all.
+  package init(layers: Int, _ recompute: Recomputation) {
+    self.init(
+      layers: layers, recomputeNone: recompute == .none || recompute == .mixed ? layers : 0,
+      recomputeSelective: recompute == .selective ? layers : 0,
+      recomputeFull: recompute == .full ? layers : 0)
+  }
+}
+
 /// Everything a plan decides; with model, cluster and workload it determines the program.
 package struct PlanChoices: Hashable, Sendable {
   package var layout: LayoutName

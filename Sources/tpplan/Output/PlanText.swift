@@ -21,6 +21,7 @@ enum PlanText {
     if choices.zero > 0 { parts.append("zero \(choices.zero)") }
     let others = choices.weightsOver.filter { $0 != "data" }
     if !others.isEmpty { parts.append("weights over \(others.joined(separator: "+"))") }
+    if choices.recompute != .none { parts.append(recompute(choices)) }
     if let inside = placement(choices) { parts.append(inside) }
     return parts.joined(separator: ", ")
   }
@@ -29,6 +30,19 @@ enum PlanText {
   private static func schedule(_ choices: PlanChoices) -> String {
     let chunks = choices.interleave > 1 ? " x \(choices.interleave)" : ""
     return choices.schedule.rawValue + chunks
+  }
+
+  /// `recompute full`, or of a mixture the layers of each stage.
+  private static func recompute(_ choices: PlanChoices) -> String {
+    guard choices.recompute == .mixed else { return "recompute \(choices.recompute.rawValue)" }
+    let stages = choices.stages.map { stage in
+      let parts = [
+        (stage.recomputeFull, "full"), (stage.recomputeSelective, "selective"),
+        (stage.recomputeNone, "none"),
+      ]
+      return parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: " + ")
+    }
+    return "recompute " + stages.joined(separator: " | ")
   }
 
   /// What is gathered again; nothing where all that is gathered is saved.
