@@ -39,6 +39,45 @@ import Testing
     #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
   }
 
+  static var contexts: [ProofCase] {
+    let layouts: [(LayoutName?, [Int])] = [
+      (nil, [1]), (nil, [2]), (.summa, [2, 2]), (.tesseract, [1, 2, 2]),
+      (.threeDimensional, [2, 1, 2]), (.stationary, [2, 2]), (.sequence, [2]),
+    ]
+    return layouts.flatMap { layout, mesh in
+      [(2, 1, false), (4, 1, true), (2, 2, true), (2, 3, false)].map { context, pipeline, isLlama in
+        var proof = ProofCase()
+        (proof.layout, proof.mesh) = (layout, layout == nil ? [] : mesh)
+        if layout == nil {
+          (proof.tensor, proof.sequenceParallel) = (mesh[0], mesh[0] > 1)
+        }
+        // Eight heads, split over the tensor mesh and the context.
+        (proof.context, proof.pipeline) = (layout == .stationary ? 2 : context, pipeline)
+        proof.schedule = pipeline > 1 ? .oneForwardOneBackward : .none
+        (proof.isLlama, proof.sample.isTied) = (isLlama, !isLlama)
+        proof.sample.keyValueHeads = isLlama ? 4 : 8
+        proof.sample.layers = 3
+        proof.workload.dropout = isLlama ? 0 : 0.1
+        proof.gathersInputs = context == 4 ? .again : .saved
+        (proof.microBatches, proof.workload.globalBatch) = (2, 8)
+        proof.settings.dtype = .float64
+        return proof
+      }
+    }
+  }
+
+  @Test(arguments: contexts)
+  func `the sequence may be split over a context axis`(proof: ProofCase) throws {
+    let verdict = try proof.run()
+    let faults = verdict.faults
+    #expect(faults.isEmpty, "\(proof): \(faults)")
+    let exchanges = verdict.traffic.contains {
+      $0.axis.contains("context") && $0.collective == "all-to-all"
+    }
+    #expect(exchanges, "\(proof)")
+    #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
+  }
+
   @Test(arguments: PipelineMatrix.cases)
   func `every layout runs in every schedule`(proof: ProofCase) throws {
     let (_, program) = try proof.plan()

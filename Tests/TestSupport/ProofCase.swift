@@ -23,6 +23,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   package var keyValue = KeyValueForm.copied
   package var microBatches = 1
   package var pipeline = 1
+  package var context = 1
   package var schedule = PipelineSchedule.none
   package var interleave = 1
   package var recompute = Recomputation.none
@@ -49,6 +50,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
       "weights \(gathersWeights.rawValue)", matmul.rawValue, "table \(tableForm.rawValue)",
       tableGradients.rawValue,
       pipeline > 1 ? "pipeline \(pipeline) \(schedule.rawValue) \(interleave)" : "",
+      context > 1 ? "context \(context)" : "",
       stages.map { "stages \($0)" } ?? "",
       recompute == .none ? "" : "recompute \(recompute.rawValue) \(workload.attention.rawValue)",
       weightsOver.isEmpty ? "" : "weights over \(weightsOver.joined(separator: "+"))",
@@ -79,7 +81,9 @@ package struct ProofCase: Sendable, CustomStringConvertible {
     if let given { return given }
     var choices = PlanChoices(
       layout: layout ?? (tensor == 1 ? .data : .megatron), blocks: [:],
-      mesh: Mesh([MeshAxis("data", data), MeshAxis("pipeline", pipeline)] + axes), placement: [],
+      mesh: Mesh(
+        [MeshAxis("data", data), MeshAxis("pipeline", pipeline), MeshAxis("context", context)]
+          + axes), placement: [],
       sequenceParallel: sequenceParallel && (layout != nil || tensor > 1),
       gathersInputs: gathersInputs, keyValue: keyValue,
       microBatch: workload.globalBatch / data / microBatches, microBatches: microBatches,

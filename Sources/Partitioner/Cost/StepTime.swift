@@ -80,12 +80,15 @@ extension PassTimes {
     )
     self.init(
       forwardReceive: forward,
-      forward: Self.time(arrival.forward, cost) - forward + sum { unit in
+      forward: Self.time(arrival.forward, cost) - forward
+        + sum { unit in
           unit.items.map { $0.item.forward(unit.recompute) }
         },
       forwardSend: Self.time(departure.forward, cost), gradientReceive: gradient,
-      inputGradient: Self.time(departure.inputGradient, cost) - gradient + sum { $0.again + $0.items.map(\.item.inputGradient) },
-      gradientSend: Self.time(arrival.inputGradient, cost), weightGradient: sum { $0.items.map(\.item.weightGradient) })
+      inputGradient: Self.time(departure.inputGradient, cost) - gradient
+        + sum { $0.again + $0.items.map(\.item.inputGradient) },
+      gradientSend: Self.time(arrival.inputGradient, cost),
+      weightGradient: sum { $0.items.map(\.item.weightGradient) })
   }
 
   private static func time(_ body: BodySummary, _ cost: any CostModel) -> Picoseconds {

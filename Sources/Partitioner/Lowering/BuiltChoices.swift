@@ -4,7 +4,6 @@ import PlanIR
 enum BuiltChoices {
   static func check(_ choices: PlanChoices) throws(ConstraintViolation) {
     try checkMesh(choices)
-    try require(choices.degree("context") == 1, "context parallelism", "--context 1")
     try require(
       [0, 3].contains(choices.zero), "a sharded optimizer (zero \(choices.zero))",
       "--zero 0 or --zero 3")

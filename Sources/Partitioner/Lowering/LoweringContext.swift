@@ -10,6 +10,8 @@ struct LoweringContext {
   /// Each block class's layout with what its tables may depend on.
   let layouts: [BlockClass: PlacedLayout]
   let data: [AxisReference]
+  /// By block class, the parts of the context axis in the order in which they split the sequence.
+  private let contextAxes: [BlockClass: [AxisReference]]
   /// Where each state is stored in blocks of each class, asked for by every operation.
   private let stateStorage: [BlockClass: [ValueState: DimensionAxes]]
   /// For each parameter of the chain where it is stored and what its gradient stays unreduced over.
@@ -68,14 +70,16 @@ struct LoweringContext {
     self.layouts = layouts
     let data = mesh.whole("data")
     self.data = data
+    let sequence = ContextAxes(mesh.whole("context"))
     stateStorage = layouts.mapValues { layout in
       Dictionary(
         uniqueKeysWithValues: ValueState.allCases.map { state in
-          var axes = layout.storage(of: state)
+          var axes = sequence.storage(of: state, in: layout)
           axes[.batch] = data + axes[.batch]
           return (state, axes)
         })
     }
+    contextAxes = layouts.mapValues { sequence.sequence(of: $0) }
   }
 
   private static func place(
@@ -158,10 +162,11 @@ struct LoweringContext {
     return axes
   }
 
-  /// `axes` with the data axis splitting the batch, major.
-  func withData(_ axes: DimensionAxes) -> DimensionAxes {
-    var result = axes
-    result[.batch] = data + axes[.batch]
+  /// Which axes split the factors of `linear` while it is computed, data and context among them.
+  private func factors(of linear: LinearRole, in graph: BlockGraph) -> DimensionAxes {
+    var result = layout(of: graph).factors(of: linear)
+    result[.batch] = data + result[.batch]
+    result[.sequence] = contextAxes[graph.blockClass, default: []] + result[.sequence]
     return result
   }
 
@@ -176,7 +181,7 @@ struct LoweringContext {
   /// says, any other's as the value it works on is stored.
   func assignment(of operation: GraphOperation, in graph: BlockGraph) -> DimensionAxes {
     if let linear = operation.linear {
-      return withData(layout(of: graph).factors(of: linear))
+      return factors(of: linear, in: graph)
     }
     let subject = operation.inputs.first ?? operation.outputs.first ?? 0
     return storage(of: graph.state(of: subject), in: graph)

@@ -22,17 +22,18 @@ struct CandidateSpace {
           constraint: "mixtures for a model with written shardings are not built in this version",
           found: "layout mixed", needed: "one layout", remedy: "no --layout, or no shardings"))
     }
-    if pins.layout == .mixed && stageCounts != [1] {
+    let context = pins.context ?? 1
+    if pins.layout == .mixed && (stageCounts != [1] || context > 1) {
       violations.append(
         ConstraintViolation(
-          constraint: "mixtures over pipeline stages are not searched in this version",
-          found: "layout mixed with stages", needed: "one layout, or one stage",
-          remedy: "no --layout mixed, or --pipeline 1"))
+          constraint: "mixtures over stages or context are not searched in this version",
+          found: "layout mixed with stages or context", needed: "one layout, or neither",
+          remedy: "no --layout mixed, or --pipeline 1 and --context 1"))
     }
     guard violations.isEmpty, pinsMultiply() else { return [] }
     var result: [Family] = []
-    for stages in stageCounts where request.devices % stages == 0 {
-      let devices = request.devices / stages
+    for stages in stageCounts where request.devices % (stages * context) == 0 {
+      let devices = request.devices / stages / context
       for tensor in divisors(of: devices) where pins.tensor.map({ $0 == tensor }) ?? true {
         let data = devices / tensor
         guard pins.data.map({ $0 == data }) ?? true else { continue }
@@ -58,15 +59,17 @@ struct CandidateSpace {
     let tensor = pins.tensor ?? mesh ?? 1
     let data = pins.data ?? 1
     let stages = pins.pipeline ?? 1
+    let context = pins.context ?? 1
     let isWhole =
       (pins.tensor ?? mesh) != nil && pins.data != nil && (stageCounts == [1] || stages > 1)
-    let product = tensor * data * stages
+    let product = tensor * data * stages * context
     if isWhole ? product == request.devices : request.devices % product == 0 { return true }
     violations.append(
       ConstraintViolation(
         constraint: "data x pipeline x context x tensor mesh = devices",
-        found: stages > 1
-          ? "\(data) x \(stages) x \(tensor) = \(product)" : "\(data) x \(tensor) = \(product)",
+        found: stages * context > 1
+          ? "\(data) x \(stages) x \(context) x \(tensor) = \(product)"
+          : "\(data) x \(tensor) = \(product)",
         needed: isWhole ? "\(request.devices)" : "a divisor of \(request.devices)",
         remedy: "--devices \(product * max(1, request.devices / max(product, 1)))"))
     return false
@@ -119,7 +122,11 @@ struct CandidateSpace {
     guard let layout = LayoutCatalog.all.first(where: { $0.name == shape.layout }),
       let axes = try? layout.axes(for: shape.degrees)
     else { return [] }
-    let mesh = Mesh([MeshAxis("data", data), MeshAxis("pipeline", stages)] + axes)
+    let outer = [
+      MeshAxis("data", data), MeshAxis("pipeline", stages),
+      MeshAxis("context", pins.context ?? 1),
+    ]
+    let mesh = Mesh(outer + axes)
     var choices = PlanChoices(
       layout: shape.layout,
       blocks: Dictionary(uniqueKeysWithValues: BlockClass.allCases.map { ($0, shape.layout) }),
@@ -303,7 +310,6 @@ enum PinRules {
           needed: "a choice that is built", remedy: remedy))
     }
     refuse(pins.opensFactors, "layout any", "no --layout: every named layout is searched")
-    refuse((pins.context ?? 1) > 1, "context parallelism", "--context 1")
     refuse(
       [1, 2].contains(pins.zero), "a sharded optimizer (--zero \(pins.zero ?? 0))",
       "--zero 0 or --zero 3")

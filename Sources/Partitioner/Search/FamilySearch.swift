@@ -34,7 +34,8 @@ struct FamilySearch {
 
   private mutating func considerMixtures(_ families: [Family], like first: Family) {
     guard request.pins.layout == nil || request.pins.layout == .mixed, !training.isAnnotated,
-      first.choices.degree("pipeline") == 1, first.choices.recompute == .none
+      first.choices.degree("pipeline") * first.choices.degree("context") == 1,
+      first.choices.recompute == .none
     else { return }
     let shapes = CandidateSpace(request).shapes(tensor: first.shape.devices)
     guard shapes.count > 1 else { return }

@@ -174,10 +174,7 @@ package struct Shrinker {
     sizes[.sequence] = plan.workload.sequence
     let context = try LoweringContext(
       sizes: sizes, workload: plan.workload, choices: plan.choices, isTied: false)
-    guard let layout = context.layouts[.attention] else {
-      return HeadAxes(keyValue: [], copies: [])
-    }
-    let stored = layout.storage(of: .keyValue)
+    let stored = context.storage(of: .keyValue, in: .attention)
     let keyValue = stored[.keyValueHeads]
     return HeadAxes(keyValue: keyValue, copies: stored[.heads].subtracting(keyValue))
   }

@@ -1,0 +1,40 @@
+import PlanIR
+
+/// Context parallelism as a modifier of any layout: the context axis splits the sequence of all that
+/// is computed token by token, and inside attention the heads instead (Jacobs et al., DeepSpeed
+/// Ulysses, arXiv 2309.14509). The all-to-alls between follow from that; every device attends to the
+/// whole sequence with its heads, so that causal work is balanced and rotary positions are whole.
+struct ContextAxes {
+  private let axes: [AxisReference]
+
+  init(_ axes: [AxisReference]) { self.axes = axes }
+
+  /// The heads of a layout's values, split over the context axis too, minor.
+  private func heads(in layout: LoweringContext.PlacedLayout) -> HeadAxes {
+    layout.context.heads(over: layout.storage(of: .heads)[.heads] + axes)
+  }
+
+  /// The axis's parts as they split the sequence: those that split key/value heads minor, so that they
+  /// move there and back without a gather over copies of heads.
+  func sequence(of layout: LoweringContext.PlacedLayout) -> [AxisReference] {
+    let keyValue = heads(in: layout).keyValue.intersecting(axes)
+    return axes.subtracting(keyValue) + keyValue
+  }
+
+  /// Where `state` is stored.
+  func storage(
+    of state: ValueState, in layout: LoweringContext.PlacedLayout
+  ) -> DimensionAxes {
+    var result = layout.storage(of: state)
+    guard !axes.isEmpty else { return result }
+    switch state {
+    case .heads, .keyValue:
+      let heads = heads(in: layout)
+      result[.heads] = heads.whole
+      result[.keyValueHeads] = heads.keyValue
+    case .stream, .wide, .logits:
+      result[.sequence] = sequence(of: layout) + result[.sequence]
+    }
+    return result
+  }
+}
