@@ -11,7 +11,7 @@ package enum Partitioner {
     let cost = ClusterCost(
       cluster: cluster, precision: training.workload.precision, mesh: choices.mesh,
       placement: choices.placement, timings: timings)
-    return Pricing.prediction(lowering, cluster: cluster, cost: cost)
+    return Pricing(lowering, cluster: cluster, cost: cost).prediction(cost)
   }
 
   /// The program of a plan, or the constraint its choices violate.

@@ -116,27 +116,8 @@ extension JSONValue {
     let fields: [(String, JSONValue)] = [
       ("step_seconds", .number(predicted.step.seconds)),
       ("model_flops_utilization", .number(predicted.utilization)),
-      (
-        "breakdown",
-        .fields([
-          ("compute", .number(breakdown.compute.seconds)),
-          ("communication_exposed", .number(breakdown.communicationExposed.seconds)),
-          ("bubble", .number(breakdown.bubble.seconds)),
-          ("optimizer", .number(breakdown.optimizer.seconds)),
-        ])
-      ),
-      (
-        "memory",
-        .fields([
-          ("weights", .integer(memory.weights.count)),
-          ("gradients", .integer(memory.gradients.count)),
-          ("optimizer", .integer(memory.optimizer.count)),
-          ("activations", .integer(memory.activations.count)),
-          ("workspace", .integer(memory.workspace.count)),
-          ("framework", .integer(memory.framework.count)),
-          ("total", .integer(memory.total.count)),
-        ])
-      ),
+      ("breakdown", JSONValue(breakdown)),
+      ("memory", JSONValue(memory)),
       (
         "communication",
         .array(predicted.communication.map { JSONValue($0, devices: devices) })
@@ -168,6 +149,31 @@ extension JSONValue {
       ("attention", .string(workload.attention.rawValue)),
       ("dropout", .number(workload.dropout)),
       ("pad_vocabulary", .integer(workload.padVocabulary)),
+    ])
+  }
+}
+
+extension JSONValue {
+  /// The parts of a step's time.
+  package init(_ breakdown: Prediction.Breakdown) {
+    self = .fields([
+      ("compute", .number(breakdown.compute.seconds)),
+      ("communication_exposed", .number(breakdown.communicationExposed.seconds)),
+      ("bubble", .number(breakdown.bubble.seconds)),
+      ("optimizer", .number(breakdown.optimizer.seconds)),
+    ])
+  }
+
+  /// Memory by class, and the sum.
+  package init(_ memory: MemoryUse) {
+    self = .fields([
+      ("weights", .integer(memory.weights.count)),
+      ("gradients", .integer(memory.gradients.count)),
+      ("optimizer", .integer(memory.optimizer.count)),
+      ("activations", .integer(memory.activations.count)),
+      ("workspace", .integer(memory.workspace.count)),
+      ("framework", .integer(memory.framework.count)),
+      ("total", .integer(memory.total.count)),
     ])
   }
 }

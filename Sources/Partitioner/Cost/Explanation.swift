@@ -4,6 +4,7 @@ package import PlanIR
 package struct Explanation: Sendable {
   package var blocks: [BlockExplanation] = []
   package var joints: [JointExplanation] = []
+  package var stages: [StageExplanation] = []
 
   /// One block class.
   package struct BlockExplanation: Sendable {
@@ -91,7 +92,10 @@ extension Partitioner {
       training: training, choices: choices, cluster: cluster, timings: timings)
     let explainer = Explainer(
       lowering: lowering, cluster: cluster, cost: cost, alternatives: alternatives.all())
-    return Explanation(blocks: explainer.blocks(), joints: explainer.joints())
+    let pricing = Pricing(lowering, cluster: cluster, cost: cost)
+    return Explanation(
+      blocks: explainer.blocks(), joints: explainer.joints(),
+      stages: pricing.stages(of: choices, cost))
   }
 }
 

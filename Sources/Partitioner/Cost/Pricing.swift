@@ -9,22 +9,21 @@ struct Pricing {
   let training: TrainingGraph
   let cluster: Cluster
 
-  /// The prediction for `lowering` on `cluster`.
-  static func prediction(
-    _ lowering: Lowering, cluster: Cluster, cost: any CostModel
-  ) -> Prediction {
+  /// The prices of `lowering` on `cluster`.
+  init(_ lowering: Lowering, cluster: Cluster, cost: any CostModel) {
     let choices = lowering.context.choices
     let precision = lowering.training.workload.precision
     func price(_ bodies: BlockBodies, _ parameters: [StoredParameter]) -> PricedBlock {
       PricedBlock(
         bodies, parameters: parameters, mesh: choices.mesh, precision: precision, cost: cost)
     }
-    let chain = lowering.parts(
+    chain = lowering.parts(
       block: { price($0.bodies, $0.parameters + $0.copies) }, joint: { price($0, []) })
-    return Pricing(
-      chain: chain, map: lowering.map, order: PipelineOrder(choices), mesh: choices.mesh,
-      training: lowering.training, cluster: cluster
-    ).prediction(cost)
+    map = lowering.map
+    order = PipelineOrder(choices)
+    mesh = choices.mesh
+    training = lowering.training
+    self.cluster = cluster
   }
 
   private var microBatches: Int { order.microBatches }
@@ -37,10 +36,9 @@ struct Pricing {
 
   func prediction(_ cost: any CostModel) -> Prediction {
     let time = StepTime(chain, map, order, cost)
-    var breakdown = breakdown(of: time.last, cost)
-    let busy = breakdown.compute + breakdown.communicationExposed + breakdown.optimizer
-    breakdown.bubble = order.stages > 1 ? time.step - busy : .zero
-    let step = busy + breakdown.bubble
+    let breakdown = breakdown(of: time.last, in: time, cost)
+    let step =
+      breakdown.compute + breakdown.communicationExposed + breakdown.bubble + breakdown.optimizer
     var memory = memory.peak()
     memory.framework = cluster.device.framework
     return Prediction(
@@ -52,8 +50,17 @@ struct Pricing {
     MemoryModel(chain: chain, map: map, order: order, precision: training.workload.precision)
   }
 
-  /// The parts of a stage's step.
-  private func breakdown(of stage: Int, _ cost: any CostModel) -> Prediction.Breakdown {
+  /// The parts of the step on a stage.
+  func breakdown(
+    of stage: Int, in time: StepTime, _ cost: any CostModel
+  ) -> Prediction.Breakdown {
+    var breakdown = busy(stage, cost)
+    let busy = breakdown.compute + breakdown.communicationExposed + breakdown.optimizer
+    breakdown.bubble = order.stages > 1 ? time.step - busy : .zero
+    return breakdown
+  }
+
+  private func busy(_ stage: Int, _ cost: any CostModel) -> Prediction.Breakdown {
     var breakdown = Prediction.Breakdown()
     for unit in units(stage) {
       let layers = unit.layers.count

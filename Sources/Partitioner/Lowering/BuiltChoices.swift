@@ -16,11 +16,7 @@ enum BuiltChoices {
     _ choices: PlanChoices, _ workload: Workload
   ) throws(ConstraintViolation) {
     let isSelective = choices.stages.contains { $0.recomputeSelective > 0 }
-    guard isSelective, workload.attention == .fused else { return }
-    throw ConstraintViolation(
-      constraint: "selective recomputation is of unfused attention: fused stores no scores",
-      found: "attention fused", needed: "attention unfused",
-      remedy: "--attention unfused, or --recompute full")
+    if isSelective && workload.attention == .fused { throw .selectiveOfFused }
   }
 
   /// Only layouts whose products gather both operands along one dimension can loop over it.
@@ -72,4 +68,12 @@ enum BuiltChoices {
       constraint: "\(what) is not built in this version", found: what, needed: remedy,
       remedy: remedy)
   }
+}
+
+extension ConstraintViolation {
+  /// Fused attention has no core to compute again.
+  static let selectiveOfFused = ConstraintViolation(
+    constraint: "selective recomputation is of unfused attention: fused stores no scores",
+    found: "attention fused", needed: "attention unfused",
+    remedy: "--attention unfused, or --recompute full")
 }

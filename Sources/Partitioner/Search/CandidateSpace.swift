@@ -30,6 +30,9 @@ struct CandidateSpace {
           found: "layout mixed with stages or context", needed: "one layout, or neither",
           remedy: "no --layout mixed, or --pipeline 1 and --context 1"))
     }
+    if pins.recompute == .selective && request.training.workload.attention == .fused {
+      violations.append(.selectiveOfFused)
+    }
     guard violations.isEmpty, pinsMultiply() else { return [] }
     var result: [Family] = []
     for stages in stageCounts where request.devices % (stages * context) == 0 {

@@ -18,6 +18,7 @@ enum ExplainJSON {
         value: JSONValue(rank: 1, plan.choices, plan.predicted, devices: devices)),
       JSONMember(key: "blocks", value: .array(explanation.blocks.map(block))),
       JSONMember(key: "joints", value: .array(explanation.joints.map(joint))),
+      JSONMember(key: "stages", value: .array(explanation.stages.map(StageJSON.stage))),
     ]
     if let other {
       members.append(JSONMember(key: "against", value: against(plan, other)))

@@ -14,6 +14,7 @@ enum ExplainText {
       PlanText.breakdown(plan.predicted), PlanText.memory(plan.predicted.memory),
       PlanText.communication(plan.predicted.communication, devices: devices),
     ]
+    if explanation.stages.count > 1 { parts += StageText.parts(plan, explanation.stages) }
     parts += explanation.blocks.map(block)
     parts += explanation.joints.map(joint)
     if let other { parts.append(difference(plan, other)) }

@@ -1,0 +1,34 @@
+package import PlanIR
+
+extension Explanation {
+  /// One pipeline stage, or the only one.
+  package struct StageExplanation: Sendable {
+    /// The layers of each of its chunks.
+    package var layers: [Range<Int>]
+    package var choice: StageChoice
+    /// Where the step's time goes on this stage; the sum is the step.
+    package var breakdown: Prediction.Breakdown
+    /// What is live at its fullest instant.
+    package var memory: MemoryUse
+    /// What it does when, up to the reduction of gradients; empty of one stage.
+    package var spans: [StageClock.Span]
+  }
+}
+
+extension Pricing {
+  /// Each stage's time and memory.
+  func stages(
+    of choices: PlanChoices, _ cost: any CostModel
+  ) -> [Explanation.StageExplanation] {
+    let time = StepTime(chain, map, order, cost)
+    let peaks = memory.peaks()
+    return choices.stages.indices.map { stage in
+      var use = peaks[stage]
+      use.framework = cluster.device.framework
+      return Explanation.StageExplanation(
+        layers: (0..<map.chunks).map { map.layers[map.virtualStage(stage, chunk: $0)] },
+        choice: choices.stages[stage], breakdown: breakdown(of: stage, in: time, cost),
+        memory: use, spans: time.clock?.spans[stage] ?? [])
+    }
+  }
+}
