@@ -125,6 +125,8 @@ import Testing
     "llama-3-70b --devices 64 --tensor 32 --sequence-parallel",
     "mistral-7b --devices 32 --tensor 8 --gathers-inputs again",
     "tiny-gpt2 --devices 4 --layout megatron --tensor 1 --sequence-parallel",
+    "gpt3-175b --devices 64 --pipeline 8 --schedule interleaved --interleave 2 --layout megatron",
+    "llama-3-8b --devices 64 --pipeline 4 --context 2 --recompute full --layout summa --mesh 2x4",
   ])
   func `a plan too large to run has a twin that is valid`(_ search: String) throws {
     let line = try planned(search + " --memory unlimited")
@@ -136,5 +138,30 @@ import Testing
     #expect(twin.code == 0, "\(twin.error)")
     #expect(try twin.json()["valid"] as? Bool == true)
     #expect(twin.error.contains("->"))
+  }
+
+  @Test(arguments: [
+    "--pipeline 2 --schedule zb-h1", "--layout summa --mesh 2x2", "--recompute full",
+  ])
+  func `a trace has every call of every device, predicted and measured`(_ pins: String) throws {
+    let line = try planned("tiny-gpt2 --devices 4 --global-batch 8 --micro-batch 2 \(pins)")
+    let outcome = try line.run("execute @/plan.json --trace @/trace.json --json")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let text = try String(contentsOf: line.folder.appending(path: "trace.json"), encoding: .utf8)
+    let parsed = try JSONSerialization.jsonObject(with: Data(text.utf8))
+    let document = try #require(parsed as? [String: Any])
+    let all = try #require(document["traceEvents"] as? [[String: Any]])
+    let names = all.filter { $0["ph"] as? String == "M" }
+      .compactMap { ($0["args"] as? [String: Any])?["name"] as? String }
+    #expect(names == ["predicted", "measured"])
+    func calls(_ process: Int, _ device: Int) -> [String] {
+      all.filter {
+        $0["ph"] as? String == "X" && $0["pid"] as? Int == process && $0["tid"] as? Int == device
+      }.map { "\($0["name"] ?? "") \($0["args"] ?? "")" }
+    }
+    for device in 0..<4 {
+      let (predicted, measured) = (calls(0, device).count, calls(1, device).count)
+      #expect(predicted > 0 && predicted == measured)
+    }
   }
 }

@@ -128,7 +128,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "execute @/p.json --trace x", "calibrate --cluster cuda", "explain @/none.json",
+    "execute @/p.json --trace @/no/x", "calibrate --cluster cuda", "explain @/none.json",
   ])
   func `what fails is one document, too`(_ command: String) throws {
     let line = try CommandLine()

@@ -1,4 +1,5 @@
 import Executor
+import Partitioner
 import PlanIR
 import Proof
 import TestSupport
@@ -37,6 +38,33 @@ import Testing
     #expect(faults.isEmpty, "\(proof): \(faults)")
     #expect(verdict.traffic.contains { $0.axis == "pipeline" && $0.collective == "send" })
     #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
+  }
+
+  @Test(arguments: PipelineMatrix.cases)
+  func `calls add up to the predicted step`(proof: ProofCase) throws {
+    let (plan, program) = try proof.plan()
+    let cost = ClusterCost(
+      cluster: SyntheticCluster.cluster, precision: plan.workload.precision,
+      mesh: plan.choices.mesh, placement: plan.choices.placement)
+    let clock = ProgramClock(program, cost: cost)
+    let isWhole = zip(clock.spans, program.stages).allSatisfy { $0.count == $1.calls.count }
+    #expect(isWhole)
+    #expect(clock.end == plan.predicted.step, "\(proof)")
+  }
+
+  @Test(arguments: PipelineMatrix.cases.prefix(8))
+  func `devices run the calls that their stage plans, in order`(proof: ProofCase) throws {
+    var proof = proof
+    proof.settings.recordsCalls = true
+    let (_, program) = try proof.plan()
+    let run = try proof.run(validates: false).run
+    for (device, spans) in run.calls.enumerated() {
+      let planned = program.stages[program.mesh.stage(of: device)].calls
+      let isOrdered = zip(spans, spans.dropFirst()).allSatisfy {
+        $0.startSeconds + $0.seconds <= $1.startSeconds + 1e-9
+      }
+      #expect(spans.map(\.call) == planned && isOrdered)
+    }
   }
 
   static var contexts: [ProofCase] {

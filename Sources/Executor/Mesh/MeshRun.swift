@@ -100,8 +100,22 @@ package struct MeshRun {
     for outcome in outcomes {
       result.kernelTimes.merge(outcome.kernelTimes) { $0 + $1 }
     }
+    result.calls = calls(outcomes)
     result.traffic = traffic(fabric)
     return result
+  }
+
+  /// The calls of each device's last step, counted from the earliest.
+  private func calls(_ outcomes: [Outcome]) -> [[RunResult.CallSpan]] {
+    guard settings.recordsCalls else { return [] }
+    let first = outcomes.compactMap { $0.calls.first?.start }.min() ?? 0
+    return outcomes.map { outcome in
+      outcome.calls.map { call, start, end in
+        RunResult.CallSpan(
+          call: call, startSeconds: Double(start - first) * 1e-9,
+          seconds: Double(end - start) * 1e-9)
+      }
+    }
   }
 
   private func traffic(_ fabric: Fabric) -> [RunResult.Traffic] {
@@ -126,6 +140,7 @@ private struct Outcome: Sendable {
   let peakExecuted: Int
   let leaked: Int
   let kernelTimes: [KernelIdentity: [Double]]
+  let calls: [(call: Call, start: UInt64, end: UInt64)]
 
   init(_ runner: DeviceRunner) {
     losses = runner.losses
@@ -134,6 +149,7 @@ private struct Outcome: Sendable {
     peakExecuted = runner.state.executed.peak
     leaked = runner.leaked
     kernelTimes = runner.kernelTimes
+    calls = runner.calls
   }
 }
 

@@ -15,6 +15,8 @@ final class DeviceRunner {
   private(set) var stepSeconds: [Double] = []
   private(set) var kernelTimes: [KernelIdentity: [Double]] = [:]
   private(set) var leaked = 0
+  /// When each call of the last step began and ended, in nanoseconds of the system's clock.
+  private(set) var calls: [(call: Call, start: UInt64, end: UInt64)] = []
   private var kernels: [[CompiledKernel?]] = []
   private var identities: [[KernelIdentity?]] = []
   private var hasGathered = false
@@ -44,10 +46,15 @@ final class DeviceRunner {
     let base = state.planned.held
     for step in 0..<compiler.settings.steps {
       let start = DispatchTime.now().uptimeNanoseconds
+      calls.removeAll(keepingCapacity: true)
       ElementwiseKernels.zero(state.loss.view)
       for call in program.stages[stage].calls {
         if call.phase == .optimize && step == 0 { gatherGradients() }
+        let begin = compiler.settings.recordsCalls ? DispatchTime.now().uptimeNanoseconds : 0
         try run(call, step: step)
+        if compiler.settings.recordsCalls {
+          calls.append((call, begin, DispatchTime.now().uptimeNanoseconds))
+        }
       }
       let end = DispatchTime.now().uptimeNanoseconds
       stepSeconds.append(Double(end - start) * 1e-9)

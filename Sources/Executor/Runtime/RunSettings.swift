@@ -11,6 +11,8 @@ package struct RunSettings: Sendable {
   package var gathers: Bool
   /// Whether kernels are timed.
   package var recordsTimings: Bool
+  /// Whether it is noted when each call begins and ends.
+  package var recordsCalls = false
   /// Whether fresh memory is filled with NaN, to show what is read before it is written.
   package var poisonsMemory: Bool
   /// A fault to commit, to show that it is noticed; nil but in tests.
@@ -53,6 +55,15 @@ package struct RunResult: Sendable {
   package var tensors: [String: [Double]] = [:]
   /// Thread CPU seconds of each kernel that ran, without the rounding of what it wrote.
   package var kernelTimes: [KernelIdentity: [Double]] = [:]
+
+  /// By device, when each call of the last step ran, in their order; where asked for.
+  package var calls: [[CallSpan]] = []
+
+  /// When a call ran, counted from the start of the step on the first device.
+  package struct CallSpan: Hashable, Sendable {
+    package var call: Call
+    package var startSeconds, seconds: Double
+  }
 
   /// Whether every loss, and every element that was gathered, is a finite number.
   package var isFinite: Bool {

@@ -57,7 +57,8 @@ struct ExecuteCommand: ParsableCommand {
   @Option(help: "Write loss, logits and gradients to this safetensors file.")
   var dump: String?
 
-  @Option(help: "Write predicted and measured timelines to this file.")
+  @Option(
+    help: "Write predicted and measured timelines to this file, for Perfetto or chrome://tracing.")
   var trace: String?
 
   @Flag(help: "Print one JSON document.")
@@ -79,16 +80,19 @@ struct ExecuteCommand: ParsableCommand {
 
   func run() throws {
     try answering(json: json) {
-      if trace != nil { throw CommandFailure.no("--trace is not built in this version") }
       var (plan, training) = try Inputs.plan(plan)
       if shrink {
         let twin = try Shrinker.twin(of: plan)
         for change in twin.changes { StandardError.print("shrink: \(change)") }
         (plan, training) = (twin.plan, twin.training)
       }
-      if let dump { try AtomicFile.check(dump) }
+      for file in [dump, trace].compactMap(\.self) { try AtomicFile.check(file) }
       noteWidths(of: plan)
-      let verdict = try prove(plan, training)
+      let program = try Partitioner.program(of: training, choices: plan.choices)
+      let verdict = try prove(plan, program)
+      if let trace {
+        try AtomicFile.write(TraceEvents.text(program, plan, verdict.run), to: trace)
+      }
       if let dump { try DumpFile.write(verdict, plan, precision(of: plan), steps: steps, to: dump) }
       try record(verdict.run, precision(of: plan))
       try report(verdict, plan)
@@ -96,8 +100,7 @@ struct ExecuteCommand: ParsableCommand {
     }
   }
 
-  private func prove(_ plan: Plan, _ training: TrainingGraph) throws -> Verdict {
-    let program = try Partitioner.program(of: training, choices: plan.choices)
+  private func prove(_ plan: Plan, _ program: Program) throws -> Verdict {
     try MemoryGuard.check(
       program, plan.model, dtype: dtype.dtype, validates: !noValidate)
     let source: any WeightSource =
@@ -109,6 +112,7 @@ struct ExecuteCommand: ParsableCommand {
     settings.learningRate = learningRate
     settings.gathers = !noValidate || dump != nil
     settings.recordsTimings = !noRecord
+    settings.recordsCalls = trace != nil
     let proof = Proof(
       plan: plan, program: program, settings: settings, weights: source, batch: data)
     return try located { try proof.run(validates: !noValidate) }

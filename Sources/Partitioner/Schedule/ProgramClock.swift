@@ -1,0 +1,121 @@
+package import PlanIR
+
+/// When each call of a program begins and ends: its calls run one by one on every stage, messages and
+/// what the first and last stage exchange waited for.
+///
+/// The step's time is found without it, from passes of whole stages; it shows the same step call by
+/// call.
+package struct ProgramClock: Sendable {
+  /// A call's time on the devices of its stage, waiting left out.
+  package struct Span: Hashable, Sendable {
+    package var start, end: Picoseconds
+  }
+
+  /// By stage, in the order of its calls.
+  package private(set) var spans: [[Span]]
+  private var clocks: [Picoseconds]
+
+  /// When the last stage ends.
+  package var end: Picoseconds { clocks.max() ?? .zero }
+
+  private struct Key: Hashable {
+    let slot: Slot
+    let taker, microBatch: Int
+  }
+
+  /// Messages: when each was sent and received.
+  private struct Mail {
+    var sent: [Key: Picoseconds] = [:]
+    var received: [Key: Picoseconds] = [:]
+    /// When each stage came to the exchange of the ends.
+    var meeting: [Int: Picoseconds] = [:]
+  }
+
+  /// Runs `program` with the times that `cost` gives.
+  package init(_ program: Program, cost: any CostModel) {
+    let bodies = program.bodies.map { body in
+      PricedBody(body, program, cost)
+    }
+    let chain = program.chainIndex
+    spans = program.stages.map { _ in [] }
+    clocks = program.stages.map { _ in .zero }
+    var mail = Mail()
+    var moved = true
+    while moved {
+      moved = false
+      for (stage, description) in program.stages.enumerated() {
+        while spans[stage].count < description.calls.count {
+          let call = description.calls[spans[stage].count]
+          let place = chain[call.position] ?? 0
+          let isDone = run(bodies[call.body], call, place, stage, program.stages.count, &mail)
+          guard isDone else { break }
+          moved = true
+        }
+      }
+    }
+  }
+
+  /// A body's time and what it waits for.
+  private struct PricedBody {
+    let time, received: Picoseconds
+    var message: (instruction: Instruction, message: Message)?
+    let meets: Bool
+
+    init(_ body: Body, _ program: Program, _ cost: any CostModel) {
+      let summary = BodySummary(
+        body, mesh: program.mesh, precision: program.precision, cost: cost)
+      time = summary.kernels + summary.communication(cost)
+      received = summary.received(cost)
+      meets = summary.collectives.contains { $0.use.pattern == .exchange }
+      for instruction in body.instructions {
+        switch instruction {
+        case .send(_, let message), .receive(_, let message), .settle(_, let message):
+          self.message = (instruction, message)
+        default: break
+        }
+      }
+    }
+  }
+
+  /// Runs one call; false where it must wait.
+  private mutating func run(
+    _ body: PricedBody, _ call: Call, _ place: Int, _ stage: Int, _ stages: Int,
+    _ mail: inout Mail
+  ) -> Bool {
+    var start = clocks[stage]
+    if body.meets {
+      mail.meeting[stage] = start
+      guard let first = mail.meeting[0], let last = mail.meeting[stages - 1] else { return false }
+      start = max(first, last)
+    }
+    guard let (instruction, message) = body.message else {
+      return append(start, start + body.time, stage)
+    }
+    func key(_ taker: Int) -> Key {
+      Key(slot: message.slot, taker: taker, microBatch: call.microBatch)
+    }
+    switch instruction {
+    case .receive:
+      let key = key(message.slot.taker(takenAt: place))
+      guard let sent = mail.sent[key] else { return false }
+      start = max(start, sent)
+      mail.received[key] = start + body.received
+      return append(start, start + body.time, stage)
+    case .settle:
+      guard let received = mail.received[key(message.slot.taker(givenAt: place))] else {
+        return false
+      }
+      start = max(start, received)
+      return append(start, start, stage)
+    default:
+      mail.sent[key(message.slot.taker(givenAt: place))] = start + body.time
+      return append(start, start + body.time, stage)
+    }
+  }
+
+  private mutating func append(_ start: Picoseconds, _ end: Picoseconds, _ stage: Int) -> Bool {
+    spans[stage].append(Span(start: start, end: end))
+    clocks[stage] = end
+    return true
+  }
+}
