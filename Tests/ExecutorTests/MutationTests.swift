@@ -21,8 +21,8 @@ import Testing
   }
 
   /// One plan for each kind of collective: all-gather, reduce-scatter and all-reduce of Megatron,
-  /// broadcast and reduce of panels, all-to-all of sequence rows, chunks of sharded weights, and two
-  /// axes at once of 3-D.
+  /// broadcast and reduce of panels, all-to-all of sequence rows, chunks of sharded weights and of
+  /// optimizer state, and two axes at once of 3-D.
   static var proofs: [ProofCase] {
     func small(_ layout: LayoutName, _ mesh: [Int], data: Int = 1) -> ProofCase {
       var proof = ProofCase()
@@ -34,7 +34,12 @@ import Testing
     stepped.matmul = .stepped
     var sharded = small(.tesseract, [1, 2, 2], data: 2)
     sharded.weightsOver = ["data", "depth"]
-    return [
+    let optimizers = [1, 2].map { zero in
+      var proof = small(.summa, [2, 1], data: 3)
+      (proof.zero, proof.workload.globalBatch) = (zero, 6)
+      return proof
+    }
+    return optimizers + [
       proof, stepped, sharded, small(.threeDimensional, [2, 2, 2]), small(.sequence, [4]),
       small(.stationary, [2, 2], data: 2),
     ]

@@ -20,6 +20,8 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   package var tableGradients = TableGradients.added
   /// Axes over which weights are sharded beside their own; data makes it zero 3.
   package var weightsOver: [String] = []
+  /// 1 or 2: what is sharded over data while weights are whole.
+  package var zero = 0
   package var keyValue = KeyValueForm.copied
   package var microBatches = 1
   package var pipeline = 1
@@ -54,8 +56,10 @@ package struct ProofCase: Sendable, CustomStringConvertible {
       stages.map { "stages \($0)" } ?? "",
       recompute == .none ? "" : "recompute \(recompute.rawValue) \(workload.attention.rawValue)",
       weightsOver.isEmpty ? "" : "weights over \(weightsOver.joined(separator: "+"))",
+      zero == 0 ? "" : "zero \(zero)",
       "kv \(keyValue.rawValue)", "micro-batches \(microBatches)",
-      settings.dtype.rawValue, workload.optimizer.rawValue, "seed \(seed)",
+      settings.dtype.rawValue, workload.precision.rawValue, workload.optimizer.rawValue,
+      "seed \(seed)",
     ]
     return parts.filter { !$0.isEmpty }.joined(separator: " ")
   }
@@ -107,7 +111,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
       }
     }
     choices.weightsOver = weightsOver
-    choices.zero = weightsOver.contains("data") ? 3 : 0
+    choices.zero = weightsOver.contains("data") ? 3 : zero
     return choices
   }
 

@@ -4,10 +4,13 @@ import PlanIR
 
 /// Draws models and plans for them, mixtures among them, until one can be lowered.
 package struct RandomPlan {
-  private let generator: CounterGenerator
+  private let generator, zeroGenerator: CounterGenerator
   private var drawn: UInt64 = 0
 
-  package init(seed: UInt64) { generator = CounterGenerator(seed: seed, name: "plans") }
+  package init(seed: UInt64) {
+    generator = CounterGenerator(seed: seed, name: "plans")
+    zeroGenerator = CounterGenerator(seed: seed, name: "zero")
+  }
 
   /// A proof on `devices` threads of a drawn model under a drawn plan.
   package mutating func proof(devices: Int) -> ProofCase {
@@ -77,8 +80,15 @@ package struct RandomPlan {
     if isMixed { choices.blockMeshes = blocks.mapValues(\.degrees) }
     let over = (["data"] + named.layout.copyAxes).filter { choices.mesh.axis($0) != nil }
     choices.weightsOver = over.filter { _ in pick([false, false, true]) }
-    choices.zero = choices.weightsOver.contains("data") ? 3 : 0
+    choices.zero = choices.weightsOver.contains("data") ? 3 : zero(choices)
     return choices
+  }
+
+  /// What is sharded over data beside whole weights; drawn apart, so that what else is drawn does not
+  /// depend on it.
+  private func zero(_ choices: PlanChoices) -> Int {
+    guard choices.weightsOver.isEmpty else { return 0 }
+    return zeroGenerator.integer(below: 3, at: drawn)
   }
 
   private func rank(_ degrees: [Int]) -> Int { degrees.count { $0 > 1 } }

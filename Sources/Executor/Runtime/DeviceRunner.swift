@@ -19,7 +19,6 @@ final class DeviceRunner {
   private(set) var calls: [(call: Call, start: UInt64, end: UInt64)] = []
   private var kernels: [[CompiledKernel?]] = []
   private var identities: [[KernelIdentity?]] = []
-  private var hasGathered = false
   private var collectives = 0
 
   var program: Program { compiled.program }
@@ -49,7 +48,6 @@ final class DeviceRunner {
       calls.removeAll(keepingCapacity: true)
       ElementwiseKernels.zero(state.loss.view)
       for call in program.stages[stage].calls {
-        if call.phase == .optimize && step == 0 { gatherGradients() }
         let begin = compiler.settings.recordsCalls ? DispatchTime.now().uptimeNanoseconds : 0
         try run(call, step: step)
         if compiler.settings.recordsCalls {
@@ -74,7 +72,9 @@ final class DeviceRunner {
         compiled.precision.settle(buffer.view, ParameterPart.weight.width)
         guard parameter.parts.contains(.masterWeight) else { continue }
         let master = try state.buffer(.masterWeight, of: parameter.name, layer: layer)
-        ElementwiseKernels.copy(buffer.view, into: master.view)
+        WeightLoader.copy(
+          buffer.view, as: parameter.type, into: master.view,
+          as: parameter.type(of: .masterWeight), on: device, in: program.mesh)
       }
     }
   }
@@ -223,6 +223,7 @@ final class DeviceRunner {
     }
     settle(kernel.writes, body, frame)
     gatherLogits(kernel, body, frame, context)
+    gatherGradient(kernel, body, frame, context)
   }
 
   private func view(
@@ -292,24 +293,30 @@ final class DeviceRunner {
       rows: compiler.batchIndices(type, context), device: device, mesh: program.mesh)
   }
 
-  /// Gathers the reduced gradients, once, before the first update.
-  private func gatherGradients() {
-    guard !hasGathered else { return }
-    hasGathered = true
-    for parameter in program.parameters { gather(parameter, .mainGradient, prefix: "grad.") }
+  /// Gathers a reduced gradient as the first update read it.
+  private func gatherGradient(
+    _ kernel: KernelCall, _ body: Body, _ frame: [HostBuffer?], _ context: CallContext
+  ) {
+    guard let gatherer, context.step == 0, case .update = kernel.kind,
+      let gradient = frame[kernel.reads[0]], let index = try? compiled.parameter(kernel.site)
+    else { return }
+    let parameter = program.parameters[index]
+    gatherer.add(
+      "grad." + parameter.instanceName(layer: context.layer), gradient.view,
+      type: body.buffers[kernel.reads[0]].type, sizes: parameter.unpaddedSizes, device: device,
+      mesh: program.mesh)
   }
 
   private func gatherParameters() {
-    for parameter in program.parameters { gather(parameter, .weight, prefix: "param.") }
-  }
-
-  private func gather(_ parameter: StoredParameter, _ part: ParameterPart, prefix: String) {
     guard let gatherer else { return }
-    for layer in 0..<parameter.repetitions {
-      guard let buffer = try? state.buffer(part, of: parameter.name, layer: layer) else { continue }
-      gatherer.add(
-        prefix + parameter.instanceName(layer: layer), buffer.view, type: parameter.type,
-        sizes: parameter.unpaddedSizes, device: device, mesh: program.mesh)
+    for parameter in program.parameters {
+      for layer in 0..<parameter.repetitions {
+        guard let buffer = try? state.buffer(.weight, of: parameter.name, layer: layer)
+        else { continue }
+        gatherer.add(
+          "param." + parameter.instanceName(layer: layer), buffer.view, type: parameter.type,
+          sizes: parameter.unpaddedSizes, device: device, mesh: program.mesh)
+      }
     }
   }
 }

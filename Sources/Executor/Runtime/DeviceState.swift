@@ -61,9 +61,7 @@ struct DeviceState {
   ) throws(RunError) -> [HostBuffer] {
     var buffers: [HostBuffer] = []
     for part in parameter.parts {
-      var type = parameter.type
-      type.width = part.width
-      let buffer = try makeBuffer(type)
+      let buffer = try makeBuffer(parameter.type(of: part))
       ElementwiseKernels.zero(buffer.view)
       charge(buffer)
       buffers.append(buffer)

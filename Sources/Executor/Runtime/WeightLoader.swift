@@ -24,6 +24,19 @@ struct WeightLoader {
     scatter(values, extents, local, parameter.type.chunk(on: device, in: mesh), view)
   }
 
+  /// Copies what `device` holds of a tensor as `target`, from what it holds as `source`: the same, or
+  /// a chunk of it.
+  static func copy(
+    _ view: TensorView, as source: TensorType, into part: TensorView, as target: TensorType,
+    on device: Int, in mesh: Mesh
+  ) {
+    let first = target.chunk(on: device, in: mesh).lowerBound
+    let offset = first - source.chunk(on: device, in: mesh).lowerBound
+    CopyKernels.copyBlock(
+      from: view, at: BlockPlacement(shape: [view.count], offset: [offset]), into: part,
+      at: BlockPlacement(shape: [part.count]), extent: [part.count])
+  }
+
   /// Copies rows of the real elements to their places in the padded local part, as far as they are
   /// in the device's chunk of it.
   private func scatter(

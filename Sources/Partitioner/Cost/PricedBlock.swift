@@ -39,7 +39,7 @@ struct PricedBlock {
     var stored = MemoryUse()
     for parameter in parameters {
       for part in parameter.parts {
-        let bytes = parameter.type.localCount * precision.bytes(of: part.width)
+        let bytes = parameter.type(of: part).localCount * precision.bytes(of: part.width)
         stored.add(Bytes(bytes), part.bufferClass)
       }
     }
@@ -69,7 +69,7 @@ struct PricedBlock {
   ) -> (everyMicroBatch: Picoseconds, onceAStep: Picoseconds) {
     (
       everyMicroBatch.reduce(.zero) { $0 + $1.communication(cost) },
-      reduceGradients.communication(cost)
+      reduceGradients.communication(cost) + optimize.communication(cost)
     )
   }
 
@@ -86,6 +86,7 @@ struct PricedBlock {
       body.collectives.reduce(0) { $0 + $1.use.total * $1.count }
     }
     return Bytes(
-      everyMicroBatch.reduce(0) { $0 + bytes($1) } * microBatches + bytes(reduceGradients))
+      everyMicroBatch.reduce(0) { $0 + bytes($1) } * microBatches
+        + bytes(reduceGradients) + bytes(optimize))
   }
 }

@@ -70,7 +70,8 @@ struct Pricing {
       }
       for (_, item) in unit.items {
         breakdown.compute += item.reduceGradients.kernels * layers
-        breakdown.communicationExposed += item.reduceGradients.communication(cost) * layers
+        breakdown.communicationExposed +=
+          (item.reduceGradients.communication(cost) + item.optimize.communication(cost)) * layers
         breakdown.optimizer += item.optimize.kernels * layers
       }
     }
@@ -102,7 +103,9 @@ struct Pricing {
           add(body, times: layers * microBatches, isTimed: stage == timed)
         }
         for (_, item) in unit.items {
-          add(item.reduceGradients, times: layers, isTimed: stage == timed)
+          for body in [item.reduceGradients, item.optimize] {
+            add(body, times: layers, isTimed: stage == timed)
+          }
         }
       }
     }

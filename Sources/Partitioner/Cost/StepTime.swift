@@ -34,13 +34,19 @@ struct StepTime {
     _ cost: any CostModel
   ) -> [Picoseconds] {
     let steps = (0..<order.stages).map { stage in
-      (0..<order.chunks).reversed().reduce(into: LastStep()) { step, chunk in
-        for unit in parts[chunk * order.stages + stage].units.reversed() {
-          for (_, item) in unit.items.reversed() {
-            step.add(item, layers: unit.layers.count, cost)
-          }
+      let units = (0..<order.chunks).flatMap { parts[$0 * order.stages + stage].units }
+      var step = LastStep()
+      for unit in units.reversed() {
+        for (_, item) in unit.items.reversed() {
+          step.add(item.reduceGradients, layers: unit.layers.count, cost)
         }
       }
+      for unit in units {
+        for (_, item) in unit.items {
+          step.add(item.optimize, layers: unit.layers.count, cost)
+        }
+      }
+      return step
     }
     let arrivals = zip(starts, steps).filter { $1.meets }.map { $0 + $1.before }
     let meeting = arrivals.max() ?? .zero
@@ -55,12 +61,10 @@ struct StepTime {
     var after = Picoseconds.zero
     var meets = false
 
-    mutating func add(_ block: PricedBlock, layers: Int, _ cost: any CostModel) {
-      let reduce = block.reduceGradients
-      if reduce.collectives.contains(where: { $0.use.pattern == .exchange }) { meets = true }
-      let time = (reduce.kernels + reduce.communication(cost)) * layers
+    mutating func add(_ body: BodySummary, layers: Int, _ cost: any CostModel) {
+      if body.collectives.contains(where: { $0.use.pattern == .exchange }) { meets = true }
+      let time = (body.kernels + body.communication(cost)) * layers
       if meets { after += time } else { before += time }
-      after += block.optimize.kernels * layers
     }
   }
 }

@@ -86,7 +86,8 @@ struct LoweredBlock {
           name: block.graph.parameters[index].name, segment: segment, repetitions: repetitions,
           parameter: block.graph.parameters[index].parameter, type: type,
           unpaddedSizes: unpadded.shape(of: description.dimensions),
-          unreduced: placement.unreduced, parts: context.workload.parts))
+          unreduced: placement.unreduced, parts: context.workload.parts,
+          gradientChunks: placement.gradientChunks, stateChunks: placement.stateChunks))
     }
     return result
   }

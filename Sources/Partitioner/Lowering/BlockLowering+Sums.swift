@@ -122,7 +122,7 @@ extension BlockLowering {
   ) throws(ConstraintViolation) -> BufferID? {
     guard let name = parameterName(ofGradient: value), let placement = context.parameters[name]
     else { return nil }
-    guard sharding == placement.sharding.with(unreduced: placement.unreduced) else { return nil }
+    guard sharding == placement.gradient else { return nil }
     return try mainGradient(of: value, name, sharding)
   }
 
@@ -138,7 +138,7 @@ extension BlockLowering {
     return buffer
   }
 
-  /// Scatters a weight's gradient at once to where the weight is stored, and adds it there; copies
+  /// Scatters a weight's gradient at once to where the main gradient is, and adds it there; copies
   /// wait for the step's end.
   private mutating func accumulate(
     _ buffer: BufferID, intoGradient value: ValueID
@@ -149,7 +149,7 @@ extension BlockLowering {
     if let sum = try borrowedSum(of: value) {
       current.emit(KernelCall(.copy, reads: [sum], writes: [buffer], accumulate: true))
     }
-    let sharding = placement.sharding.with(unreduced: placement.unreduced)
+    let sharding = placement.gradient
     let addend = current.reshard(buffer, to: sharding)
     let target = try mainGradient(of: value, name, sharding)
     current.emit(KernelCall(.copy, reads: [addend], writes: [target], accumulate: true))

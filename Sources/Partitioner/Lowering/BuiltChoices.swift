@@ -4,9 +4,6 @@ import PlanIR
 enum BuiltChoices {
   static func check(_ choices: PlanChoices) throws(ConstraintViolation) {
     try checkMesh(choices)
-    try require(
-      [0, 3].contains(choices.zero), "a sharded optimizer (zero \(choices.zero))",
-      "--zero 0 or --zero 3")
     try checkPanels(choices)
     try checkWeightsOver(choices)
   }
@@ -44,6 +41,13 @@ enum BuiltChoices {
         constraint: "weights are sharded over axes that hold copies of them", found: axis,
         needed: allowed.joined(separator: " or "), remedy: "no \(axis) in weights_over")
     }
+    if [1, 2].contains(choices.zero), let axis = choices.weightsOver.first {
+      throw ConstraintViolation(
+        constraint:
+          "zero \(choices.zero) beside weights sharded over rows is not built in this version",
+        found: "zero \(choices.zero), weights_over \(axis)", needed: "whole weights",
+        remedy: "no weights_over, or zero 3 with data in it")
+    }
     let isOverData = choices.weightsOver.contains("data")
     guard choices.degree("data") > 1, isOverData != (choices.zero == 3) else { return }
     throw ConstraintViolation(
@@ -58,15 +62,6 @@ enum BuiltChoices {
     throw ConstraintViolation(
       constraint: "layout data has no tensor axis", found: "tensor \(choices.tensorDegree)",
       needed: "1", remedy: "--layout megatron")
-  }
-
-  private static func require(
-    _ condition: Bool, _ what: String, _ remedy: String
-  ) throws(ConstraintViolation) {
-    guard !condition else { return }
-    throw ConstraintViolation(
-      constraint: "\(what) is not built in this version", found: what, needed: remedy,
-      remedy: remedy)
   }
 }
 

@@ -32,9 +32,8 @@ extension LoweringContext {
         let name = gradients.graph.parameters[index].name
         if parameters[name] == nil {
           let sharding = stored(value, in: gradients.graph)
-          parameters[name] = ParameterPlacement(
-            sharding: sharding.with(chunks: weightsOver.subtracting(sharding.axes)),
-            unreduced: [])
+          parameters[name] = placement(
+            sharding.with(chunks: weightsOver.subtracting(sharding.axes)))
         }
         if !gradients.graph.parameters[index].isOwn && mesh.stageCount > 1 {
           try checkBorrower(gradients.graph, name)
@@ -47,14 +46,14 @@ extension LoweringContext {
       computed.merge(try computedGradients(gradients)) { $0 + $1 }
     }
     for (name, forms) in computed {
-      guard let sharding = parameters[name]?.sharding else { continue }
+      guard let gradient = parameters[name]?.gradient else { continue }
       let partial = forms.dropFirst().reduce(forms[0].unreduced) {
         $0.intersecting($1.unreduced)
       }
-      let unreduced = partial.subtracting(sharding.axes + sharding.chunks).joined
+      let unreduced = partial.subtracting(gradient.axes + gradient.chunks).joined
       parameters[name]?.unreduced = unreduced
       guard choices.tableGradients == .added, forms.count == 2, forms[0] == forms[1],
-        forms[0] != sharding.with(unreduced: unreduced)
+        forms[0] != gradient.with(unreduced: unreduced)
       else { continue }
       parameters[name]?.addedAs = forms[0]
     }
@@ -73,6 +72,14 @@ extension LoweringContext {
         found: "\(graph.name) borrows \(name), gradients \(choices.tableGradients.rawValue)",
         needed: "the embedding's table in a head, gradients apart", remedy: "--pipeline 1")
     }
+  }
+
+  /// A weight stored as `sharding`, what goes with it sharded over data as ``PlanChoices/zero`` says.
+  private func placement(_ sharding: Sharding) -> ParameterPlacement {
+    let free = data.subtracting(sharding.axes + sharding.chunks)
+    return ParameterPlacement(
+      sharding: sharding, unreduced: [], gradientChunks: choices.zero == 2 ? free : [],
+      stateChunks: [1, 2].contains(choices.zero) ? free : [])
   }
 
   /// The axes over which the plan shards weights beside their own.

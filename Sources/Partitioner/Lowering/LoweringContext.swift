@@ -24,9 +24,18 @@ struct LoweringContext {
     var unreduced: [AxisReference]
     /// Whether the first and the last stage both hold it, one for a block that borrows it.
     var isOnBothEnds = false
+    /// Axes over which its gradient, and what the optimizer keeps, are cut into chunks while the
+    /// weight is not.
+    var gradientChunks: [AxisReference] = []
+    var stateChunks: [AxisReference] = []
     /// The form in which the block that owns it and the one that borrows it both compute its
     /// gradient, where the plan adds the two before it is scattered.
     var addedAs: Sharding?
+
+    /// Where the main gradient is stored.
+    var gradient: Sharding {
+      sharding.with(unreduced: unreduced).with(chunks: sharding.chunks + gradientChunks)
+    }
   }
 
   /// A layout on a plan's mesh.

@@ -54,6 +54,16 @@ struct MemoryModel {
         walk.call(passes[chunk].weightGradient)
       }
     }
+    for settle in pending.sorted(by: { $0.key < $1.key }) { walk.call(settle.value) }
+    // What runs once a step leaves nothing behind: the fullest call alone decides.
+    for chunk in 0..<order.chunks {
+      for unit in parts[chunk * order.stages + stage].units {
+        for (_, item) in unit.items {
+          walk.call(item.reduceGradients)
+          walk.call(item.optimize)
+        }
+      }
+    }
     return walk.fullest
   }
 

@@ -124,10 +124,13 @@ struct BlockProfile {
     block.forward = memory(forward)
     block.inputGradient = memory(inputGradient)
     block.weightGradient = memory(weightGradient)
+    block.reduceGradients = memory(reduceGradients)
+    block.optimize = memory(optimize)
     block.stored = stored
     return ProfiledBlock(
       memory: block, kernels: kernels(everyMicroBatch), uses: uses(everyMicroBatch),
-      onceKernels: kernels([reduceGradients, optimize]), onceUses: uses([reduceGradients]))
+      onceKernels: kernels([reduceGradients, optimize]),
+      onceUses: uses([reduceGradients, optimize]))
   }
 }
 

@@ -39,6 +39,14 @@ package enum Phase: String, Hashable, Sendable, Codable, CaseIterable {
   case recompute
   case reduceGradients = "reduce-gradients"
   case optimize
+
+  /// Whether it runs once a step, after all micro-batches.
+  package var isOnceAStep: Bool {
+    switch self {
+    case .forward, .inputGradient, .weightGradient, .recompute: false
+    case .reduceGradients, .optimize: true
+    }
+  }
 }
 
 /// Walks the forward operations backwards and adds each one's derivative. An operation that writes a

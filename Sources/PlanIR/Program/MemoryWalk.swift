@@ -18,13 +18,12 @@ package struct MemoryWalk {
     for (index, parameter) in program.parameters.enumerated() {
       let count = holdings.layers(of: index, on: stage).count
       for part in parameter.parts {
-        var type = parameter.type
-        type.width = part.width
-        walk.charge(bytes(type) * count)
+        walk.charge(bytes(parameter.type(of: part)) * count)
       }
     }
     let isAlone = program.stages.count == 1
-    for call in program.stages[stage].calls where !isAlone || call.microBatch == 0 {
+    for call in program.stages[stage].calls
+    where !isAlone || call.microBatch == 0 || call.phase.isOnceAStep {
       for instruction in program.bodies[call.body].instructions {
         switch instruction {
         case .allocate(let buffer): walk.charge(sizes[call.body][buffer])
@@ -39,7 +38,7 @@ package struct MemoryWalk {
   /// The planned peak of every device, those that hold equal chunks worked out once.
   package static func plannedPeaks(of program: Program) -> [Int] {
     let holdings = Holdings(program)
-    let chunks = Self.chunks(of: program)
+    let chunks = program.chunkAxes
     var known: [[Int]: Int] = [:]
     return (0..<program.mesh.deviceCount).map { device in
       let key =
@@ -53,18 +52,19 @@ package struct MemoryWalk {
     }
   }
 
-  /// The axes lists over which anything is cut into chunks, each once.
-  private static func chunks(of program: Program) -> [[AxisReference]] {
-    var found: Set<[AxisReference]> = []
-    for parameter in program.parameters { found.insert(parameter.type.sharding.chunks) }
-    for body in program.bodies {
-      for buffer in body.buffers { found.insert(buffer.type.sharding.chunks) }
-    }
-    return Array(found)
-  }
-
   private mutating func charge(_ bytes: Int) {
     held += bytes
     peak = max(peak, held)
+  }
+}
+
+extension Program {
+  /// The axes lists over which anything is cut into chunks, each once.
+  fileprivate var chunkAxes: [[AxisReference]] {
+    let stored = parameters.flatMap { parameter in
+      parameter.parts.map { parameter.type(of: $0).sharding.chunks }
+    }
+    let used = bodies.flatMap { $0.buffers.map(\.type.sharding.chunks) }
+    return Set(stored + used).sorted { $0.lexicographicallyPrecedes($1) }
   }
 }

@@ -7,7 +7,8 @@ extension Program {
       lines.append(
         "parameter \(parameter.name) x \(parameter.repetitions): \(text(parameter.type))"
           + (parameter.unreduced.isEmpty
-            ? "" : " gradient unreduced {\(mesh.name(of: parameter.unreduced))}"))
+            ? "" : " gradient unreduced {\(mesh.name(of: parameter.unreduced))}")
+          + text("gradient", parameter.gradientChunks) + text("state", parameter.stateChunks))
     }
     for body in bodies { lines += text(body) }
     for stage in stages { lines.append(text(stage)) }
@@ -21,6 +22,10 @@ extension Program {
     let layers = stage.layers.map { "\($0.lowerBound)..<\($0.upperBound)" }
     return "stage layers \(layers.joined(separator: ", ")): "
       + calls.joined(separator: " ")
+  }
+
+  private func text(_ part: String, _ chunks: [AxisReference]) -> String {
+    chunks.isEmpty ? "" : " \(part) chunks {\(mesh.name(of: chunks))}"
   }
 
   private func text(_ type: TensorType) -> String {

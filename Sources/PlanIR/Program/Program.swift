@@ -58,10 +58,14 @@ package struct StoredParameter: Hashable, Sendable {
   /// Axes over which its main gradient holds partial sums until the step's end.
   package var unreduced: [AxisReference]
   package var parts: [ParameterPart]
+  /// Axes over which its main gradient (ZeRO 2), and its master weight and moments (ZeRO 1 and 2),
+  /// are cut into chunks while the weight is not.
+  package var gradientChunks, stateChunks: [AxisReference]
 
   package init(
     name: String, segment: Int, repetitions: Int, parameter: Parameter, type: TensorType,
-    unpaddedSizes: [Int], unreduced: [AxisReference], parts: [ParameterPart]
+    unpaddedSizes: [Int], unreduced: [AxisReference], parts: [ParameterPart],
+    gradientChunks: [AxisReference] = [], stateChunks: [AxisReference] = []
   ) {
     self.name = name
     self.segment = segment
@@ -71,6 +75,24 @@ package struct StoredParameter: Hashable, Sendable {
     self.unpaddedSizes = unpaddedSizes
     self.unreduced = unreduced
     self.parts = parts
+    self.gradientChunks = gradientChunks
+    self.stateChunks = stateChunks
+  }
+
+  /// The type of what is stored of one part.
+  package func type(of part: ParameterPart) -> TensorType {
+    var type = self.type
+    type.width = part.width
+    let chunks = type.sharding.chunks
+    switch part {
+    case .weight: break
+    case .mainGradient:
+      type.sharding = type.sharding.with(unreduced: unreduced)
+        .with(chunks: chunks + gradientChunks)
+    case .masterWeight, .moment:
+      type.sharding = type.sharding.with(chunks: chunks + stateChunks)
+    }
+    return type
   }
 }
 
