@@ -124,6 +124,8 @@ import Testing
     "llama-3-70b --devices 64 --tensor 16", "gpt3-175b --devices 96 --tensor 96",
     "llama-3-70b --devices 64 --tensor 32 --sequence-parallel",
     "mistral-7b --devices 32 --tensor 8 --gathers-inputs again",
+    "llama-3-70b --devices 192 --tensor 8 --zero 1 --global-batch 192",
+    "gpt3-175b --devices 96 --layout summa --mesh 4x4 --zero 2 --global-batch 96",
     "tiny-gpt2 --devices 4 --layout megatron --tensor 1 --sequence-parallel",
     "gpt3-175b --devices 64 --pipeline 8 --schedule interleaved --interleave 2 --layout megatron",
     "llama-3-8b --devices 64 --pipeline 4 --context 2 --recompute full --layout summa --mesh 2x4",

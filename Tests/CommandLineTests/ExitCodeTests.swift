@@ -18,8 +18,7 @@ private let tiny = "search tiny-gpt2 --devices 4 "
 @Suite struct ExitCodeTests {
   private static let unbuilt: [ExitCase] = [
     ExitCase("--layout any", 1, "layout any"),
-    ExitCase("--recompute mixed", 1, "--recompute mixed"), ExitCase("--zero 1", 1, "--zero 1"),
-    ExitCase("--zero 2", 1, "--zero 2"),
+    ExitCase("--recompute mixed", 1, "--recompute mixed"),
   ]
 
   @Test(arguments: unbuilt)

@@ -15,6 +15,8 @@ import Testing
     "gpt2 --devices 8 --dropout 0.99 --pad-vocabulary 16777216 --memory unlimited",
     "gpt2 --devices 8 --global-batch 16777216", "llama-3-70b --devices 64",
     "tiny-gpt2 --devices 4 --layout megatron --tensor 1 --sequence-parallel",
+    "tiny-gpt2 --devices 4 --zero 1", "tiny-llama --devices 6 --zero 2 --global-batch 12",
+    "tiny-gpt2 --devices 4 --layout mixed --zero 2", "tiny-gpt2 --devices 1 --zero 1",
     "tiny-llama --devices 8 --tensor 8 --gathers-inputs again --gathers-weights again",
     "qwen2.5-7b --devices 6 --global-batch 6 --cluster rtx5000-16gb --memory unlimited",
   ])
@@ -54,6 +56,8 @@ import Testing
     (#""total_bytes": "#, #""total_bytes": 1"#, "total_bytes"),
     (#""activations": "#, #""activations": 1"#, "activations"),
     (#""weights_over": []"#, #""weights_over": {}"#, "weights_over"),
+    (#""zero": 0"#, #""zero": 1"#, "$.predicted"), (#""zero": 0"#, #""zero": 2"#, "$.predicted"),
+    (#""zero": 0"#, #""zero": 3"#, "weights_over"), (#""zero": 0"#, #""zero": 4"#, "zero"),
     (#""schema": "tpplan.plan/1""#, #""schema": "tpplan.plan/2""#, "schema"),
   ]
 

@@ -100,7 +100,7 @@ import Testing
 
   @Test func `what is not built is named`() throws {
     var pins = Pins()
-    (pins.zero, pins.pipeline, pins.context) = (1, 2, 2)
+    (pins.interleave, pins.pipeline, pins.context) = (2, 2, 2)
     let reasons = try Search.run(request(devices: 8, pins: pins)).reasons.map(\.constraint)
     #expect(reasons.count == 3)
     #expect(reasons.allSatisfy { $0.hasSuffix("is not built in this version") })

@@ -11,6 +11,8 @@ package struct EveryMixture {
   package var gathers = GatherChoice.allCases
   package var matmul = MatmulSchedule.allCases
   package var weightsOver: [[String]] = [[], ["data"]]
+  /// What is sharded over data where weights are not.
+  package var zero = 0
   package var keyValue: [KeyValueForm] = [.copied]
 
   /// Whether the head reads the embedding's table.
@@ -133,7 +135,7 @@ package struct EveryMixture {
     result = vary(result, \.tableGradients, isTied ? TableGradients.allCases : [.added])
     return result.map { choices in
       var choices = choices
-      choices.zero = choices.weightsOver.contains("data") ? 3 : 0
+      choices.zero = choices.weightsOver.contains("data") ? 3 : zero
       return choices
     }
   }

@@ -172,7 +172,7 @@ struct CandidateSpace {
     var result: [Family] = []
     for over in weightsOver(layout, mesh) {
       choices.weightsOver = over
-      choices.zero = over.contains("data") || pins.zero == 3 ? 3 : 0
+      choices.zero = pins.zero ?? (over.contains("data") ? 3 : 0)
       for matmul in schedules(layout, shape) {
         choices.matmul = matmul
         for (parallel, form) in splits(layout, choices) {
@@ -313,9 +313,6 @@ enum PinRules {
           needed: "a choice that is built", remedy: remedy))
     }
     refuse(pins.opensFactors, "layout any", "no --layout: every named layout is searched")
-    refuse(
-      [1, 2].contains(pins.zero), "a sharded optimizer (--zero \(pins.zero ?? 0))",
-      "--zero 0 or --zero 3")
     refuse(
       pins.recompute == .mixed, "a search for how many layers to recompute (--recompute mixed)",
       "--recompute none, selective or full")

@@ -153,7 +153,8 @@ extension PlanChoices {
       "sequence_parallel=\(sequenceParallel)", "inputs=\(gathersInputs.rawValue)",
       "weights=\(gathersWeights.rawValue)", "matmul=\(matmul.rawValue)",
       "table=\(tableForm.rawValue),\(tableGradients.rawValue)", "key_value=\(keyValue.rawValue)",
-      "weights_over=\(weightsOver.joined(separator: "+"))", "micro_batch=\(microBatch)",
+      "weights_over=\(weightsOver.joined(separator: "+"))",
+      [1, 2].contains(zero) ? "zero=\(zero)" : "", "micro_batch=\(microBatch)",
       "micro_batches=\(microBatches)", stageText, "inside=\(places)",
     ]
     return parts.filter { !$0.isEmpty }.joined(separator: " ")
