@@ -60,8 +60,15 @@ import Testing
         name: "g", dimensions: Self.stream, initial: .bias, checkpoint: CheckpointSlice("g")),
       type: type, unpaddedSizes: sizes, unreduced: [],
       parts: [.weight, .mainGradient])
+    let stored = [ParameterPart.mainGradient, .weight].map { part in
+      Buffer(
+        name: "g", type: type, bufferClass: part.bufferClass, stored: .parameter(part, "block/g"))
+    }
+    let call = KernelCall(
+      .update(.sgd), reads: [0], writes: [1], accumulate: true, site: "block/g")
     let update = Body(
-      name: "block.optimize", blockClass: .mlp, phase: .optimize, buffers: [], instructions: [])
+      name: "block.optimize", blockClass: .mlp, phase: .optimize, buffers: stored,
+      instructions: [.kernel(call)])
     return Program(
       mesh: mesh, precision: .fp32, optimizer: .sgd, dropout: 0, globalBatch: sizes[0],
       sequence: sizes[1], microBatch: sizes[0] / (mesh.axis("data")?.size ?? 1), microBatches: 1,

@@ -24,7 +24,7 @@ package enum PipelineMatrix {
       switch self {
       case .shape: shapes.count
       case .order: orders.count
-      case .zero: 2
+      case .zero: 4
       case .microBatches: 3
       case .recompute: Recomputation.allCases.count
       case .family, .data, .again, .parallel, .stepped, .double, .unfused: 2
@@ -89,7 +89,8 @@ package enum PipelineMatrix {
     )
     proof.sample.layers = max(order.stages * order.interleave, 2) + 1
     proof.data = value(.data, row) + 1
-    proof.weightsOver = value(.zero, row) == 1 ? ["data"] : []
+    proof.zero = value(.zero, row)
+    proof.weightsOver = proof.zero == 3 ? ["data"] : []
     proof.gathersInputs = value(.again, row) == 1 ? .again : .saved
     proof.gathersWeights = value(.again, row) == 1 ? .again : .saved
     proof.sequenceParallel = value(.parallel, row) == 1
