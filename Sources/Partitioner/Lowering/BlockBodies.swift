@@ -41,21 +41,15 @@ struct LoweredBlock {
     unpadded: DimensionSizes
   ) throws(ConstraintViolation) {
     try context.checkAnnotations(of: block.graph)
-    func stored(areOwn: Bool) throws(ConstraintViolation) -> [StoredParameter] {
-      try Self.parameters(
-        of: block, areOwn: areOwn, segment: segment, repetitions: repetitions, context: context,
-        unpadded: unpadded)
-    }
-    let own = try stored(areOwn: true)
-    copies = context.mesh.stageCount > 1 ? try stored(areOwn: false) : []
-    let step = StepLowering(context: context)
+    let step = try BlockStep(
+      block, segment: segment, repetitions: repetitions, context: context, unpadded: unpadded)
     var lowering = BlockLowering(block, context: context)
     let phases = try lowering.bodies()
     bodies = BlockBodies(
       forward: phases[0], inputGradient: phases[1], weightGradient: phases[2],
-      reduceGradients: try step.reduceGradients(of: block.graph, parameters: own + copies),
-      optimize: step.optimize(block.graph, parameters: own + copies))
-    parameters = own
+      reduceGradients: step.reduceGradients, optimize: step.optimize)
+    parameters = step.parameters
+    copies = step.copies
     keepsGatheredInputs = lowering.keepsGatheredInputs
     keepsGatheredWeights = lowering.keepsGatheredWeights
   }
@@ -68,6 +62,31 @@ struct LoweredBlock {
       bodies.lean[.full] = .full(forward, isFirst: place == 0, isLast: place == count - 1)
     }
     if kinds.contains(.selective) { bodies.lean[.selective] = .selective(forward) }
+  }
+}
+
+/// What a block class stores, and does once a step: all in which ZeRO 1 differs from 0.
+struct BlockStep {
+  let parameters: [StoredParameter]
+  /// Parameters of another stage's block of which this one's stage holds a copy.
+  let copies: [StoredParameter]
+  let reduceGradients, optimize: Body?
+
+  /// Lowers what `block` of segment `segment` does once a step.
+  init(
+    _ block: GradientGraph, segment: Int, repetitions: Int, context: LoweringContext,
+    unpadded: DimensionSizes
+  ) throws(ConstraintViolation) {
+    func stored(areOwn: Bool) throws(ConstraintViolation) -> [StoredParameter] {
+      try Self.parameters(
+        of: block, areOwn: areOwn, segment: segment, repetitions: repetitions, context: context,
+        unpadded: unpadded)
+    }
+    parameters = try stored(areOwn: true)
+    copies = context.mesh.stageCount > 1 ? try stored(areOwn: false) : []
+    let step = StepLowering(context: context)
+    reduceGradients = try step.reduceGradients(of: block.graph, parameters: parameters + copies)
+    optimize = step.optimize(block.graph, parameters: parameters + copies)
   }
 
   private static func parameters(

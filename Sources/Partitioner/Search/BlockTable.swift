@@ -39,15 +39,47 @@ struct LoweredGroup {
     self.routes = routes
   }
 
-  /// The blocks of `group` lowered under `choices`.
-  static func blocks(
+  /// `group` under `choices` of ZeRO 1, where `other` is the same of ZeRO 0: what runs for every
+  /// micro-batch is alike, and only what runs once a step is lowered anew.
+  init(
+    _ group: BlockGroup, of training: TrainingGraph, _ choices: PlanChoices,
+    like other: LoweredGroup
+  ) throws(ConstraintViolation) {
+    let context = try Self.context(of: group, training, choices)
+    var routes = other.routes
+    var profiles: [BlockProfile] = []
+    for (place, profile) in zip(group.places, other.profiles) {
+      let step = try BlockStep(
+        training.block(place), segment: place.segment,
+        repetitions: training.segments[place.segment].count, context: context,
+        unpadded: training.sizes)
+      profiles.append(
+        profile.with(
+          step, mesh: choices.mesh, precision: training.workload.precision, routes: &routes))
+    }
+    (self.profiles, self.routes) = (profiles, routes)
+    (batchSplits, unit) = (other.batchSplits, other.unit)
+    addsTableGradients = other.addsTableGradients
+    keepsGatheredInputs = other.keepsGatheredInputs
+    keepsGatheredWeights = other.keepsGatheredWeights
+  }
+
+  private static func context(
     of group: BlockGroup, _ training: TrainingGraph, _ choices: PlanChoices
-  ) throws(ConstraintViolation) -> ([LoweredBlock], LoweringContext) {
+  ) throws(ConstraintViolation) -> LoweringContext {
     try BuiltChoices.check(choices)
     var context = try LoweringContext(
       sizes: training.sizes, workload: training.workload, choices: choices,
       isTied: training.isTied)
     try context.placeParameters(of: group.places.map { training.block($0) })
+    return context
+  }
+
+  /// The blocks of `group` lowered under `choices`.
+  static func blocks(
+    of group: BlockGroup, _ training: TrainingGraph, _ choices: PlanChoices
+  ) throws(ConstraintViolation) -> ([LoweredBlock], LoweringContext) {
+    let context = try context(of: group, training, choices)
     var blocks: [LoweredBlock] = []
     for place in group.places {
       blocks.append(
@@ -72,27 +104,50 @@ struct LoweredGroup {
 
 /// A block as a function of the batch, in units of a batch that every split divides.
 struct BlockProfile {
-  private let forward, inputGradient, weightGradient, reduceGradients, optimize: BodyProfile?
-  private let stored: MemoryUse
+  private let forward, inputGradient, weightGradient: BodyProfile?
+  private var reduceGradients, optimize: BodyProfile?
+  private var stored: MemoryUse
+  /// The batch that counts as one.
+  private let unit: Int
 
   init(
     _ bodies: BlockBodies, parameters: [StoredParameter], unit: Int, mesh: Mesh,
     precision: Precision, routes: inout RouteList
   ) {
     func profile(_ body: Body?) -> BodyProfile? {
-      guard let body else { return nil }
-      func trace(_ units: Int) -> BodyTrace {
-        BodyTrace(
-          body.resized(.batch, to: unit * units), mesh: mesh, precision: precision)
-      }
-      return BodyProfile(trace(1), trace(2), routes: &routes)
+      Self.profile(body, unit: unit, mesh: mesh, precision: precision, routes: &routes)
     }
+    self.unit = unit
     forward = profile(bodies.forward)
     inputGradient = profile(bodies.inputGradient)
     weightGradient = profile(bodies.weightGradient)
     reduceGradients = profile(bodies.reduceGradients)
     optimize = profile(bodies.optimize)
     stored = PricedBlock.stored(parameters, precision)
+  }
+
+  private static func profile(
+    _ body: Body?, unit: Int, mesh: Mesh, precision: Precision, routes: inout RouteList
+  ) -> BodyProfile? {
+    guard let body else { return nil }
+    func trace(_ units: Int) -> BodyTrace {
+      BodyTrace(body.resized(.batch, to: unit * units), mesh: mesh, precision: precision)
+    }
+    return BodyProfile(trace(1), trace(2), routes: &routes)
+  }
+
+  /// The same block for every micro-batch with another `step`.
+  func with(
+    _ step: BlockStep, mesh: Mesh, precision: Precision, routes: inout RouteList
+  ) -> BlockProfile {
+    func profile(_ body: Body?) -> BodyProfile? {
+      Self.profile(body, unit: unit, mesh: mesh, precision: precision, routes: &routes)
+    }
+    var other = self
+    other.reduceGradients = profile(step.reduceGradients)
+    other.optimize = profile(step.optimize)
+    other.stored = PricedBlock.stored(step.parameters, precision)
+    return other
   }
 
   /// What one layer holds when its forward pass ends, above what was held before it began and with
@@ -182,12 +237,21 @@ struct BlockTable {
     if let found = known[key] { return try found.get() }
     let made: Result<LoweredGroup, ConstraintViolation>
     do throws(ConstraintViolation) {
-      made = .success(try LoweredGroup(group, of: training, key.choices))
+      made = .success(try lower(group, key.choices))
     } catch {
       made = .failure(error)
     }
     known[key] = made
     return try made.get()
+  }
+
+  private mutating func lower(
+    _ group: BlockGroup, _ choices: PlanChoices
+  ) throws(ConstraintViolation) -> LoweredGroup {
+    guard choices.zero == 1 else { return try LoweredGroup(group, of: training, choices) }
+    var plain = choices
+    plain.zero = 0
+    return try LoweredGroup(group, of: training, choices, like: try lowered(group, plain))
   }
 
   /// Forgets what was lowered: for meshes that no further candidate has.
