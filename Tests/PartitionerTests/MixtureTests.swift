@@ -35,7 +35,7 @@ import Testing
   static var cases: [Case] {
     let short = [
       Case(devices: 4, tensor: 2, batch: 4, microBatches: [2], isStack: true, zero: 3),
-      Case(devices: 4, tensor: 2, batch: 4, microBatches: [2], isStack: true, zero: 1),
+      Case(devices: 4, tensor: 2, batch: 4, microBatches: [2], isStack: true, zero: nil),
       Case(devices: 4, tensor: 2, batch: 4, microBatches: [1], isStack: true, zero: 2),
       Case(devices: 4, tensor: 4, batch: 2, microBatches: [2], isStack: true),
       Case(
@@ -110,7 +110,7 @@ import Testing
     if let pinned = test.sequenceParallel { all.sequenceParallel = [pinned] }
     if let zero = test.zero {
       all.weightsOver = [zero == 3 ? ["data"] : []]
-      all.zero = zero
+      all.zero = [zero]
     }
     var best: (key: [Int], choices: PlanChoices)?
     var count = 0

@@ -46,6 +46,13 @@ import Testing
     #expect(pinned.plans.map(\.predicted) == plain.plans.map(\.predicted))
   }
 
+  @Test func `optimizer state is sharded where that is not pinned, gradients only where they are`()
+    throws
+  {
+    let zeros = Set(try answer(zero: nil).plans.map(\.choices.zero))
+    #expect(zeros.isSuperset(of: [0, 1]) && !zeros.contains(2))
+  }
+
   /// Of one plan, each takes less memory than the one before.
   @Test func `what is sharded more takes less memory`() throws {
     let memory = try (0...3).map { zero in

@@ -11,8 +11,8 @@ package struct EveryMixture {
   package var gathers = GatherChoice.allCases
   package var matmul = MatmulSchedule.allCases
   package var weightsOver: [[String]] = [[], ["data"]]
-  /// What is sharded over data where weights are not.
-  package var zero = 0
+  /// What may be sharded over data where weights are not.
+  package var zero = [0, 1]
   package var keyValue: [KeyValueForm] = [.copied]
 
   /// Whether the head reads the embedding's table.
@@ -133,10 +133,9 @@ package struct EveryMixture {
     result = vary(result, \.weightsOver, data > 1 ? weightsOver : [[]])
     result = vary(result, \.tableForm, tableForms(blocks))
     result = vary(result, \.tableGradients, isTied ? TableGradients.allCases : [.added])
-    return result.map { choices in
-      var choices = choices
-      choices.zero = choices.weightsOver.contains("data") ? 3 : zero
-      return choices
+    return result.flatMap { choices in
+      let isOver = choices.weightsOver.contains("data")
+      return vary([choices], \.zero, isOver ? [3] : data > 1 ? zero : [0])
     }
   }
 

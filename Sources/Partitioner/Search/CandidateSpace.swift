@@ -170,9 +170,8 @@ struct CandidateSpace {
     var choices = choices
     let mesh = choices.mesh
     var result: [Family] = []
-    for over in weightsOver(layout, mesh) {
-      choices.weightsOver = over
-      choices.zero = pins.zero ?? (over.contains("data") ? 3 : 0)
+    for (over, zero) in shards(layout, mesh) {
+      (choices.weightsOver, choices.zero) = (over, zero)
       for matmul in schedules(layout, shape) {
         choices.matmul = matmul
         for (parallel, form) in splits(layout, choices) {
@@ -182,6 +181,18 @@ struct CandidateSpace {
       }
     }
     return result
+  }
+
+  /// Sets of axes over which weights may be sharded, each with what is sharded over data: beside whole
+  /// weights, unless pinned, optimizer state or nothing. ZeRO 2 takes as long as 1 or longer, but for
+  /// what kernels read and write of gradients, and doubles what is lowered.
+  private func shards(_ layout: any Layout, _ mesh: Mesh) -> [(over: [String], zero: Int)] {
+    weightsOver(layout, mesh).flatMap { over -> [(over: [String], zero: Int)] in
+      if let pinned = pins.zero { return [(over, pinned)] }
+      if over.contains("data") { return [(over, 3)] }
+      let isOpen = over.isEmpty && mesh.axis("data") != nil
+      return (isOpen ? [0, 1] : [0]).map { (over, $0) }
+    }
   }
 
   /// Sets of axes over which weights may be sharded beside their own. A pinned layout is taken as it
