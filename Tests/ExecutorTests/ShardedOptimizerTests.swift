@@ -56,6 +56,21 @@ import Testing
     return proof
   }
 
+  @Test(arguments: [1, 2]) func `some devices may have no element of a parameter`(zero: Int) throws
+  {
+    var proof = ProofCase()
+    (proof.data, proof.zero, proof.isLlama) = (6, zero, true)
+    // Gains of four elements.
+    proof.sample.normalisesHeads = true
+    (proof.sample.layers, proof.workload.globalBatch) = (1, 12)
+    (proof.workload.optimizer, proof.settings.dtype, proof.settings.steps) = (.adamw, .float64, 2)
+    let verdict = try proof.run()
+    let faults = verdict.faults
+    #expect(faults.isEmpty, "\(faults)")
+    #expect(try #require(verdict.parameterError) < 1e-8)
+    #expect(Set(verdict.peaksPredicted).count > 1)
+  }
+
   @Test(arguments: cases) func `an optimizer may be sharded over data`(proof: ProofCase) throws {
     let verdict = try proof.run()
     let faults = verdict.faults
