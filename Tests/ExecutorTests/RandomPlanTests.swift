@@ -35,6 +35,21 @@ import Testing
     #expect(layouts.count > 4, "seed \(seed): \(layouts)")
   }
 
+  @Test func `drawn plans with stages, context and recomputation run one after the other`() throws {
+    let seed = UInt64.random(in: 0...UInt64(UInt32.max))
+    var plans = RandomPlan(seed: seed)
+    var schedules: Set<PipelineSchedule> = []
+    for run in 0..<(LayoutMatrix.isFull ? 500 : 40) {
+      let proof = plans.stagedProof(devices: [4, 8, 16][run % 3])
+      schedules.insert(proof.choices.schedule)
+      let verdict = try proof.run()
+      let faults = ProgramVerifier.faults(of: try proof.plan().program) + verdict.faults
+      let isClean = verdict.run.leaked.allSatisfy { $0 == 0 }
+      #expect(faults.isEmpty && isClean, "seed \(seed), run \(run): \(proof): \(faults)")
+    }
+    #expect(schedules.count > 3, "seed \(seed): \(schedules)")
+  }
+
   @Test(arguments: [
     LayoutName.tesseract, .threeDimensional,
   ])

@@ -24,6 +24,46 @@ package struct RandomPlan {
     }
   }
 
+  /// As above with stages, a schedule, context, recomputation and any sharding over data.
+  package mutating func stagedProof(devices: Int) -> ProofCase {
+    while true {
+      var proof = model()
+      proof.sample.layers = pick([2, 3, 4, 5])
+      let stages = pick([1, 2, 2, 4].filter { devices % $0 == 0 })
+      let context = pick([1, 1, 2].filter { devices / stages % $0 == 0 })
+      var choices = choices(proof, devices: devices / stages / context)
+      guard choices.layout != .mixed else { continue }
+      let axes = choices.mesh.axes
+      let outer = [MeshAxis("pipeline", stages), MeshAxis("context", context)]
+      choices.mesh = Mesh(
+        axes.filter { $0.name == "data" } + outer + axes.filter { $0.name != "data" })
+      if stages > 1 {
+        choices.schedule = pick([.gpipe, .oneForwardOneBackward, .interleaved, .zeroBubble])
+        choices.interleave = choices.schedule == .interleaved ? pick([2, 3]) : 1
+        choices.tableGradients = .apart
+      }
+      choices.microBatches = pick([1, 2, 3, 4, 6])
+      choices.recompute = pick([.none, .selective, .full, .mixed])
+      let even = StageMap.even(layers: proof.sample.layers, stages: stages)
+      choices.stages = even.map { stage($0, choices.recompute, proof.workload.attention) }
+      proof.given = choices
+      proof.workload.globalBatch =
+        choices.degree("data") * choices.microBatch * choices.microBatches
+      if (try? proof.plan()) != nil { return proof }
+    }
+  }
+
+  private mutating func stage(
+    _ layers: Int, _ recompute: Recomputation, _ attention: AttentionForm
+  ) -> StageChoice {
+    guard recompute == .mixed else { return StageChoice(layers: layers, recompute) }
+    let full = pick(Array(0...layers))
+    let selective = attention == .unfused ? pick(Array(0...(layers - full))) : 0
+    return StageChoice(
+      layers: layers, recomputeNone: layers - full - selective, recomputeSelective: selective,
+      recomputeFull: full)
+  }
+
   private mutating func pick<Value>(_ values: [Value]) -> Value {
     drawn += 1
     return values[generator.integer(below: values.count, at: drawn)]
