@@ -100,9 +100,9 @@ import Testing
 
   @Test func `what is not built is named`() throws {
     var pins = Pins()
-    (pins.interleave, pins.pipeline, pins.context) = (2, 2, 2)
+    (pins.opensFactors, pins.recompute) = (true, .mixed)
     let reasons = try Search.run(request(devices: 8, pins: pins)).reasons.map(\.constraint)
-    #expect(reasons.count == 3)
+    #expect(reasons.count == 2)
     #expect(reasons.allSatisfy { $0.hasSuffix("is not built in this version") })
   }
 

@@ -17,7 +17,7 @@ package enum PipelineMatrix {
   ]
 
   private enum Parameter: Int, CaseIterable {
-    case shape, order, family, data, zero, again, parallel, stepped, microBatches, double
+    case shape, order, family, data, zero, again, parallel, stepped, microBatches, double, context
     case recompute, unfused
 
     var count: Int {
@@ -27,7 +27,7 @@ package enum PipelineMatrix {
       case .zero: 4
       case .microBatches: 3
       case .recompute: Recomputation.allCases.count
-      case .family, .data, .again, .parallel, .stepped, .double, .unfused: 2
+      case .family, .data, .again, .parallel, .stepped, .double, .context, .unfused: 2
       }
     }
   }
@@ -51,9 +51,28 @@ package enum PipelineMatrix {
     }
   }
 
+  /// The product of layouts, schedules, families, data, context, what is sharded over data, what is
+  /// computed again and types; the rest varies with the row, sequence parallelism and panels where
+  /// they can be.
   private static func all(_ counts: [Int]) -> [[Int]] {
-    counts.reduce([[]]) { rows, count in rows.flatMap { row in (0..<count).map { row + [$0] } } }
-      .filter(isMeant)
+    let varied: [Parameter] = [.again, .parallel, .stepped, .microBatches, .unfused]
+    var rows: [[Int]] = [[]]
+    for parameter in Parameter.allCases {
+      let values = varied.contains(parameter) ? [0] : Array(0..<counts[parameter.rawValue])
+      rows = rows.flatMap { row in values.map { row + [$0] } }
+    }
+    return rows.enumerated().compactMap { place, row in
+      var row = row
+      for (index, parameter) in varied.enumerated() {
+        row[parameter.rawValue] = place / (index + 1) % counts[parameter.rawValue]
+      }
+      let isSelective = Recomputation.allCases[row[Parameter.recompute.rawValue]] == .selective
+      if isSelective { row[Parameter.unfused.rawValue] = 1 }
+      for parameter in [Parameter.parallel, .stepped] where !isMeant(row) {
+        row[parameter.rawValue] = 0
+      }
+      return isMeant(row) ? row : nil
+    }
   }
 
   private static func value(_ parameter: Parameter, _ row: [Int]) -> Int { row[parameter.rawValue] }
@@ -68,7 +87,7 @@ package enum PipelineMatrix {
     let isSelective = Recomputation.allCases[value(.recompute, row)] == .selective
     if isSelective && value(.unfused, row) == 0 { return false }
     let tensor = shape?.mesh.reduce(1, *) ?? 1
-    return order.stages * tensor * (value(.data, row) + 1) <= 32
+    return order.stages * tensor * (value(.data, row) + 1) * (value(.context, row) + 1) <= 32
   }
 
   private static func proof(_ row: [Int]) -> ProofCase {
@@ -89,6 +108,7 @@ package enum PipelineMatrix {
     )
     proof.sample.layers = max(order.stages * order.interleave, 2) + 1
     proof.data = value(.data, row) + 1
+    proof.context = value(.context, row) + 1
     proof.zero = value(.zero, row)
     proof.weightsOver = proof.zero == 3 ? ["data"] : []
     proof.gathersInputs = value(.again, row) == 1 ? .again : .saved
