@@ -17,8 +17,7 @@ private let tiny = "search tiny-gpt2 --devices 4 "
 
 @Suite struct ExitCodeTests {
   private static let unbuilt: [ExitCase] = [
-    ExitCase("--layout any", 1, "layout any"),
-    ExitCase("--recompute mixed", 1, "--recompute mixed"),
+    ExitCase("--layout any", 1, "layout any")
   ]
 
   @Test(arguments: unbuilt)

@@ -133,4 +133,40 @@ import Testing
     let error = #expect(throws: ConstraintViolation.self) { try proof.plan() }
     #expect(error?.found == "\(microBatches) micro-batches over 2 stages")
   }
+
+  /// The search for `--recompute mixed` against every number of layers on every stage.
+  @Test(arguments: [0.2, 0.5, 0.8, 1.1])
+  func `as few layers as fit are recomputed, by search and by trial`(room: Double) throws {
+    var proof = Self.proof
+    (proof.sample.layers, proof.pipeline, proof.schedule) = (6, 2, .oneForwardOneBackward)
+    (proof.tensor, proof.microBatches, proof.workload.globalBatch) = (2, 4, 16)
+    let training = try TrainingGraph(model: proof.model, workload: proof.workload)
+    func predicted(_ counts: [Int]) throws -> Prediction {
+      var choices = proof.choices
+      choices.stages = counts.map {
+        StageChoice(layers: 3, recomputeNone: 3 - $0, recomputeFull: $0)
+      }
+      choices.recompute = .mixed
+      return try Partitioner.predict(
+        training, choices: choices, cluster: SyntheticCluster.cluster)
+    }
+    let all = try (0...3).flatMap { first in try (0...3).map { try predicted([first, $0]) } }
+    let sizes = all.map(\.memory.total.count)
+    let (least, most) = (try #require(sizes.min()), try #require(sizes.max()))
+    let limit = Bytes(least + Int(Double(most - least) * room))
+    let expected = try #require(
+      all.filter { $0.memory.total <= limit }.map(\.step).min())
+    var pins = Pins()
+    (pins.layout, pins.tensor, pins.pipeline, pins.microBatch) = (.megatron, 2, 2, 4)
+    (pins.schedule, pins.recompute, pins.sequenceParallel) = (.oneForwardOneBackward, .mixed, false)
+    (pins.gathersInputs, pins.gathersWeights, pins.zero) = (.saved, .saved, 0)
+    let answer = Search.run(
+      SearchRequest(
+        training: training, cluster: SyntheticCluster.cluster, devices: 4, memory: .bytes(limit),
+        pins: pins))
+    let best = try #require(answer.plans.first)
+    #expect(best.predicted.step == expected)
+    #expect(best.predicted.memory.total <= limit)
+    #expect(answer.mispriced.isEmpty)
+  }
 }

@@ -27,7 +27,8 @@ struct MemoryModel {
   /// What is live at the peak instant of each stage.
   func peaks() -> [MemoryUse] { (0..<order.stages).map(peak) }
 
-  private func peak(of stage: Int) -> MemoryUse {
+  /// What is live at the peak instant of `stage`.
+  func peak(of stage: Int) -> MemoryUse {
     let passes = (0..<order.chunks).map {
       Passes(parts[$0 * order.stages + stage], areSplit: order.schedule == .zeroBubble)
     }

@@ -324,9 +324,6 @@ enum PinRules {
           needed: "a choice that is built", remedy: remedy))
     }
     refuse(pins.opensFactors, "layout any", "no --layout: every named layout is searched")
-    refuse(
-      pins.recompute == .mixed, "a search for how many layers to recompute (--recompute mixed)",
-      "--recompute none, selective or full")
     return found
   }
 }

@@ -280,6 +280,15 @@ extension FamilySearch {
   /// As above where the plan must be lowered whole.
   private mutating func considerWhole(_ choices: PlanChoices, _ network: NetworkTable) -> Bool {
     var isOver = false
+    var choices = choices
+    if choices.recompute == .mixed {
+      do throws(ConstraintViolation) {
+        choices = try LeastRecomputation(choices, request).fitted()
+      } catch {
+        ranking.refuse(error, count: network.placements.count)
+        return false
+      }
+    }
     for placement in network.placements {
       var choices = choices
       choices.placement = placement

@@ -57,10 +57,11 @@ package struct SearchRequest: Sendable {
 
   /// Whether candidates that take longer than another for the sake of less memory are left out where
   /// the other fits: gathering again, loops over panels. Products with measured times are not known
-  /// to take longer in panels.
+  /// to take longer in panels; where layers are recomputed to fit, gathering again may save that.
   var prunesDominated: Bool {
     objective == .time && !exhaustive && !keepsFront && timings.isEmpty
       && pins.gathersInputs == nil && pins.gathersWeights == nil && pins.matmul == nil
+      && pins.recompute != .mixed
   }
 }
 
