@@ -40,6 +40,41 @@ import Testing
     #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
   }
 
+  /// Stages of any sizes, the ends with an embedding or a head alone; what 80 layers over 7 stages and
+  /// 30 over 4 are like, on fewer.
+  static var uneven: [ProofCase] {
+    let all: [(PipelineSchedule, [Int], microBatches: Int)] = [
+      (.oneForwardOneBackward, [0, 3], 3), (.gpipe, [3, 0], 2), (.zeroBubble, [0, 2, 1, 0], 5),
+      (.oneForwardOneBackward, StageMap.even(layers: 10, stages: 7), 8),
+      (.zeroBubble, StageMap.even(layers: 6, stages: 4), 1), (.gpipe, [1, 1, 1], 1),
+      (.oneForwardOneBackward, [1, 4, 2], 2),
+    ]
+    return all.flatMap { schedule, stages, microBatches in
+      [false, true].map { isLlama in
+        var proof = ProofCase()
+        (proof.isLlama, proof.sample.isTied) = (isLlama, !isLlama)
+        (proof.pipeline, proof.schedule, proof.stages) = (stages.count, schedule, stages)
+        proof.sample.layers = stages.reduce(0, +)
+        (proof.microBatches, proof.workload.globalBatch) = (microBatches, microBatches)
+        proof.recompute = isLlama ? .full : .none
+        proof.settings.dtype = .float64
+        return proof
+      }
+    }
+  }
+
+  @Test(arguments: uneven) func `stages may have any sizes`(proof: ProofCase) throws {
+    let (plan, program) = try proof.plan()
+    let cost = ClusterCost(
+      cluster: SyntheticCluster.cluster, precision: plan.workload.precision,
+      mesh: plan.choices.mesh, placement: plan.choices.placement)
+    #expect(ProgramClock(program, cost: cost).end == plan.predicted.step)
+    let verdict = try proof.run()
+    let faults = ProgramVerifier.faults(of: program) + verdict.faults
+    #expect(faults.isEmpty, "\(proof): \(faults)")
+    #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
+  }
+
   @Test(arguments: PipelineMatrix.cases)
   func `calls add up to the predicted step`(proof: ProofCase) throws {
     let (plan, program) = try proof.plan()

@@ -91,11 +91,11 @@ package struct StageMap: Hashable, Sendable {
   private func check(_ choices: PlanChoices) throws(ConstraintViolation) {
     let total = layers.last?.upperBound ?? 0
     let inside = layers.dropFirst().dropLast()
-    guard stages > 1, total < layers.count || inside.contains(where: \.isEmpty) else { return }
+    guard inside.contains(where: \.isEmpty) else { return }
     let what = chunks > 1 ? "\(stages) stages of \(chunks) chunks" : "\(stages) stages"
     throw ConstraintViolation(
-      constraint: "a layer on every pipeline stage",
-      found: "\(total) layers over \(what)", needed: "\(layers.count) layers or more",
+      constraint: "a layer on every pipeline stage but the first and the last",
+      found: "\(total) layers over \(what)", needed: "\(layers.count - 2) layers or more",
       remedy: chunks > 1 && total >= stages
         ? "--interleave \(total / stages)" : "--pipeline \(max(total, 1))")
   }
