@@ -74,16 +74,7 @@ struct ChainParts<Item> {
   ) -> [(stage: Int, layers: Range<Int>)] {
     let count = counts[segment]
     guard areLayers[segment] else {
-      let isLast = !areLayers[segment...].contains(true)
-      return [
-        (
-          isLast
-            ? map.layers.count - 1
-            : firstLayer == 0
-              ? 0
-              : map.virtualStage(ofLayer: firstLayer - 1), 0..<count
-        )
-      ]
+      return [(stage(ofEnd: segment, firstLayer: firstLayer, map), 0..<count)]
     }
     return map.layers.enumerated().compactMap { stage, layers in
       let own = layers.clamped(to: firstLayer..<firstLayer + count)
@@ -92,8 +83,14 @@ struct ChainParts<Item> {
     }
   }
 
-  /// Puts what departs after `from` and what arrives before `to`. Stages without a block of their own
-  /// hand on what arrives.
+  /// The virtual stage of a segment whose repetitions are no layers: the first before all layers, the
+  /// last after them, between that of the layer before.
+  private func stage(ofEnd segment: Int, firstLayer: Int, _ map: StageMap) -> Int {
+    if !areLayers[segment...].contains(true) { return map.layers.count - 1 }
+    return firstLayer == 0 ? 0 : map.virtualStage(ofLayer: firstLayer - 1)
+  }
+
+  /// Puts what departs after `from` and what arrives before `to`.
   private func cut(
     _ parts: inout [Part], from: (stage: Int, segment: Int, layer: Int),
     to: (stage: Int, segment: Int, layer: Int)
