@@ -5,13 +5,34 @@ package struct BodySummary: Sendable {
   package var kernels = Picoseconds.zero
   /// Its collectives, equal ones counted, in order of first use.
   package private(set) var collectives: [(use: CollectiveUse, count: Int)] = []
+  /// Times of communication, where its collectives are not kept.
+  private var knownTimes = KnownTimes()
   /// What is allocated and not freed, by class; negative where more is freed.
   package var change = MemoryUse()
   /// What is allocated at the fullest instant, relative to the call's start.
   package var peak = MemoryUse()
 
+  private struct KnownTimes {
+    var communication = Picoseconds.zero
+    var received = Picoseconds.zero
+    var exchanges = false
+  }
+
   /// Nothing.
   package init() {}
+
+  /// A body at `units` units of batch, memory in one class, `routes` being what its groups meet.
+  init(_ profile: BodyProfile, _ units: Int, _ cost: any CostModel, _ routes: [Route]) {
+    let (peak, change) = profile.memory(units)
+    self.init(peak: Bytes(peak), change: Bytes(change))
+    kernels = profile.kernels(units, cost)
+    for (use, count) in profile.collectives {
+      let time = routes[use.route].time(use.pattern, bytes: use.bytes.at(units)) * count
+      knownTimes.communication += time
+      if use.pattern == .send { knownTimes.received += time }
+      if use.pattern == .exchange { knownTimes.exchanges = true }
+    }
+  }
 
   /// Memory alone, of one class.
   init(peak: Bytes, change: Bytes) {
@@ -56,12 +77,17 @@ package struct BodySummary: Sendable {
 
   /// The time of its collectives; none overlap yet.
   package func communication(_ cost: any CostModel) -> Picoseconds {
-    collectives.reduce(.zero) { $0 + cost.time(of: $1.use) * $1.count }
+    collectives.reduce(knownTimes.communication) { $0 + cost.time(of: $1.use) * $1.count }
+  }
+
+  /// Whether the first and the last stage meet in it.
+  var exchanges: Bool {
+    knownTimes.exchanges || collectives.contains { $0.use.pattern == .exchange }
   }
 
   /// The time that what it receives is on its way.
   func received(_ cost: any CostModel) -> Picoseconds {
-    collectives.reduce(.zero) {
+    collectives.reduce(knownTimes.received) {
       $1.use.pattern == .send ? $0 + cost.time(of: $1.use) * $1.count : $0
     }
   }

@@ -2,29 +2,12 @@ import PlanIR
 
 /// Prices a chain without unrolling it: each body once, times its calls.
 struct Pricing {
-  let chain: ChainParts<PricedBlock>
-  let map: StageMap
+  var chain: ChainParts<PricedBlock>
+  var map: StageMap
   let order: PipelineOrder
   let mesh: Mesh
   let training: TrainingGraph
   let cluster: Cluster
-
-  /// The prices of `lowering` on `cluster`.
-  init(_ lowering: Lowering, cluster: Cluster, cost: any CostModel) {
-    let choices = lowering.context.choices
-    let precision = lowering.training.workload.precision
-    func price(_ bodies: BlockBodies, _ parameters: [StoredParameter]) -> PricedBlock {
-      PricedBlock(
-        bodies, parameters: parameters, mesh: choices.mesh, precision: precision, cost: cost)
-    }
-    chain = lowering.parts(
-      block: { price($0.bodies, $0.parameters + $0.copies) }, joint: { price($0, []) })
-    map = lowering.map
-    order = PipelineOrder(choices)
-    mesh = choices.mesh
-    training = lowering.training
-    self.cluster = cluster
-  }
 
   private var microBatches: Int { order.microBatches }
 
@@ -44,6 +27,28 @@ struct Pricing {
     return Prediction(
       step: step, utilization: utilization(step), breakdown: breakdown, memory: memory,
       communication: communication(cost, timesOf: time.last))
+  }
+
+  /// What the kernels of the busiest stage take: a step takes as long at least, whatever is sent.
+  var kernels: Picoseconds {
+    (0..<order.stages).reduce(.zero) { most, stage in
+      let time = units(stage).reduce(Picoseconds.zero) { sum, unit in
+        let passes = unit.everyMicroBatch.reduce(Picoseconds.zero) { $0 + $1.kernels }
+        let step = unit.items.reduce(Picoseconds.zero) {
+          $0 + $1.item.reduceGradients.kernels + $1.item.optimize.kernels
+        }
+        return sum + (passes * microBatches + step) * unit.layers.count
+      }
+      return max(most, time)
+    }
+  }
+
+  /// The time of a step.
+  func step(_ cost: any CostModel) -> Picoseconds {
+    let time = StepTime(chain, map, order, cost)
+    if order.stages > 1 { return time.step }
+    let busy = busy(0, cost)
+    return busy.compute + busy.communicationExposed + busy.optimizer
   }
 
   var memory: MemoryModel {
@@ -125,6 +130,23 @@ struct Pricing {
     let peak = cluster.device.matmulFlops16 * Double(mesh.deviceCount)
     guard step > .zero else { return 0 }
     return ModelFlops.step(training) / (step.seconds * peak)
+  }
+}
+
+extension Pricing {
+  /// The prices of `lowering` on `cluster`.
+  init(_ lowering: Lowering, cluster: Cluster, cost: any CostModel) {
+    let choices = lowering.context.choices
+    let precision = lowering.training.workload.precision
+    func price(_ bodies: BlockBodies, _ parameters: [StoredParameter]) -> PricedBlock {
+      PricedBlock(
+        bodies, parameters: parameters, mesh: choices.mesh, precision: precision, cost: cost)
+    }
+    self.init(
+      chain: lowering.parts(
+        block: { price($0.bodies, $0.parameters + $0.copies) }, joint: { price($0, []) }),
+      map: lowering.map, order: PipelineOrder(choices), mesh: choices.mesh,
+      training: lowering.training, cluster: cluster)
   }
 }
 

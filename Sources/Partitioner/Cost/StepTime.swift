@@ -62,7 +62,7 @@ struct StepTime {
     var meets = false
 
     mutating func add(_ body: BodySummary, layers: Int, _ cost: any CostModel) {
-      if body.collectives.contains(where: { $0.use.pattern == .exchange }) { meets = true }
+      if body.exchanges { meets = true }
       let time = (body.kernels + body.communication(cost)) * layers
       if meets { after += time } else { before += time }
     }

@@ -81,7 +81,10 @@ package struct Lowering {
     return lowering.program()
   }
 
-  init(_ training: TrainingGraph, _ choices: PlanChoices) throws(ConstraintViolation) {
+  /// Lowers the chain; with what layers leave out to compute it again as `kinds` says, or as `choices` do.
+  init(
+    _ training: TrainingGraph, _ choices: PlanChoices, recomputing kinds: Set<Recomputation>? = nil
+  ) throws(ConstraintViolation) {
     self.training = training
     try BuiltChoices.check(choices)
     try PipelineOrder.check(choices)
@@ -99,7 +102,7 @@ package struct Lowering {
           block, segment: index, repetitions: segment.count, context: context,
           unpadded: training.sizes)
         if training.areLayers[index] {
-          made.makeLean(map.recomputations, place: place, of: segment.blocks.count)
+          made.makeLean(kinds ?? map.recomputations, place: place, of: segment.blocks.count)
         }
         lowered.append(made)
       }
@@ -139,7 +142,14 @@ package struct Lowering {
           after: try lowering.boundary(before: next?.graph)
         ))
     }
-    let isCut = parts { $0 }.parts(map).allSatisfy { !$0.units.isEmpty }
+    try Self.checkCut(parts { $0 }, map)
+  }
+
+  /// Whether every virtual stage has a block.
+  static func checkCut<Item>(
+    _ chain: ChainParts<Item>, _ map: StageMap
+  ) throws(ConstraintViolation) {
+    let isCut = chain.parts(map).allSatisfy { !$0.units.isEmpty }
     guard !isCut else { return }
     throw ConstraintViolation(
       constraint: "blocks on every pipeline stage", found: "a stage without any",

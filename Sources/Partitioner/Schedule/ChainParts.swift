@@ -43,6 +43,18 @@ struct ChainParts<Item> {
     var all: [Unit] { [arrival].compactMap(\.self) + units + [departure].compactMap(\.self) }
   }
 
+  /// The chain with every item changed by `change`, in order.
+  func map<Other>(_ change: (Item) -> Other) -> ChainParts<Other> {
+    func boundary(_ boundary: Boundary) -> ChainParts<Other>.Boundary {
+      .init(departure: change(boundary.departure), arrival: change(boundary.arrival))
+    }
+    return ChainParts<Other>(
+      counts: counts, blocks: blocks.map { $0.map(change) },
+      joints: joints.map { $0.map { $0.map(change) } }, exits: exits.map { $0.map(change) },
+      boundaries: boundaries.map { ($0.inside.map(boundary), $0.after.map(boundary)) },
+      areLayers: areLayers)
+  }
+
   /// The chain as units, first to last. A joint after block b of n is numbered n + b.
   var units: [Unit] { counts.indices.flatMap { units($0, 0..<counts[$0]) } }
 

@@ -106,6 +106,8 @@ struct LoweredGroup {
 struct BlockProfile {
   private let forward, inputGradient, weightGradient: BodyProfile?
   private var reduceGradients, optimize: BodyProfile?
+  private let settle: BodyProfile?
+  private let lean: [Recomputation: (forward: BodyProfile?, recompute: BodyProfile?)]
   private var stored: MemoryUse
   /// The batch that counts as one.
   private let unit: Int
@@ -123,7 +125,26 @@ struct BlockProfile {
     weightGradient = profile(bodies.weightGradient)
     reduceGradients = profile(bodies.reduceGradients)
     optimize = profile(bodies.optimize)
+    settle = profile(bodies.settle)
+    lean = bodies.lean.mapValues { (profile($0.forward), profile($0.recompute)) }
     stored = PricedBlock.stored(parameters, precision)
+  }
+
+  /// Every body at `units` units of batch, `routes` being what its groups meet.
+  func summaries(_ units: Int, _ cost: any CostModel, _ routes: [Route]) -> PricedBlock {
+    func summary(_ body: BodyProfile?) -> BodySummary {
+      body.map { BodySummary($0, units, cost, routes) } ?? BodySummary()
+    }
+    var block = PricedBlock()
+    block.forward = summary(forward)
+    block.inputGradient = summary(inputGradient)
+    block.weightGradient = summary(weightGradient)
+    block.reduceGradients = summary(reduceGradients)
+    block.optimize = summary(optimize)
+    block.settle = summary(settle)
+    block.lean = lean.mapValues { (summary($0.forward), summary($0.recompute)) }
+    block.stored = stored
+    return block
   }
 
   private static func profile(

@@ -6,6 +6,7 @@ struct FamilySearch {
   let request: SearchRequest
   private let groups: (ends: BlockGroup, layers: [BlockGroup])
   private var table: BlockTable
+  private var wholes: WholeTable
   /// The families of which all that divide fit where everything gathered is saved.
   private var fitting: Set<PlanChoices> = []
   private(set) var ranking: Ranking
@@ -18,6 +19,7 @@ struct FamilySearch {
     self.bounds = bounds && !request.exhaustive && !request.keepsFront
     groups = request.training.groups
     table = BlockTable(request.training)
+    wholes = WholeTable(request.training)
     ranking = Ranking(request)
   }
 
@@ -29,6 +31,7 @@ struct FamilySearch {
     if request.pins.layout != .mixed { for family in families { consider(family) } }
     if let first = families.first { considerMixtures(families, like: first) }
     table.forget()
+    wholes.forget()
     fitting.removeAll()
   }
 
@@ -243,7 +246,8 @@ struct FamilySearch {
   private mutating func consider(
     _ choices: PlanChoices, _ lowered: [LoweredGroup], _ network: NetworkTable
   ) -> Bool {
-    if mustLowerWhole(choices) { return considerWhole(choices, network) }
+    if training.isAnnotated { return considerWhole(choices, network) }
+    if mustLowerWhole(choices) { return considerStaged(choices, network) }
     let batch = choices.degree("data") * choices.microBatch
     let places = [groups.ends] + groups.layers
     let blocks = lowered.map { group in
@@ -277,18 +281,54 @@ extension FamilySearch {
     training.isAnnotated || choices.degree("pipeline") > 1 || choices.recompute != .none
   }
 
+  /// As above where stages run at once or layers are computed again: what the chain's bodies take is
+  /// known of any batch, and run in the order of the schedule.
+  private mutating func considerStaged(
+    _ choices: PlanChoices, _ network: NetworkTable
+  ) -> Bool {
+    let count = network.placements.count
+    do throws(ConstraintViolation) {
+      try PipelineOrder.check(choices)
+      try BuiltChoices.checkRecomputation(choices, training.workload)
+      let profile = try wholes.profile(of: choices)
+      let batch = choices.degree("data") * choices.microBatch
+      var pricing = Pricing(
+        chain: try profile.priced(batch, network.costs[0]), map: try StageMap(choices),
+        order: PipelineOrder(choices), mesh: choices.mesh, training: training,
+        cluster: request.cluster)
+      var choices = choices
+      if choices.recompute == .mixed {
+        choices = try LeastRecomputation(choices, pricing, limit: request.limit).fitted()
+        pricing.map = try StageMap(choices)
+      }
+      try Lowering.checkCut(pricing.chain, pricing.map)
+      if bounds, let worst = ranking.worstShown(of: choices.layout), pricing.kernels > worst {
+        ranking.prune(count: count)
+        return false
+      }
+      let memory = pricing.memory.peak().program + request.cluster.device.framework
+      if ranking.isOver(memory), !ranking.mayNeedLeast(memory) {
+        ranking.refuseOverMemory(count: count)
+        return true
+      }
+      for (cost, placement) in zip(network.costs, network.placements) {
+        pricing.chain = try profile.priced(batch, cost)
+        ranking.offer(choices.layout, step: pricing.step(cost), memory: memory) {
+          var choices = choices
+          choices.placement = placement
+          return choices
+        }
+      }
+      return ranking.isOver(memory)
+    } catch {
+      ranking.refuse(error, count: count)
+      return false
+    }
+  }
+
   /// As above where the plan must be lowered whole.
   private mutating func considerWhole(_ choices: PlanChoices, _ network: NetworkTable) -> Bool {
     var isOver = false
-    var choices = choices
-    if choices.recompute == .mixed {
-      do throws(ConstraintViolation) {
-        choices = try LeastRecomputation(choices, request).fitted()
-      } catch {
-        ranking.refuse(error, count: network.placements.count)
-        return false
-      }
-    }
     for placement in network.placements {
       var choices = choices
       choices.placement = placement
@@ -314,42 +354,5 @@ extension [LoweredGroup] {
       return group.batchSplits.first { batch % $0.groupSize != 0 }
     }
     return nil
-  }
-}
-
-/// A chain of priced groups.
-struct PricedChain {
-  private let groups: [(group: PricedGroup, layers: [Int])]
-
-  init(_ training: TrainingGraph, _ places: [BlockGroup], _ priced: [PricedGroup]) {
-    groups = zip(places, priced).map { place, group in
-      (group, place.places.map { training.segments[$0.segment].count })
-    }
-  }
-
-  /// The peak of the fullest device of a chain of `blocks`, by group.
-  static func memory(
-    _ training: TrainingGraph, _ places: [BlockGroup], _ blocks: [[ProfiledBlock]],
-    _ precision: Precision
-  ) -> Bytes {
-    var chain = training.segments.map { $0.blocks.map { _ in PricedBlock() } }
-    for (group, priced) in zip(places, blocks) {
-      for (place, block) in zip(group.places, priced) {
-        chain[place.segment][place.block] = block.memory
-      }
-    }
-    let parts = ChainParts(
-      counts: training.segments.map(\.count), blocks: chain,
-      joints: chain.map { $0.map { _ in nil } }, exits: chain.map { _ in nil })
-    return MemoryModel(chain: parts, precision: precision).peak().program
-  }
-
-  /// The time of a step under a placement.
-  func time(microBatches: Int, placement: Int) -> Picoseconds {
-    groups.reduce(.zero) { sum, item in
-      sum
-        + item.group.time(
-          layers: item.layers, microBatches: microBatches, placement: placement)
-    }
   }
 }

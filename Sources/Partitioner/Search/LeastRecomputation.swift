@@ -10,22 +10,13 @@ import PlanIR
 struct LeastRecomputation {
   private let pricing: Pricing
   private let choices: PlanChoices
-  private let framework: Bytes
   private let limit: Bytes?
 
-  /// For `choices`, lowered once with all layers recomputed.
-  init(
-    _ choices: PlanChoices, _ request: SearchRequest
-  ) throws(ConstraintViolation) {
-    let all = choices.recomputing(choices.stages.map(\.layers))
-    let lowering = try Lowering(request.training, all)
-    let cost = ClusterCost(
-      cluster: request.cluster, precision: request.training.workload.precision,
-      mesh: choices.mesh, placement: choices.placement, timings: request.timings)
-    pricing = Pricing(lowering, cluster: request.cluster, cost: cost)
+  /// For `choices`, with the prices of a chain whose layers may all be recomputed.
+  init(_ choices: PlanChoices, _ pricing: Pricing, limit: Bytes?) {
+    self.pricing = pricing
     self.choices = choices
-    framework = request.cluster.device.framework
-    limit = request.limit
+    self.limit = limit
   }
 
   /// The choices with the fewest layers recomputed on each stage; all layers where none fits.
@@ -50,7 +41,7 @@ struct LeastRecomputation {
     var counts = counts
     counts[stage] = count
     let map = try StageMap(choices.recomputing(counts))
-    return pricing.peak(of: stage, map).program + framework <= limit
+    return pricing.peak(of: stage, map).program + pricing.cluster.device.framework <= limit
   }
 }
 
