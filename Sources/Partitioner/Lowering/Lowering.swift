@@ -200,7 +200,7 @@ package struct Lowering {
     let choices = context.choices
     let workload = training.workload
     let chain = Chain(parts, map: map, order: PipelineOrder(choices))
-    return Program(
+    let program = Program(
       mesh: choices.mesh, precision: workload.precision, optimizer: workload.optimizer,
       dropout: workload.dropout, globalBatch: workload.globalBatch, sequence: workload.sequence,
       microBatch: choices.microBatch, microBatches: choices.microBatches,
@@ -210,5 +210,24 @@ package struct Lowering {
           layers: (0..<map.chunks).map { map.layers[map.virtualStage(stage, chunk: $0)] },
           calls: calls)
       }, chain: chain.positions)
+    return program.withCalledBodies
+  }
+}
+
+extension Program {
+  /// Without bodies that no stage calls: of boundaries where the chain is not cut, of forward passes that
+  /// keep all where every layer keeps less.
+  fileprivate var withCalledBodies: Program {
+    let called = Set(stages.flatMap { $0.calls.map(\.body) }).sorted()
+    let places = Dictionary(uniqueKeysWithValues: called.enumerated().map { ($1, $0) })
+    var program = self
+    program.bodies = called.map { bodies[$0] }
+    for stage in stages.indices {
+      for call in stages[stage].calls.indices {
+        let body = stages[stage].calls[call].body
+        program.stages[stage].calls[call].body = places[body] ?? body
+      }
+    }
+    return program
   }
 }
