@@ -124,14 +124,47 @@ private struct Explainer {
     let priced = PricedBlock(
       bodies, parameters: [], mesh: mesh, precision: precision, cost: cost)
     let microBatches = lowering.context.choices.microBatches
+    let runs = runs(of: place.segment)
     return Explanation.BlockExplanation(
       name: graph.name, blockClass: graph.blockClass, layout: layout.layout.name,
       mesh: axes(layout), count: layers,
       operands: operands(graph),
-      phases: bodies.all.map(phase),
-      step: priced.step(cost, microBatches: microBatches) * layers,
-      total: Bytes(priced.sent(microBatches: microBatches).count * layers),
+      phases: shown(bodies, runs).map(phase),
+      step: runs.reduce(.zero) { sum, run in
+        let each = priced.step(
+          cost, microBatches: microBatches, recomputing: run.recompute)
+        return sum + each * run.layers.count
+      },
+      total: runs.reduce(.zero) { sum, run in
+        let each = priced.sent(microBatches: microBatches, recomputing: run.recompute)
+        return sum + Bytes(each.count * run.layers.count)
+      },
       alternatives: alternatives[place, default: []])
+  }
+
+  /// A segment's layers by what of them is computed again.
+  private func runs(
+    of segment: Int
+  ) -> [(layers: Range<Int>, recompute: Recomputation)] {
+    let training = lowering.training
+    let count = training.segments[segment].count
+    guard training.areLayers[segment] else { return [(0..<count, .none)] }
+    let first = (0..<segment).reduce(0) {
+      training.areLayers[$1] ? $0 + training.segments[$1].count : $0
+    }
+    return lowering.map.runs(of: first..<first + count)
+  }
+
+  /// The bodies that are called: where all layers keep less, the forward pass that does.
+  private func shown(
+    _ bodies: BlockBodies, _ runs: [(layers: Range<Int>, recompute: Recomputation)]
+  ) -> [Body] {
+    var shown = bodies
+    let kinds = Set(runs.map(\.recompute))
+    if kinds.count == 1, let kind = kinds.first, let lean = bodies.lean[kind] {
+      shown.forward = lean.forward
+    }
+    return shown.all
   }
 
   private func axes(_ layout: LoweringContext.PlacedLayout) -> String {

@@ -46,9 +46,6 @@ struct PricedBlock {
     return stored
   }
 
-  /// The bodies that run for every micro-batch.
-  var everyMicroBatch: [BodySummary] { [forward, inputGradient, weightGradient] }
-
   /// The forward pass of a layer that is computed again so.
   func forward(_ recompute: Recomputation) -> BodySummary { lean[recompute]?.forward ?? forward }
 
@@ -60,33 +57,31 @@ struct PricedBlock {
     return recompute == .full && !isLast ? forward : nil
   }
 
-  /// Kernels of one micro-batch, of one layer.
-  var kernels: Picoseconds { everyMicroBatch.reduce(.zero) { $0 + $1.kernels } }
-
-  /// Collectives of one micro-batch, and those that run once a step.
-  func communication(
-    _ cost: any CostModel
-  ) -> (everyMicroBatch: Picoseconds, onceAStep: Picoseconds) {
-    (
-      everyMicroBatch.reduce(.zero) { $0 + $1.communication(cost) },
-      reduceGradients.communication(cost) + optimize.communication(cost)
-    )
+  /// The bodies of a block that run for every micro-batch in a layer that is computed again so.
+  private func everyMicroBatch(_ recompute: Recomputation) -> [BodySummary] {
+    let again = lean[recompute].map { [$0.recompute] } ?? []
+    return [forward(recompute)] + again + [inputGradient, weightGradient]
   }
 
-  /// What one layer takes of a step of `microBatches`.
-  func step(_ cost: any CostModel, microBatches: Int) -> Picoseconds {
-    let sent = communication(cost)
-    return (kernels + sent.everyMicroBatch) * microBatches + sent.onceAStep
-      + reduceGradients.kernels + optimize.kernels
-  }
+  private var onceAStep: [BodySummary] { [reduceGradients, optimize] }
 
-  /// Bytes that one layer sends in a step of `microBatches`, over all devices.
-  func sent(microBatches: Int) -> Bytes {
-    func bytes(_ body: BodySummary) -> Int {
-      body.collectives.reduce(0) { $0 + $1.use.total * $1.count }
+  /// What a block of one layer takes of a step of `microBatches`.
+  func step(
+    _ cost: any CostModel, microBatches: Int, recomputing recompute: Recomputation = .none
+  ) -> Picoseconds {
+    func time(_ bodies: [BodySummary]) -> Picoseconds {
+      bodies.reduce(.zero) { $0 + $1.kernels + $1.communication(cost) }
     }
-    return Bytes(
-      everyMicroBatch.reduce(0) { $0 + bytes($1) } * microBatches
-        + bytes(reduceGradients) + bytes(optimize))
+    return time(everyMicroBatch(recompute)) * microBatches + time(onceAStep)
+  }
+
+  /// Bytes that a block of one layer sends in a step of `microBatches`, over all devices.
+  func sent(microBatches: Int, recomputing recompute: Recomputation = .none) -> Bytes {
+    func bytes(_ bodies: [BodySummary]) -> Int {
+      bodies.reduce(0) { sum, body in
+        body.collectives.reduce(sum) { $0 + $1.use.total * $1.count }
+      }
+    }
+    return Bytes(bytes(everyMicroBatch(recompute)) * microBatches + bytes(onceAStep))
   }
 }
