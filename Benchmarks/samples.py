@@ -1,5 +1,6 @@
 """Step times of programs, and how they are printed."""
 
+import argparse
 import os
 import re
 import subprocess
@@ -45,6 +46,21 @@ def print_times(title: str, ours: Samples, rivals: dict[str, Samples]) -> None:
     wall = median(ours.wall) / min(median(rival.wall) for rival in rivals.values())
     cpu = median(ours.cpu) / min(median(rival.cpu) for rival in rivals.values())
     print(f"  tpplan / the better JAX: wall {wall:.2f}, CPU {cpu:.2f}", flush=True)
+
+
+def comparison(
+    name: str, description: str | None, *, rounds: int, steps: int
+) -> argparse.Namespace:
+    """The arguments of a comparison with JAX, printed with what the machine is like."""
+    parser = argparse.ArgumentParser(prog=f"Benchmarks/run {name}", description=description)
+    parser.add_argument("--tpplan", type=Path, required=True)
+    parser.add_argument("--jax", type=Path, required=True, help="the python that has jax")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--steps", type=int, default=steps)
+    arguments = parser.parse_args()
+    print(f"medians of {arguments.rounds} x {arguments.steps} steps; {blas_core(arguments.tpplan)}")
+    print(f"before: {load()}", flush=True)
+    return arguments
 
 
 def load() -> str:

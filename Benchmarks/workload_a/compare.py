@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from program import Planner, run
-from samples import Samples, blas_core, load, measure_tpplan, print_times
+from samples import Samples, comparison, load, measure_tpplan, print_times
 
 HERE = Path(__file__).parent
 # One micro-batch of all eight sequences, as in JAX.
@@ -34,14 +34,7 @@ def compare(sharding: str, flag: str, planner: Planner, arguments: argparse.Name
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="Benchmarks/run workload-a", description=__doc__)
-    parser.add_argument("--tpplan", type=Path, required=True)
-    parser.add_argument("--jax", type=Path, required=True, help="the python that has jax")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=5)
-    arguments = parser.parse_args()
-    print(f"medians of {arguments.rounds} x {arguments.steps} steps; {blas_core(arguments.tpplan)}")
-    print(f"before: {load()}", flush=True)
+    arguments = comparison("workload-a", __doc__, rounds=3, steps=5)
     with tempfile.TemporaryDirectory(prefix="workload-a-") as folder:
         for sharding, flag in SHARDINGS.items():
             compare(sharding, flag, Planner(arguments.tpplan, Path(folder)), arguments)

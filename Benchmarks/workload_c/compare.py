@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from program import Outcome, Planner, run
-from samples import Samples, blas_core, load, measure_tpplan, print_times
+from samples import Samples, comparison, load, measure_tpplan, print_times
 
 HERE = Path(__file__).parent
 A, C = HERE.parent / "workload_a" / "workload-a.json", HERE / "workload-c.json"
@@ -99,14 +99,7 @@ def print_bytes(planned: list[dict], documents: dict[str, dict]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="Benchmarks/run workload-c", description=__doc__)
-    parser.add_argument("--tpplan", type=Path, required=True)
-    parser.add_argument("--jax", type=Path, required=True, help="the python that has jax")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=4)
-    arguments = parser.parse_args()
-    print(f"medians of {arguments.rounds} x {arguments.steps} steps; {blas_core(arguments.tpplan)}")
-    print(f"before: {load()}", flush=True)
+    arguments = comparison("workload-c", __doc__, rounds=2, steps=4)
     with tempfile.TemporaryDirectory(prefix="workload-c-") as folder:
         for case in CASES:
             compare(case, Planner(arguments.tpplan, Path(folder)), arguments)

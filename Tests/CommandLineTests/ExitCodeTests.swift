@@ -41,6 +41,11 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ("--layout megatron --matmul stepped", "stepped matmuls", "--layout summa"),
     ("--layout summa --mesh 2x2 --sequence-parallel", "sequence parallelism", "megatron"),
     ("--layout summa --mesh 2x4", "tensor mesh = devices", "--devices 8"),
+    ("--layout mixed --recompute full", "mixtures", "--recompute none"),
+    ("--layout mixed --pipeline 2", "mixtures", "--pipeline 1"),
+    ("--recompute selective", "unfused attention", "--attention unfused"),
+    ("--pipeline 2 --interleave 2 --micro-batch 8", "divisible by stages", "--schedule 1f1b"),
+    ("--pipeline 3", "pipeline", "--devices"),
   ]
 
   @Test(arguments: refused.indices)

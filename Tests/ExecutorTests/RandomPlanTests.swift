@@ -6,8 +6,6 @@ import Testing
 
 /// Drawn plans in a row: whatever can be lowered runs, ends, frees what it took and is right.
 @Suite(.serialized) struct RandomPlanTests {
-  private static let runs = LayoutMatrix.isFull ? 1000 : 50
-
   /// Found by drawn plans: a tied table that lies as another layout stores it, read by a head that
   /// loops over panels.
   @Test func `a loop over panels reads a table that another layout stores`() throws {
@@ -20,34 +18,34 @@ import Testing
     #expect(faults.isEmpty, "\(proof): \(faults)")
   }
 
-  @Test func `drawn plans on eight threads run one after the other`() throws {
+  /// Runs as many drawn plans, one after the other; returns the choices of each.
+  private func run(
+    _ runs: Int, _ draw: (inout RandomPlan, Int) -> ProofCase
+  ) throws -> [PlanChoices] {
     let seed = UInt64.random(in: 0...UInt64(UInt32.max))
     var plans = RandomPlan(seed: seed)
-    var layouts: Set<LayoutName> = []
-    for run in 0..<Self.runs {
-      let proof = plans.proof(devices: 8)
-      layouts.insert(proof.choices.layout)
+    return try (0..<runs).map { run in
+      let proof = draw(&plans, run)
       let verdict = try proof.run()
       let faults = ProgramVerifier.faults(of: try proof.plan().program) + verdict.faults
       let isClean = verdict.run.leaked.allSatisfy { $0 == 0 }
       #expect(faults.isEmpty && isClean, "seed \(seed), run \(run): \(proof): \(faults)")
+      return proof.choices
     }
-    #expect(layouts.count > 4, "seed \(seed): \(layouts)")
+  }
+
+  @Test func `drawn plans on eight threads run one after the other`() throws {
+    let all = try run(LayoutMatrix.isFull ? 1000 : 50) { plans, _ in plans.proof(devices: 8) }
+    let layouts = Set(all.map(\.layout))
+    #expect(layouts.count > 4)
   }
 
   @Test func `drawn plans with stages, context and recomputation run one after the other`() throws {
-    let seed = UInt64.random(in: 0...UInt64(UInt32.max))
-    var plans = RandomPlan(seed: seed)
-    var schedules: Set<PipelineSchedule> = []
-    for run in 0..<(LayoutMatrix.isFull ? 500 : 40) {
-      let proof = plans.stagedProof(devices: [4, 8, 16][run % 3])
-      schedules.insert(proof.choices.schedule)
-      let verdict = try proof.run()
-      let faults = ProgramVerifier.faults(of: try proof.plan().program) + verdict.faults
-      let isClean = verdict.run.leaked.allSatisfy { $0 == 0 }
-      #expect(faults.isEmpty && isClean, "seed \(seed), run \(run): \(proof): \(faults)")
+    let all = try run(LayoutMatrix.isFull ? 500 : 40) { plans, run in
+      plans.stagedProof(devices: [4, 8, 16][run % 3])
     }
-    #expect(schedules.count > 3, "seed \(seed): \(schedules)")
+    let schedules = Set(all.map(\.schedule))
+    #expect(schedules.count > 3)
   }
 
   @Test(arguments: [

@@ -32,7 +32,6 @@ package struct RandomPlan {
       let stages = pick([1, 2, 2, 4].filter { devices % $0 == 0 })
       let context = pick([1, 1, 2].filter { devices / stages % $0 == 0 })
       var choices = choices(proof, devices: devices / stages / context)
-      guard choices.layout != .mixed else { continue }
       let axes = choices.mesh.axes
       let outer = [MeshAxis("pipeline", stages), MeshAxis("context", context)]
       choices.mesh = Mesh(

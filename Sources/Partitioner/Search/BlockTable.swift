@@ -135,6 +135,11 @@ struct BlockProfile {
     func summary(_ body: BodyProfile?) -> BodySummary {
       body.map { BodySummary($0, units, cost, routes) } ?? BodySummary()
     }
+    return block(summary)
+  }
+
+  /// The block with each of its bodies summed up by `summary`.
+  private func block(_ summary: (BodyProfile?) -> BodySummary) -> PricedBlock {
     var block = PricedBlock()
     block.forward = summary(forward)
     block.inputGradient = summary(inputGradient)
@@ -196,15 +201,8 @@ struct BlockProfile {
       }
     }
     let everyMicroBatch = [forward, inputGradient, weightGradient]
-    var block = PricedBlock()
-    block.forward = memory(forward)
-    block.inputGradient = memory(inputGradient)
-    block.weightGradient = memory(weightGradient)
-    block.reduceGradients = memory(reduceGradients)
-    block.optimize = memory(optimize)
-    block.stored = stored
     return ProfiledBlock(
-      memory: block, kernels: kernels(everyMicroBatch), uses: uses(everyMicroBatch),
+      memory: block(memory), kernels: kernels(everyMicroBatch), uses: uses(everyMicroBatch),
       onceKernels: kernels([reduceGradients, optimize]),
       onceUses: uses([reduceGradients, optimize]))
   }

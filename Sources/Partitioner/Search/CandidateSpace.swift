@@ -23,12 +23,14 @@ struct CandidateSpace {
           found: "layout mixed", needed: "one layout", remedy: "no --layout, or no shardings"))
     }
     let context = pins.context ?? 1
-    if pins.layout == .mixed && (stageCounts != [1] || context > 1) {
+    let recomputes = (pins.recompute ?? .none) != .none
+    if pins.layout == .mixed && (stageCounts != [1] || context > 1 || recomputes) {
       violations.append(
         ConstraintViolation(
-          constraint: "mixtures over stages or context are not searched in this version",
-          found: "layout mixed with stages or context", needed: "one layout, or neither",
-          remedy: "no --layout mixed, or --pipeline 1 and --context 1"))
+          constraint:
+            "mixtures over stages or context, or with recomputation, are not searched in this version",
+          found: "layout mixed with one of them", needed: "one layout, or none of them",
+          remedy: "no --layout mixed, or --pipeline 1, --context 1 and --recompute none"))
     }
     if pins.recompute == .selective && request.training.workload.attention == .fused {
       violations.append(.selectiveOfFused)
