@@ -7,7 +7,7 @@ struct AttentionBlock {
 
   /// The keys local query row `query` sees, counted from the block's first.
   func visible(_ query: Int, _ shape: AttentionShape) -> Range<Int> {
-    let seen = shape.visibleKeys(ofQuery: query)
+    let seen = shape.visibleKeys(ofQuery: query).clamped(to: keys)
     guard !seen.isEmpty else { return 0..<0 }
     return seen.lowerBound - keys.lowerBound..<seen.upperBound - keys.lowerBound
   }
@@ -55,6 +55,19 @@ extension AttentionShape {
       MatrixOperand(keyRows(keyLike, block), stride: keyStride, transposed: true),
       into: scores, stride: scoreStride, m: block.queries.count, n: block.keys.count, k: width,
       alpha: Scalar(alpha), beta: 0)
+  }
+
+  /// query-like += alpha * scores (key-like), of a block that sees a key.
+  func addQueries<Scalar: KernelFloat>(
+    _ block: AttentionBlock, _ scores: UnsafeMutablePointer<Scalar>,
+    _ keyLike: UnsafeMutablePointer<Scalar>, into queryLike: UnsafeMutablePointer<Scalar>,
+    scoreStride: Int, alpha: Double
+  ) {
+    Scalar.multiply(
+      MatrixOperand(scores, stride: scoreStride),
+      MatrixOperand(keyRows(keyLike, block), stride: keyStride),
+      into: queryRows(queryLike, block), stride: queryStride, m: block.queries.count, n: width,
+      k: block.keys.count, alpha: Scalar(alpha), beta: 1)
   }
 
   /// query-like = alpha * scores (key-like); zeros where the block sees no key.

@@ -38,7 +38,7 @@ extension AttentionKernels {
 }
 
 /// One backward call with its operands in their element type.
-private struct AttentionBackward<Scalar: KernelFloat> {
+struct AttentionBackward<Scalar: KernelFloat> {
   typealias Values = UnsafeMutablePointer<Scalar>
   let shape: AttentionShape
   let dropout: AttentionDropout?
@@ -65,22 +65,28 @@ private struct AttentionBackward<Scalar: KernelFloat> {
   }
 
   private func run(_ block: AttentionBlock, _ probabilities: Values, _ gradients: Values) {
-    let count = block.keys.count
-    if count > 0 {
-      shape.multiplyScores(
-        block, q, k, into: probabilities, scoreStride: count, alpha: shape.scale)
-      shape.multiplyScores(block, dOut, v, into: gradients, scoreStride: count, alpha: 1)
-      differentiate(block, probabilities, gradients)
-      shape.addKeys(block, probabilities, dOut, into: dv, scoreStride: count, alpha: 1)
-      shape.addKeys(block, gradients, q, into: dk, scoreStride: count, alpha: shape.scale)
-    }
+    if !block.keys.isEmpty { addToKeys(block, shape, probabilities, gradients) }
     shape.multiplyQueries(
-      block, gradients, k, into: dq, scoreStride: max(count, 1), alpha: shape.scale)
+      block, gradients, k, into: dq, scoreStride: max(block.keys.count, 1), alpha: shape.scale)
+  }
+
+  /// Adds to dk and dv what a block that sees a key gives them; leaves the gradients of its scores in
+  /// `gradients`. Positions are those of `shape`.
+  func addToKeys(
+    _ block: AttentionBlock, _ shape: AttentionShape, _ probabilities: Values, _ gradients: Values
+  ) {
+    let count = block.keys.count
+    shape.multiplyScores(
+      block, q, k, into: probabilities, scoreStride: count, alpha: shape.scale)
+    shape.multiplyScores(block, dOut, v, into: gradients, scoreStride: count, alpha: 1)
+    differentiate(block, shape, probabilities, gradients)
+    shape.addKeys(block, probabilities, dOut, into: dv, scoreStride: count, alpha: 1)
+    shape.addKeys(block, gradients, q, into: dk, scoreStride: count, alpha: shape.scale)
   }
 
   /// Scores become dropped probabilities, and gradients of those become gradients of scores.
   private func differentiate(
-    _ block: AttentionBlock, _ probabilities: Values, _ gradients: Values
+    _ block: AttentionBlock, _ shape: AttentionShape, _ probabilities: Values, _ gradients: Values
   ) {
     let count = block.keys.count
     let sums = logSumExp + (block.batch * shape.heads + block.head) * shape.querySequence

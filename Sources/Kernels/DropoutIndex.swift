@@ -9,6 +9,9 @@ package struct DropoutIndex: Sendable {
   /// First global index of each dimension; dimension 0's is not used.
   package var offsets: [Int]
   package var batchIndices: [Int]
+  /// A dimension but the first and the last whose local entries are not a window, with the global
+  /// index of each: a sequence in another order.
+  package var listed: (dimension: Int, indices: [Int])?
 
   /// The placement of a local tensor of at least two dimensions.
   package init(localShape: [Int], globalShape: [Int], offsets: [Int], batchIndices: [Int]) {
@@ -28,13 +31,18 @@ package struct DropoutIndex: Sendable {
   /// Rows in the local tensor.
   var rowCount: Int { localShape.dropLast().reduce(1, *) }
 
+  private func globalIndex(_ local: Int, _ dimension: Int) -> Int {
+    if let listed, listed.dimension == dimension { return listed.indices[local] }
+    return local + offsets[dimension]
+  }
+
   /// The global index of the first element of local row `row`.
   func globalIndex(ofRow row: Int) -> UInt64 {
     let last = localShape.count - 1
     var (rest, index, stride) = (row, offsets[last], globalShape[last])
     for dimension in (0..<last).reversed() {
       let (quotient, local) = rest.quotientAndRemainder(dividingBy: localShape[dimension])
-      let global = dimension == 0 ? batchIndices[local] : local + offsets[dimension]
+      let global = dimension == 0 ? batchIndices[local] : globalIndex(local, dimension)
       index += global * stride
       stride *= globalShape[dimension]
       rest = quotient

@@ -3,16 +3,16 @@ import Glibc
 /// The extents of a rotary position embedding over x [batch, sequence, heads, width].
 package struct RotaryShape: Sendable {
   package var batch, sequence, heads, width: Int
-  /// The global position of the first local row.
-  package var sequenceOffset: Int
+  /// The global position of each local row.
+  package var positions: [Int]
 
   /// The extents of a rotary position embedding.
-  package init(batch: Int, sequence: Int, heads: Int, width: Int, sequenceOffset: Int) {
+  package init(batch: Int, heads: Int, width: Int, positions: [Int]) {
     self.batch = batch
-    self.sequence = sequence
+    sequence = positions.count
     self.heads = heads
     self.width = width
-    self.sequenceOffset = sequenceOffset
+    self.positions = positions
   }
 }
 
@@ -80,7 +80,7 @@ private struct RotaryTable {
   func fill<Scalar: KernelFloat>(_ table: UnsafeMutablePointer<Scalar>) {
     let half = frequencies.count
     for row in 0..<shape.sequence {
-      let position = Double(shape.sequenceOffset + row)
+      let position = Double(shape.positions[row])
       for (index, frequency) in frequencies.enumerated() {
         let angle = inverse ? -position * frequency : position * frequency
         table[row * shape.width + index] = Scalar(factor * Glibc.cos(angle))

@@ -15,7 +15,8 @@ import Testing
     let dtype = draw.dtype
     let (batch, sequence, heads, width) = extents
     let shape = RotaryShape(
-      batch: batch, sequence: sequence, heads: heads, width: width, sequenceOffset: 1000)
+      batch: batch, heads: heads, width: width,
+      positions: (0..<sequence).map { $0 < 3 ? 1000 + $0 : 2000 - $0 })
     let frequencies = (0..<width / 2).map { pow(10000, -2 * Double($0) / Double(width)) }
     let x = draw.numbers(batch * sequence * heads * width, "x")
     let expected = Naive.rotate(
@@ -31,7 +32,8 @@ import Testing
 
   @Test func `the inverse is the transpose`() {
     let draw = Draw(seed: 42, dtype: .float64)
-    let shape = RotaryShape(batch: 1, sequence: 6, heads: 2, width: 8, sequenceOffset: 3)
+    let shape = RotaryShape(
+      batch: 1, heads: 2, width: 8, positions: [3, 4, 5, 16, 17, 18])
     let (x, y) = (draw.numbers(96, "x"), draw.numbers(96, "y"))
     func turned(_ values: [Double], inverse: Bool) -> [Double] {
       let tensor = Tensor(values, .float64)

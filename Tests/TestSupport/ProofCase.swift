@@ -26,6 +26,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   package var microBatches = 1
   package var pipeline = 1
   package var context = 1
+  package var contextAttention = ContextAttention.allToAll
   package var schedule = PipelineSchedule.none
   package var interleave = 1
   package var recompute = Recomputation.none
@@ -52,7 +53,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
       "weights \(gathersWeights.rawValue)", matmul.rawValue, "table \(tableForm.rawValue)",
       tableGradients.rawValue,
       pipeline > 1 ? "pipeline \(pipeline) \(schedule.rawValue) \(interleave)" : "",
-      context > 1 ? "context \(context)" : "",
+      context > 1 ? "context \(context) \(contextAttention.rawValue)" : "",
       stages.map { "stages \($0)" } ?? "",
       recompute == .none ? "" : "recompute \(recompute.rawValue) \(workload.attention.rawValue)",
       weightsOver.isEmpty ? "" : "weights over \(weightsOver.joined(separator: "+"))",
@@ -93,6 +94,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
       microBatch: workload.globalBatch / data / microBatches, microBatches: microBatches,
       layers: sample.layers)
     choices.gathersWeights = gathersWeights
+    choices.contextAttention = contextAttention
     choices.matmul = matmul
     choices.tableForm = tableForm
     choices.tableGradients = pipeline > 1 ? .apart : tableGradients

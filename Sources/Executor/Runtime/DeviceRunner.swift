@@ -67,7 +67,7 @@ final class DeviceRunner {
     for (index, parameter) in program.parameters.enumerated() {
       for layer in compiled.holdings.layers(of: index, on: stage) {
         let buffer = try state.buffer(.weight, of: parameter.name, layer: layer)
-        try WeightLoader(parameter: parameter, layer: layer, device: device, mesh: program.mesh)
+        try WeightLoader(parameter: parameter, layer: layer, device: device, program: program)
           .load(weights, into: buffer.view)
         compiled.precision.settle(buffer.view, ParameterPart.weight.width)
         guard parameter.parts.contains(.masterWeight) else { continue }
@@ -274,7 +274,7 @@ final class DeviceRunner {
     gatherer.addRows(
       "logits", logits.view, type: type,
       sizes: [program.globalBatch, program.sequence, program.vocabulary],
-      rows: compiler.batchIndices(type, context), device: device, mesh: program.mesh)
+      rows: compiler.batchIndices(type, context), device: device, program: program)
   }
 
   private func gatherInputGradient(
@@ -290,7 +290,7 @@ final class DeviceRunner {
     gatherer.addRows(
       "grad.input", gradient.view, type: type,
       sizes: [program.globalBatch] + type.sizes.dropFirst(),
-      rows: compiler.batchIndices(type, context), device: device, mesh: program.mesh)
+      rows: compiler.batchIndices(type, context), device: device, program: program)
   }
 
   /// Gathers a reduced gradient as the first update read it.
@@ -304,7 +304,7 @@ final class DeviceRunner {
     gatherer.add(
       "grad." + parameter.instanceName(layer: context.layer), gradient.view,
       type: body.buffers[kernel.reads[0]].type, sizes: parameter.unpaddedSizes, device: device,
-      mesh: program.mesh)
+      program: program)
   }
 
   private func gatherParameters() {
@@ -315,7 +315,7 @@ final class DeviceRunner {
         else { continue }
         gatherer.add(
           "param." + parameter.instanceName(layer: layer), buffer.view, type: parameter.type,
-          sizes: parameter.unpaddedSizes, device: device, mesh: program.mesh)
+          sizes: parameter.unpaddedSizes, device: device, program: program)
       }
     }
   }

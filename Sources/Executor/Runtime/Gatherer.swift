@@ -10,27 +10,25 @@ final class Gatherer: Sendable {
   /// Copies `device`'s part of a tensor to its place in the whole, cut to `sizes`; only one of the
   /// devices that hold copies does.
   func add(
-    _ name: String, _ view: TensorView, type: TensorType, sizes: [Int], device: Int, mesh: Mesh
+    _ name: String, _ view: TensorView, type: TensorType, sizes: [Int], device: Int,
+    program: Program
   ) {
+    let mesh = program.mesh
     guard Self.isFirstCopy(type.sharding, device: device, mesh: mesh) else { return }
-    let offsets = type.offsets(on: device, in: mesh)
+    let places = Places(of: type, on: device, program)
     let part = Part(local: type.localSizes, elements: type.chunk(on: device, in: mesh))
-    write(name, view, part, sizes: sizes) { index in
-      zip(index, offsets).map { $0 + $1 }
-    }
+    write(name, view, part, sizes: sizes) { places[$0] }
   }
 
-  /// As ``add(_:_:type:sizes:device:mesh:)`` with the first dimension's places given one by one.
+  /// As ``add(_:_:type:sizes:device:program:)`` with the first dimension's places given one by one.
   func addRows(
     _ name: String, _ view: TensorView, type: TensorType, sizes: [Int], rows: [Int], device: Int,
-    mesh: Mesh
+    program: Program
   ) {
-    guard Self.isFirstCopy(type.sharding, device: device, mesh: mesh) else { return }
-    let offsets = type.offsets(on: device, in: mesh)
+    guard Self.isFirstCopy(type.sharding, device: device, mesh: program.mesh) else { return }
+    let places = Places(of: type, on: device, program)
     let part = Part(local: type.localSizes, elements: 0..<view.count)
-    write(name, view, part, sizes: sizes) { index in
-      [rows[index[0]]] + zip(index, offsets).dropFirst().map { $0 + $1 }
-    }
+    write(name, view, part, sizes: sizes) { [rows[$0[0]]] + places[$0].dropFirst() }
   }
 
   /// Everything gathered.
@@ -42,6 +40,25 @@ final class Gatherer: Sendable {
     }
     // The first device with these coordinates has zero along every other axis but that of stages.
     return mesh.peer(of: device, on: 0) == coordinate
+  }
+
+  /// Where the elements of a device's part stand in the model's tensor.
+  private struct Places {
+    private let offsets: [Int]
+    private let sequence: Int?
+    private let positions: [Int]
+
+    init(of type: TensorType, on device: Int, _ program: Program) {
+      offsets = type.offsets(on: device, in: program.mesh)
+      sequence = type.index(of: .sequence)
+      positions = program.positions(of: type, on: device)
+    }
+
+    subscript(index: [Int]) -> [Int] {
+      var place = zip(index, offsets).map { $0 + $1 }
+      if let sequence { place[sequence] = positions[index[sequence]] }
+      return place
+    }
   }
 
   /// The elements that a device has of its flattened part of a tensor.

@@ -66,7 +66,7 @@ extension KernelCompiler {
     }
   }
 
-  private func shape(
+  func shape(
     _ settings: AttentionSettings, query: TensorType, key: TensorType, width: Int? = nil
   ) throws(RunError) -> AttentionShape {
     let (heads, keyHeads) = (query.size(.heads), key.size(.keyValueHeads))
@@ -85,7 +85,7 @@ extension KernelCompiler {
       window: settings.window, scale: settings.scale)
   }
 
-  private func dropout(
+  func dropout(
     _ query: TensorType, _ site: DropoutSite, _ context: CallContext
   ) -> AttentionDropout? {
     guard program.dropout > 0 else { return nil }

@@ -143,8 +143,8 @@ extension KernelCompiler {
   func rotary(_ rotary: RotarySettings, _ x: TensorType, inverse: Bool) -> CompiledKernel {
     let local = x.localSizes
     let shape = RotaryShape(
-      batch: local[0], sequence: local[1], heads: local[2], width: local[3],
-      sequenceOffset: x.offset(of: .sequence, on: device, in: mesh))
+      batch: local[0], heads: local[2], width: local[3],
+      positions: program.positions(of: x, on: device))
     let frequencies = rotary.frequencies
     return { operands, _ in
       RotaryKernels.rotate(
@@ -182,10 +182,12 @@ extension KernelCompiler {
     globalShape[0] = program.globalBatch
     let offsets = type.offsets(on: device, in: mesh)
     let (local, whole, seed) = (type.localSizes, globalShape, settings.seed)
+    let positions = program.positions(of: type, on: device)
     return { operands, context in
-      let index = DropoutIndex(
+      var index = DropoutIndex(
         localShape: local, globalShape: whole, offsets: offsets,
         batchIndices: batchIndices(type, context))
+      index.listed = type.index(of: .sequence).map { ($0, positions) }
       DropoutKernels.forward(
         operands.reads[0], probability: probability,
         generator: site.generator(seed: seed, layer: context.layer, isAttention: false),

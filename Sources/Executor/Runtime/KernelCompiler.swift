@@ -46,6 +46,10 @@ struct KernelCompiler {
       return take(panel, of: reads[0], into: writes[0])
     case .place(let panel, let owner, let axes):
       return place(panel, reads[0], into: writes[0], owner: owner, over: axes)
+    case .attentionStep(let settings, let hop):
+      return try attentionStep(settings, hop, call, in: body)
+    case .attentionGradientStep(let settings, let hop):
+      return try attentionGradientStep(settings, hop, call, in: body)
     case .load(let origin):
       return load(origin, writes[0])
     case .zero:
@@ -86,7 +90,7 @@ struct KernelCompiler {
   }
 
   /// The stream of random draws of a dropout, but for the layer.
-  private func dropoutSite(_ call: KernelCall, _ body: Body) -> DropoutSite {
+  func dropoutSite(_ call: KernelCall, _ body: Body) -> DropoutSite {
     let block = String(body.name.dropLast(body.phase.rawValue.count + 1))
     return DropoutSite(block: block, value: call.site)
   }
@@ -164,13 +168,14 @@ struct KernelCompiler {
   private func load(_ origin: GraphValue.Origin, _ type: TensorType) -> CompiledKernel {
     let offsets = type.offsets(on: device, in: mesh)
     let local = type.localSizes
+    let positions = program.positions(of: type, on: device)
     return { operands, context in
       let inner = local[2...].reduce(1, *)
       let columns = type.sizes[2...].reduce(1, *)
       for (row, global) in batchIndices(type, context).enumerated() {
-        for position in 0..<local[1] {
-          let place = (row * local[1] + position) * inner
-          let from = (global * type.sizes[1] + offsets[1] + position) * columns
+        for (line, position) in positions.enumerated() {
+          let place = (row * local[1] + line) * inner
+          let from = (global * type.sizes[1] + position) * columns
           switch origin {
           case .tokens: operands.writes[0].store([batch.tokens[from]], at: place)
           case .labels: operands.writes[0].store([batch.labels[from]], at: place)

@@ -24,7 +24,7 @@ extension JSONValue {
   }
 
   private static func choiceMembers(_ choices: PlanChoices) -> [JSONMember] {
-    let fields: [(String, JSONValue)] = [
+    let fields: [(String, JSONValue?)] = [
       ("layout", .string(choices.layout.rawValue)),
       (
         "blocks",
@@ -46,6 +46,10 @@ extension JSONValue {
         ])
       ),
       ("sequence_parallel", .bool(choices.sequenceParallel)),
+      (
+        "context_attention",
+        choices.contextAttention == .allToAll ? nil : .string(choices.contextAttention.rawValue)
+      ),
       (
         "gathers",
         .fields([
@@ -71,7 +75,7 @@ extension JSONValue {
       ("recompute", .string(choices.recompute.rawValue)),
       ("stages", .array(choices.stages.map { JSONValue($0) })),
     ]
-    return fields.map { JSONMember(key: $0.0, value: $0.1) }
+    return fields.compactMap { key, value in value.map { JSONMember(key: key, value: $0) } }
   }
 
   /// The mesh's axes; of a mixture, each block's own degrees too.

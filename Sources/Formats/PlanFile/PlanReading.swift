@@ -35,6 +35,9 @@ extension JSONNode {
       microBatches: try field("micro_batches").positiveInteger(upTo: ModelLimits.globalBatch),
       layers: 0)
     choices.gathersWeights = try gathers.field("weights").choice(of: GatherChoice.self)
+    if let attention = try optional("context_attention") {
+      choices.contextAttention = try attention.choice(of: ContextAttention.self)
+    }
     choices.matmul = try field("matmul").choice(of: MatmulSchedule.self)
     choices.tableForm = try table.field("form").choice(of: TableForm.self)
     choices.tableGradients = try table.field("gradients").choice(of: TableGradients.self)
@@ -72,8 +75,9 @@ extension JSONNode {
   }
 
   private static let choiceNames = [
-    "layout", "blocks", "mesh", "placement", "degrees", "sequence_parallel", "gathers", "matmul",
-    "table", "key_value", "weights_over", "micro_batch", "micro_batches", "schedule", "interleave",
+    "layout", "blocks", "mesh", "placement", "degrees", "sequence_parallel", "context_attention",
+    "gathers", "matmul", "table", "key_value", "weights_over", "micro_batch", "micro_batches",
+    "schedule", "interleave",
     "zero", "recompute", "stages",
   ]
 

@@ -10,7 +10,7 @@ extension Naive {
     return x.indices.map { index in
       let element = index % shape.width
       let row = index / (shape.width * shape.heads) % shape.sequence
-      let angle = Double(shape.sequenceOffset + row) * frequencies[element % half]
+      let angle = Double(shape.positions[row]) * frequencies[element % half]
       let partner = element < half ? -x[index + half] : x[index - half]
       let turned = x[index] * cos(angle) + (inverse ? -partner : partner) * sin(angle)
       return turned * attentionFactor

@@ -22,8 +22,11 @@ package struct KernelWork: Hashable, Sendable {
     let touched = call.reads + call.writes + (call.accumulate ? call.writes : [])
     bytes = touched.reduce(0) { $0 + size($1) }
     flops = 0
-    guard case .operation(let kind) = call.kind else { return }
     let types = call.reads.map { body.buffers[$0].type }
+    guard case .operation(let kind) = call.kind else {
+      flops = Self.stepFlops(call.kind, types)
+      return
+    }
     switch kind {
     case .matmul:
       let shape = MatmulShape(a: types[0], b: types[1], c: body.buffers[call.writes[0]].type)
@@ -45,6 +48,23 @@ package struct KernelWork: Hashable, Sendable {
     let width = body.buffers[call.writes[0]].type.width
     let panels = call.panel.map { $0.dimension == .vocabulary ? $0.count : 1 } ?? 1
     return rows * (8 + 3 * columns * precision.bytes(of: width) / panels)
+  }
+
+  /// Those of attention, of the queries and keys at hand: of a sequence in zigzag order a causal mask
+  /// removes half in every step.
+  private static func stepFlops(_ kind: KernelKind, _ types: [TensorType]) -> Int {
+    let products: Int
+    let settings: AttentionSettings
+    switch kind {
+    case .attentionStep(let given, _): (products, settings) = (2, given)
+    case .attentionGradientStep(let given, _): (products, settings) = (5, given)
+    default: return 0
+    }
+    guard let queries = types.first(where: { $0.dimensions.contains(.heads) }),
+      let keys = types.first(where: { $0.dimensions.contains(.keyValueHeads) })
+    else { return 0 }
+    let all = products * 2 * queries.localCount * keys.localSize(.sequence)
+    return settings.causal ? all / 2 : all
   }
 
   /// Products of queries, keys and values, of which a causal mask removes half: two forward; fused

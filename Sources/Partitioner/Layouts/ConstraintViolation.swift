@@ -47,4 +47,16 @@ extension ConstraintViolation {
     violation.indivisible = Indivisible(dimension: dimension, parts: parts)
     return violation
   }
+
+  /// A sequence that cannot be cut into two chunks for each of `parts` devices of a ring.
+  static func unbalancedRing(sequence: Int, parts: Int) -> ConstraintViolation {
+    let chunks = 2 * parts
+    let nearest = max(sequence / chunks, 1) * chunks
+    var violation = ConstraintViolation(
+      constraint: "sequence divisible by twice the context, for ring attention",
+      found: "sequence \(sequence), context \(parts)", needed: "\(sequence) % \(chunks) == 0",
+      remedy: "--sequence \(nearest), or --context-attention all-to-all")
+    violation.indivisible = Indivisible(dimension: .sequence, parts: chunks)
+    return violation
+  }
 }

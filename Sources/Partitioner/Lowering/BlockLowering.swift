@@ -111,6 +111,7 @@ struct BlockLowering {
       let wanted = axes.sharding(of: graph.values[input].dimensions).with(unreduced: partial)
       reads.append(try obtain(input, wanted))
     }
+    if try loweredAsRing(operation, reads, axes) { return }
     if operation.outputs.first == graph.loss { return try addLoss(operation, reads, axes) }
     if try accumulated(operation, reads, axes) { return }
     preferDyingOperand(operation, &reads)

@@ -53,9 +53,16 @@ struct BodyBuilder {
   mutating func emit(
     _ collective: Collective, over axes: [AxisReference], from: BufferID, into: BufferID
   ) {
+    emit(.await(start(collective, over: axes, from: from, into: into)))
+  }
+
+  /// Starts a collective; the token to await it by.
+  mutating func start(
+    _ collective: Collective, over axes: [AxisReference], from: BufferID, into: BufferID
+  ) -> Token {
     instructions.append(.start(tokens, collective, over: axes, from: from, into: into))
-    instructions.append(.await(tokens))
     tokens += 1
+    return tokens - 1
   }
 
   /// Notes that `value` is at hand in `buffer` under `sharding`.

@@ -44,6 +44,13 @@ package struct TrainingGraph: Sendable {
     }
   }
 
+  /// Whether the step computes attention without storing its scores.
+  var hasFusedAttention: Bool {
+    blocks.contains { block in
+      block.graph.operations.contains { $0.kind.name == "attention" }
+    }
+  }
+
   /// Whether the model's author wrote shardings on values.
   var isAnnotated: Bool { blocks.contains { !$0.graph.shardings.isEmpty } }
 
@@ -200,7 +207,7 @@ package struct Lowering {
     let choices = context.choices
     let workload = training.workload
     let chain = Chain(parts, map: map, order: PipelineOrder(choices))
-    let program = Program(
+    var program = Program(
       mesh: choices.mesh, precision: workload.precision, optimizer: workload.optimizer,
       dropout: workload.dropout, globalBatch: workload.globalBatch, sequence: workload.sequence,
       microBatch: choices.microBatch, microBatches: choices.microBatches,
@@ -210,6 +217,7 @@ package struct Lowering {
           layers: (0..<map.chunks).map { map.layers[map.virtualStage(stage, chunk: $0)] },
           calls: calls)
       }, chain: chain.positions)
+    program.sequenceOrder = context.sequenceOrder
     return program.withCalledBodies
   }
 }

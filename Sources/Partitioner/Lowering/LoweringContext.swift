@@ -79,7 +79,8 @@ struct LoweringContext {
     self.layouts = layouts
     let data = mesh.whole("data")
     self.data = data
-    let sequence = ContextAxes(mesh.whole("context"))
+    try Self.checkRing(choices, workload, sizes)
+    let sequence = ContextAxes(mesh.whole("context"), choices.contextAttention)
     stateStorage = layouts.mapValues { layout in
       Dictionary(
         uniqueKeysWithValues: ValueState.allCases.map { state in

@@ -144,9 +144,20 @@ struct CandidateSpace {
     var result: [Family] = []
     for (schedule, interleave) in orders(stages: stages) {
       (choices.schedule, choices.interleave) = (schedule, interleave)
-      result += families(shape, layout, choices, microBatches)
+      for attention in contextAttentions {
+        choices.contextAttention = attention
+        result += families(shape, layout, choices, microBatches)
+      }
     }
     return result
+  }
+
+  /// Forms of attention over the context axis: as pinned, a ring beside all-to-all where there is
+  /// fused attention over several devices.
+  private var contextAttentions: [ContextAttention] {
+    if let pinned = pins.contextAttention { return [pinned] }
+    let mayBeRing = (pins.context ?? 1) > 1 && request.training.hasFusedAttention
+    return mayBeRing ? ContextAttention.allCases : [.allToAll]
   }
 
   /// Schedules with chunks a stage: as pinned, else those of which none needs more memory and time

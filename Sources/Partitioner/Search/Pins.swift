@@ -8,6 +8,7 @@ package struct Pins: Hashable, Sendable {
   package var mesh: [Int]?
   package var tensor, pipeline, data, context, microBatch: Int?
   package var sequenceParallel: Bool?
+  package var contextAttention: ContextAttention?
   package var gathersInputs, gathersWeights: GatherChoice?
   package var matmul: MatmulSchedule?
   package var recompute: Recomputation?

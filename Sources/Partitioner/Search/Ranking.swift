@@ -150,6 +150,7 @@ extension PlanChoices {
     }
     let parts = [
       layout.rawValue, axes, mixture.joined(separator: " "),
+      contextAttention == .ring ? "context_attention=ring" : "",
       "sequence_parallel=\(sequenceParallel)", "inputs=\(gathersInputs.rawValue)",
       "weights=\(gathersWeights.rawValue)", "matmul=\(matmul.rawValue)",
       "table=\(tableForm.rawValue),\(tableGradients.rawValue)", "key_value=\(keyValue.rawValue)",

@@ -70,6 +70,7 @@ package struct Shrinker {
         cut(axis, to: axis == "data" ? 1 : choices.degree(axis) / 2)
       }
     }
+    if choices.degree("context") == 1 { choices.contextAttention = .allToAll }
     if choices.degree("pipeline") == 1 { (choices.schedule, choices.interleave) = (.none, 1) }
   }
 

@@ -34,6 +34,14 @@ package enum KeyValueForm: String, Hashable, Sendable, Codable, CaseIterable {
   case copied, gathered
 }
 
+/// How attention meets a sequence that the context axis splits.
+package enum ContextAttention: String, Hashable, Sendable, Codable, CaseIterable {
+  /// Devices exchange the sequence for heads.
+  case allToAll = "all-to-all"
+  /// Keys and values go round the devices, each of which keeps its queries.
+  case ring
+}
+
 /// The order of micro-batches through pipeline stages.
 package enum PipelineSchedule: String, Hashable, Sendable, Codable, CaseIterable {
   case none, gpipe
@@ -96,6 +104,8 @@ package struct PlanChoices: Hashable, Sendable {
   package var mesh: Mesh
   package var placement: [AxisPlacement]
   package var sequenceParallel: Bool
+  /// All-to-all where there is no context axis.
+  package var contextAttention = ContextAttention.allToAll
   package var gathersInputs: GatherChoice
   package var gathersWeights: GatherChoice
   package var matmul: MatmulSchedule

@@ -104,6 +104,12 @@ package enum KernelKind: Hashable, Sendable {
   /// [panel] -> its place in the device's part of the result, on the device that it belongs to;
   /// nothing elsewhere.
   case place(Panel, owner: Int, over: [AxisReference])
+  /// A step of ring attention: [query, key, value] -> context, log-sum-exp of all that the queries
+  /// have seen so far; added to what they had seen before where the call accumulates.
+  case attentionStep(AttentionSettings, RingHop)
+  /// A step of its derivative: [dcontext, query, key, value, context, log-sum-exp] -> dquery, dkey,
+  /// dvalue, added to what they were where the call accumulates.
+  case attentionGradientStep(AttentionSettings, RingHop)
   /// Loads tokens, labels, features or a cotangent of the micro-batch from the host.
   case load(GraphValue.Origin)
   /// [] -> zeros.
@@ -119,10 +125,29 @@ package enum KernelKind: Hashable, Sendable {
     case .slice: "slice"
     case .panel: "panel"
     case .place: "place"
+    case .attentionStep: "attention-step"
+    case .attentionGradientStep: "attention-gradient-step"
     case .load: "load"
     case .zero: "zero"
     case .update(let optimizer): optimizer.rawValue
     }
+  }
+}
+
+/// Whose keys and values are at hand in a step of ring attention: those of the device `hops` before
+/// along an axis, round the end.
+package struct RingHop: Hashable, Sendable {
+  package var axis: AxisReference
+  package var hops: Int
+
+  package init(along axis: AxisReference, hops: Int) {
+    self.axis = axis
+    self.hops = hops
+  }
+
+  /// The device whose keys and values `device` has at hand.
+  package func source(of device: Int, in mesh: Mesh) -> Int {
+    mesh.neighbour(of: device, along: axis, shift: -hops)
   }
 }
 

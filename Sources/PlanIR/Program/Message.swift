@@ -49,7 +49,8 @@ extension Mesh {
     return device + (stage - self.stage(of: device)) * stride(of: pipeline)
   }
 
-  fileprivate func neighbour(of device: Int, along axis: AxisReference, shift: Int) -> Int {
+  /// The device `shift` further along `axis` than `device`, round the end.
+  package func neighbour(of device: Int, along axis: AxisReference, shift: Int) -> Int {
     let place = coordinate(of: device, along: axis)
     let other = (place + shift % axis.size + axis.size) % axis.size
     return device + (other - place) * stride(of: axis)

@@ -3,6 +3,7 @@ extension Program {
   /// calls with repetitions left out.
   package var canonicalText: String {
     var lines = ["mesh " + mesh.axes.map { "\($0.name)=\($0.size)" }.joined(separator: " ")]
+    if case .zigzag(let parts) = sequenceOrder { lines.append("sequence zigzag over \(parts)") }
     for parameter in parameters {
       lines.append(
         "parameter \(parameter.name) x \(parameter.repetitions): \(text(parameter.type))"

@@ -107,6 +107,8 @@ package struct Program: Hashable, Sendable {
   /// Sequences of a step, of which each micro-batch takes `data x microBatch`.
   package var globalBatch: Int
   package var sequence: Int
+  /// Which position of the model's sequence each place of the program's is.
+  package var sequenceOrder = SequenceOrder.identity
   package var microBatch: Int
   package var microBatches: Int
   /// Columns of the vocabulary that are real; those past it are padding.

@@ -4,6 +4,7 @@ import PlanIR
 
 extension LayoutName: ExpressibleByArgument {}
 extension GatherChoice: ExpressibleByArgument {}
+extension ContextAttention: ExpressibleByArgument {}
 extension MatmulSchedule: ExpressibleByArgument {}
 extension Recomputation: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}

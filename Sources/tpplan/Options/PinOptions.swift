@@ -34,6 +34,11 @@ struct PinOptions: ParsableArguments {
   @Option(help: "Context-parallel degree.")
   var context: Int?
 
+  @Option(
+    help:
+      "Attention over a context axis: exchange the sequence for heads, or pass keys and values on.")
+  var contextAttention: ContextAttention?
+
   @Option(help: "Sequences that enter one tensor mesh at a time.")
   var microBatch: Int?
 
@@ -67,6 +72,9 @@ struct PinOptions: ParsableArguments {
       throw ValidationError("--zero: expected 0, 1, 2 or 3, found \(zero)")
     }
     try validateMesh()
+    if contextAttention == .ring, context ?? 1 == 1 {
+      throw ValidationError("--context-attention ring needs --context of 2 or more")
+    }
     if schedule != nil && pipeline == 1 {
       throw ValidationError("--schedule contradicts --pipeline 1: there is nothing to schedule")
     }
@@ -112,6 +120,7 @@ struct PinOptions: ParsableArguments {
     pins.pipeline = pipeline
     pins.data = data
     pins.context = context
+    pins.contextAttention = contextAttention
     pins.microBatch = microBatch
     pins.sequenceParallel = sequenceParallel
     pins.gathersInputs = gathersInputs

@@ -8,8 +8,11 @@ enum PlanText {
     var parts = [choices.layout.rawValue]
     if choices.layout == .mixed { parts[0] += " (\(mixture(choices)))" }
     parts += choices.mesh.axes.map { axis in
-      axis.name == "pipeline"
-        ? "pipeline \(axis.size) \(schedule(choices))" : "\(axis.name) \(axis.size)"
+      switch axis.name {
+      case "pipeline": "pipeline \(axis.size) \(schedule(choices))"
+      case "context" where choices.contextAttention == .ring: "context \(axis.size) ring"
+      default: "\(axis.name) \(axis.size)"
+      }
     }
     if choices.sequenceParallel { parts.append("sequence parallel") }
     if choices.matmul == .stepped { parts.append("stepped") }
