@@ -46,16 +46,4 @@ extension AttentionStep {
       }
     }
   }
-
-  /// Pairs of a query and a key that sees it, of one head.
-  package var pairs: Int {
-    queries.reduce(0) { sum, query in
-      keys.reduce(sum) { sum, key in
-        let placed = placed(query, key)
-        return query.rows.reduce(sum) {
-          $0 + placed.visibleKeys(ofQuery: $1).clamped(to: key.rows).count
-        }
-      }
-    }
-  }
 }

@@ -21,8 +21,8 @@ import Testing
   }
 
   /// One plan for each kind of collective: all-gather, reduce-scatter and all-reduce of Megatron,
-  /// broadcast and reduce of panels, all-to-all of sequence rows, chunks of sharded weights and of
-  /// optimizer state, and two axes at once of 3-D.
+  /// broadcast and reduce of panels, all-to-all of sequence rows, permute of a ring, chunks of sharded
+  /// weights and of optimizer state, and two axes at once of 3-D.
   static var proofs: [ProofCase] {
     func small(_ layout: LayoutName, _ mesh: [Int], data: Int = 1) -> ProofCase {
       var proof = ProofCase()
@@ -39,8 +39,10 @@ import Testing
       (proof.zero, proof.workload.globalBatch) = (zero, 6)
       return proof
     }
+    var ring = small(.megatron, [2])
+    (ring.context, ring.contextAttention) = (2, .ring)
     return optimizers + [
-      proof, stepped, sharded, small(.threeDimensional, [2, 2, 2]), small(.sequence, [4]),
+      ring, proof, stepped, sharded, small(.threeDimensional, [2, 2, 2]), small(.sequence, [4]),
       small(.stationary, [2, 2], data: 2),
     ]
   }
@@ -91,7 +93,8 @@ import Testing
       .flatMap { mesh.whole(mesh.axes[$0].name) }
     switch mutation {
     case .dropped:
-      instructions.removeSubrange(place...(place + 1))
+      instructions.removeAll { $0 == .await(token) }
+      instructions.remove(at: place)
     case .doubled:
       let again = Instruction.start(1000, collective, over: axes, from: from, into: into)
       instructions.insert(contentsOf: [again, .await(1000)], at: place)

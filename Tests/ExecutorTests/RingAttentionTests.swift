@@ -56,4 +56,108 @@ import Testing
     #expect(goesRound, "\(proof)")
     #expect(verdict.run.leaked.allSatisfy { $0 == 0 })
   }
+
+  // MARK: - What goes through the order of the sequence
+
+  private static var small: ProofCase {
+    var proof = ProofCase()
+    (proof.context, proof.contextAttention) = (4, .ring)
+    (proof.sample.heads, proof.sample.keyValueHeads, proof.sample.headWidth) = (2, 2, 16)
+    proof.settings.dtype = .float64
+    return proof
+  }
+
+  /// One kind of data each: a table of positions cut into chunks and longer than the sequence, over
+  /// updates; windows; the stream and its gradient of layers alone; attention without a mask; a
+  /// sequence split further; blocks of unlike layouts; a batch none of whose rows begin a chunk.
+  static var variants: [ProofCase] {
+    var sharded = small
+    (sharded.data, sharded.weightsOver) = (2, ["data"])
+    (sharded.workload.sequence, sharded.workload.optimizer) = (8, .adamw)
+    (sharded.settings.steps, sharded.workload.dropout) = (3, 0.2)
+    var chunked = small
+    (chunked.layout, chunked.mesh, chunked.context) = (.sequence, [2], 2)
+    chunked.weightsOver = ["tensor"]
+    var windowed = small
+    (windowed.isLlama, windowed.sample.window) = (true, 5)
+    var layers = small
+    (layers.sample.hasEmbedding, layers.sample.hasHead) = (false, false)
+    (layers.isLlama, layers.microBatches) = (true, 2)
+    var unmasked = small
+    (unmasked.sample.causal, unmasked.workload.dropout) = (false, 0.1)
+    var parallel = small
+    (parallel.tensor, parallel.sequenceParallel, parallel.isLlama) = (2, true, true)
+    parallel.sample.keyValueHeads = 1
+    return [sharded, chunked, windowed, layers, unmasked, parallel, mixed]
+  }
+
+  /// Megatron attention between SUMMA embeddings, mlps and heads.
+  private static var mixed: ProofCase {
+    var proof = small
+    proof.context = 2
+    var choices = proof.choices
+    choices.layout = .mixed
+    choices.mesh = Mesh([MeshAxis("context", 2), MeshAxis("row", 2), MeshAxis("col", 2)])
+    for blockClass in BlockClass.allCases {
+      choices.blocks[blockClass] = blockClass == .attention ? .megatron : .summa
+      choices.blockMeshes[blockClass] = blockClass == .attention ? [4] : [2, 2]
+    }
+    proof.sample.heads = 4
+    (proof.sample.keyValueHeads, proof.sample.headWidth) = (4, 8)
+    proof.given = choices
+    return proof
+  }
+
+  @Test(arguments: variants)
+  func `all that is at a position stays at it`(proof: ProofCase) throws {
+    let verdict = try proof.run()
+    let faults = verdict.faults
+    #expect(faults.isEmpty, "\(proof): \(faults)")
+    if proof.settings.steps > 1 {
+      #expect(try #require(verdict.parameterError) < 1e-8)
+    }
+    guard !proof.sample.hasEmbedding else { return }
+    let gradient = try #require(verdict.run.tensors["grad.input"])
+    #expect(gradient.contains { $0 != 0 })
+  }
+
+  @Test(arguments: [SequenceOrder.identity, .zigzag(parts: 1), .zigzag(parts: 2)])
+  func `the order of the sequence decides who works on what, not what comes out`(
+    order: SequenceOrder
+  ) throws {
+    var proof = Self.small
+    proof.workload.dropout = 0.1
+    let verdict = try proof.run { $0.sequenceOrder = order }
+    let faults = verdict.faults
+    #expect(faults.isEmpty, "\(faults)")
+  }
+
+  @Test(arguments: [-1, 2, 0])
+  func `a hop to another device than the next is caught`(shift: Int) throws {
+    let proof = Self.small
+    let (_, program) = try proof.plan()
+    var hops = 0
+    for (body, description) in program.bodies.enumerated() {
+      for (place, instruction) in description.instructions.enumerated() {
+        guard case .start(let token, .permute, let axes, let from, let into) = instruction
+        else { continue }
+        hops += 1
+        let isValid = try proof.run { program in
+          program.bodies[body].instructions[place] = .start(
+            token, .permute(shift: shift), over: axes, from: from, into: into)
+        }.isValid
+        #expect(!isValid, "hop \(hops) of \(description.name)")
+      }
+    }
+    #expect(hops == 2 * 3 + 2 * 3 + 2 * 4)
+  }
+
+  @Test func `a run in bfloat16 sums steps in float32`() throws {
+    var proof = Self.small
+    proof.settings.dtype = .bfloat16
+    let verdict = try proof.run()
+    #expect(verdict.isValid)
+    let deviation = try #require(verdict.errors?.loss)
+    #expect(deviation < 0.05)
+  }
 }

@@ -25,9 +25,9 @@ package enum PipelineMatrix {
       case .shape: shapes.count
       case .order: orders.count
       case .zero: 4
-      case .microBatches: 3
+      case .microBatches, .context: 3
       case .recompute: Recomputation.allCases.count
-      case .family, .data, .again, .parallel, .stepped, .double, .context, .unfused: 2
+      case .family, .data, .again, .parallel, .stepped, .double, .unfused: 2
       }
     }
   }
@@ -47,9 +47,14 @@ package enum PipelineMatrix {
     let kinds = [(0, 0), (2, 0), (1, 1), (3, 1), (2, 1), (3, 0), (0, 1)]
     return rows.enumerated().map { place, row in
       let kind = kinds[place % kinds.count]
-      return row + [kind.0, kind.1]
+      // A ring has no scores to recompute: layers are, whole.
+      guard row[Parameter.context.rawValue] == ring else { return row + [kind.0, kind.1] }
+      return row + [kind.0 == 1 ? 2 : kind.0, 0]
     }
   }
+
+  /// The value of ``Parameter/context`` that is a ring; 1 is all-to-all.
+  private static let ring = 2
 
   /// The product of layouts, schedules, families, data, context, what is sharded over data, what is
   /// computed again and types; the rest varies with the row, sequence parallelism and panels where
@@ -68,6 +73,8 @@ package enum PipelineMatrix {
       }
       let isSelective = Recomputation.allCases[row[Parameter.recompute.rawValue]] == .selective
       if isSelective { row[Parameter.unfused.rawValue] = 1 }
+      let isRing = row[Parameter.context.rawValue] == ring
+      if isRing && !isSelective { row[Parameter.unfused.rawValue] = 0 }
       for parameter in [Parameter.parallel, .stepped] where !isMeant(row) {
         row[parameter.rawValue] = 0
       }
@@ -86,8 +93,9 @@ package enum PipelineMatrix {
     if value(.zero, row) > 0 && value(.data, row) == 0 { return false }
     let isSelective = Recomputation.allCases[value(.recompute, row)] == .selective
     if isSelective && value(.unfused, row) == 0 { return false }
+    if value(.context, row) == ring && value(.unfused, row) == 1 { return false }
     let tensor = shape?.mesh.reduce(1, *) ?? 1
-    return order.stages * tensor * (value(.data, row) + 1) * (value(.context, row) + 1) <= 32
+    return order.stages * tensor * (value(.data, row) + 1) * min(value(.context, row) + 1, 2) <= 32
   }
 
   private static func proof(_ row: [Int]) -> ProofCase {
@@ -108,7 +116,8 @@ package enum PipelineMatrix {
     )
     proof.sample.layers = max(order.stages * order.interleave, 2) + 1
     proof.data = value(.data, row) + 1
-    proof.context = value(.context, row) + 1
+    proof.context = min(value(.context, row) + 1, 2)
+    proof.contextAttention = value(.context, row) == ring ? .ring : .allToAll
     proof.zero = value(.zero, row)
     proof.weightsOver = proof.zero == 3 ? ["data"] : []
     proof.gathersInputs = value(.again, row) == 1 ? .again : .saved

@@ -30,7 +30,7 @@ package struct RandomPlan {
       var proof = model()
       proof.sample.layers = pick([2, 3, 4, 5])
       let stages = pick([1, 2, 2, 4].filter { devices % $0 == 0 })
-      let context = pick([1, 1, 2].filter { devices / stages % $0 == 0 })
+      let context = pick([1, 1, 2, 4].filter { devices / stages % $0 == 0 })
       var choices = choices(proof, devices: devices / stages / context)
       let axes = choices.mesh.axes
       let outer = [MeshAxis("pipeline", stages), MeshAxis("context", context)]
@@ -40,6 +40,10 @@ package struct RandomPlan {
         choices.schedule = pick([.gpipe, .oneForwardOneBackward, .interleaved, .zeroBubble])
         choices.interleave = choices.schedule == .interleaved ? pick([2, 3]) : 1
         choices.tableGradients = .apart
+      }
+      if context > 1 {
+        choices.contextAttention = pick([.allToAll, .ring, .ring])
+        proof.sample.window = pick([nil, nil, 3])
       }
       choices.microBatches = pick([1, 2, 3, 4, 6])
       choices.recompute = pick([.none, .selective, .full, .mixed])

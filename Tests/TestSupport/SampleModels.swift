@@ -18,6 +18,8 @@ package struct SampleModel: Sendable {
   package var hasEmbedding = true
   package var hasHead = true
   package var causal = true
+  /// How far back a query sees (mistral); nil for all the way.
+  package var window: Int?
 
   package init() {}
 
@@ -115,7 +117,7 @@ package struct SampleModel: Sendable {
       (query, key) = (query + ".rotated", key + ".rotated")
     }
     let settings = AttentionSettings(
-      causal: causal, scale: 1 / Double(headWidth).squareRoot())
+      causal: causal, window: window, scale: 1 / Double(headWidth).squareRoot())
     operations.append(
       ModelOperation(.attention(settings), [query, key, "value"], output: "context"))
     let outer: [Dimension] = isLlama ? [.hidden] + queries : queries + [.hidden]
