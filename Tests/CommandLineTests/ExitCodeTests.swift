@@ -46,6 +46,10 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ("--recompute selective", "unfused attention", "--attention unfused"),
     ("--pipeline 2 --interleave 2 --micro-batch 8", "divisible by stages", "--schedule 1f1b"),
     ("--pipeline 3", "pipeline", "--devices"),
+    (
+      "--context 4 --context-attention ring --attention unfused", "ring attention is fused",
+      "--attention fused"
+    ), ("--context 4 --context-attention ring --sequence 20", "twice the context", "--sequence 16"),
   ]
 
   @Test(arguments: refused.indices)
@@ -67,7 +71,9 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     "--layout summa --mesh 2x2 --tensor 2", "--layout data --tensor 2",
     "--layout data --sequence-parallel", "--sequence-parallel --no-sequence-parallel",
     "--schedule 1f1b --pipeline 1", "--interleave 2 --pipeline 1",
-    "--schedule gpipe --interleave 2", "--tensor 0", "--tensor x", "--tensor 9999999999999",
+    "--context-attention ring", "--context 1 --context-attention ring",
+    "--context 4 --context-attention star", "--schedule gpipe --interleave 2", "--tensor 0",
+    "--tensor x", "--tensor 9999999999999",
     "--zero 4", "--top 0", "--memory 0", "--memory 80gib", "--memory 1e9",
     "--memory 9999999999GiB", "--dropout 1", "--dropout nan", "--precision fp16",
     "--global-batch 0", "--global-batch 4294967296", "--pad-vocabulary 0", "--objective x",

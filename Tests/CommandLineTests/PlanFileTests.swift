@@ -18,6 +18,7 @@ import Testing
     "tiny-gpt2 --devices 4 --zero 1", "tiny-llama --devices 6 --zero 2 --global-batch 12",
     "tiny-gpt2 --devices 4 --layout mixed --zero 2", "tiny-gpt2 --devices 1 --zero 1",
     "tiny-llama --devices 8 --tensor 8 --gathers-inputs again --gathers-weights again",
+    "tiny-llama --devices 8 --tensor 2 --context 4 --context-attention ring",
     "qwen2.5-7b --devices 6 --global-batch 6 --cluster rtx5000-16gb --memory unlimited",
   ])
   func `what a search writes explain reads`(_ search: String) throws {
@@ -29,6 +30,24 @@ import Testing
     #expect(document["schema"] as? String == "tpplan.explain/1")
     let against = try #require(document["against"] as? [String: Any])
     #expect(against["memory_bytes_more"] as? Int == 0)
+  }
+
+  @Test(arguments: [
+    ("--context 4 --context-attention ring", true),
+    ("--context 4 --context-attention all-to-all", false), ("--context 1", false),
+  ])
+  func `a plan names its attention over the context where it is a ring`(
+    _ flags: String, _ isNamed: Bool
+  ) throws {
+    let line = try CommandLine()
+    let outcome = try line.run("search tiny-gpt2 --devices 4 \(flags) --emit @/p.json --json")
+    let plans = try #require(try outcome.json()["plans"] as? [[String: Any]])
+    let found = plans.map { $0["context_attention"] as? String }
+    #expect(!found.isEmpty && found.allSatisfy { $0 == (isNamed ? "ring" : nil) })
+    let text = try line.text("p.json")
+    #expect(text.contains(#""context_attention": "ring""#) == isNamed)
+    let proof = try line.run("execute @/p.json --shrink --json")
+    #expect(try proof.json()["valid"] as? Bool == true)
   }
 
   /// Edits of one key, by the text they replace and the key that the refusal must name.
@@ -46,6 +65,8 @@ import Testing
     (#""sequence_parallel": true"#, #""sequence_parallel": false"#, "$.predicted"),
     (#""sequence_parallel": true"#, #""sequence_parallel": 1"#, "sequence_parallel"),
     (#""sequence_parallel": true,"#, "", "sequence_parallel"),
+    (#""matmul""#, #""context_attention": "ring", "matmul""#, "$.choices: ring attention"),
+    (#""matmul""#, #""context_attention": "star", "matmul""#, "$.choices.context_attention"),
     (#""inside_node": 2"#, #""inside_node": 1"#, "placement"),
     (#""tensor": 2"#, #""tensor": 4"#, "degrees"), (#""none": 2"#, #""none": 1"#, "stages"),
     (#""full": 0"#, #""full": 7"#, "stages"), (#""full": 0"#, #""half": 0"#, "recompute"),

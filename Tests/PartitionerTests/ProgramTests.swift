@@ -55,4 +55,19 @@ import Testing
     let program = try proof.plan().program
     try Golden.check(program.canonicalText, "program-\(isLlama ? "llama" : "gpt2").txt")
   }
+
+  @Test func `attention as a ring is as kept`() throws {
+    var proof = ProofCase()
+    (proof.isLlama, proof.context, proof.contextAttention) = (true, 2, .ring)
+    (proof.tensor, proof.sample.keyValueHeads) = (4, 2)
+    let lines = try proof.plan().program.canonicalText.split(separator: "\n")
+    var (kept, isAttention) = ([Substring](), true)
+    for line in lines {
+      if line.hasPrefix("body ") || line.hasPrefix("stage ") {
+        isAttention = line.hasPrefix("body attention.")
+      }
+      if isAttention && !line.hasPrefix("parameter ") { kept.append(line) }
+    }
+    try Golden.check(kept.joined(separator: "\n") + "\n", "program-ring.txt")
+  }
 }

@@ -88,8 +88,9 @@ extension BlockLowering {
   ) throws(ConstraintViolation) -> BufferID {
     var type = try context.type(
       graph.values[output], computedSharding(of: output, operation, axes))
+    let name = graph.values[output].name + (type.width == .statistic ? "" : ".sum")
     type.width = .statistic
-    return current.addTransient(graph.values[output].name + ".sum", type)
+    return current.addTransient(name, type)
   }
 
   /// Hands a finished sum on as `output`, at that one's width.

@@ -48,7 +48,7 @@ extension Program {
         lines.append("  free \(name(buffer))")
       case .kernel(let call):
         lines.append(
-          "  \(call.kind.name) (\(names(call.reads))) \(call.accumulate ? "+=" : "->") "
+          "  \(call.kind.text) (\(names(call.reads))) \(call.accumulate ? "+=" : "->") "
             + "(\(names(call.writes)))")
       case .start(let token, let collective, let axes, let from, let into):
         lines.append(
@@ -66,6 +66,17 @@ extension Program {
     }
     for given in body.gives { lines.append("  give \(name(given.buffer)) -> \(given.slot.text)") }
     return lines
+  }
+}
+
+extension KernelKind {
+  /// The kernel's name; of a step of a ring, whose keys and values it works on.
+  fileprivate var text: String {
+    switch self {
+    case .attentionStep(_, let hop), .attentionGradientStep(_, let hop):
+      "\(name) \(hop.hops)"
+    default: name
+    }
   }
 }
 
@@ -101,7 +112,8 @@ extension Collective {
       "all-to-all \(concatenate.rawValue) -> \(split.rawValue)"
     case .gatherChunks: "all-gather chunks"
     case .scatterChunks(let reduction): "reduce-scatter chunks \(reduction.rawValue)"
-    case .broadcast, .reduce, .permute: name
+    case .permute(let shift): "permute by \(shift)"
+    case .broadcast, .reduce: name
     }
   }
 }

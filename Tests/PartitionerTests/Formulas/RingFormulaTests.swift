@@ -46,6 +46,15 @@ import Testing
     #expect(exchanges.isEmpty, "\(proof)")
   }
 
+  @Test(arguments: [2, 4, 8])
+  func `a device keeps its part of what a layer saves whole`(context: Int) throws {
+    var proof = Self.proof(0, context: context, keyValueHeads: 4)
+    let ring = try FormulaCase(proof).keptOfLayer
+    (proof.context, proof.contextAttention) = (1, .allToAll)
+    let whole = try FormulaCase(proof).keptOfLayer
+    #expect(ring * context == whole)
+  }
+
   /// The pairs of positions that every step of `program` attends to, by device, hops and direction.
   private func pairs(_ program: Program) -> [[Int]] {
     (0..<program.mesh.deviceCount).map { device in
