@@ -69,7 +69,7 @@ import Testing
 
   /// One kind of data each: a table of positions cut into chunks and longer than the sequence, over
   /// updates; windows; the stream and its gradient of layers alone; attention without a mask; a
-  /// sequence split further; blocks of unlike layouts; a batch none of whose rows begin a chunk.
+  /// sequence split further; a ring of three; blocks of unlike layouts.
   static var variants: [ProofCase] {
     var sharded = small
     (sharded.data, sharded.weightsOver) = (2, ["data"])
@@ -88,7 +88,9 @@ import Testing
     var parallel = small
     (parallel.tensor, parallel.sequenceParallel, parallel.isLlama) = (2, true, true)
     parallel.sample.keyValueHeads = 1
-    return [sharded, chunked, windowed, layers, unmasked, parallel, mixed]
+    var odd = small
+    (odd.context, odd.workload.sequence, odd.workload.dropout) = (3, 12, 0.1)
+    return [sharded, chunked, windowed, layers, unmasked, parallel, odd, mixed]
   }
 
   /// Megatron attention between SUMMA embeddings, mlps and heads.
