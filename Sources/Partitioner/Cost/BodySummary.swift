@@ -21,13 +21,14 @@ package struct BodySummary: Sendable {
   /// Nothing.
   package init() {}
 
-  /// A body at `units` units of batch, memory in one class, `routes` being what its groups meet.
-  init(_ profile: BodyProfile, _ units: Int, _ cost: any CostModel, _ routes: [Route]) {
-    let (peak, change) = profile.memory(units)
+  /// A body at `values`, memory in one class, `routes` being what its groups meet.
+  init(_ body: BodyTemplate, _ values: [Int], _ cost: ClusterCost, _ routes: [Route]) {
+    let (peak, change) = body.memory(values)
     self.init(peak: Bytes(peak), change: Bytes(change))
-    kernels = profile.kernels(units, cost)
-    for (use, count) in profile.collectives {
-      let time = routes[use.route].time(use.pattern, bytes: use.bytes.at(units)) * count
+    kernels = body.kernels(values, cost)
+    for use in body.uses {
+      let bytes = values[use.term] * use.width
+      let time = routes[use.group].time(use.pattern, bytes: bytes) * use.count
       knownTimes.communication += time
       if use.pattern == .send { knownTimes.received += time }
       if use.pattern == .exchange { knownTimes.exchanges = true }
@@ -93,17 +94,23 @@ package struct BodySummary: Sendable {
   }
 }
 
+extension Collective {
+  /// The type of its whole buffer, of those it reads and writes.
+  func wholeType(_ from: TensorType, _ into: TensorType) -> TensorType {
+    switch self {
+    case .allGather, .gatherChunks: into
+    default: from
+    }
+  }
+}
+
 extension CollectiveUse {
   /// A collective from one buffer into another.
   init(
     _ collective: Collective, over axes: [AxisReference], from: TensorType, into: TensorType,
     _ mesh: Mesh, _ precision: Precision
   ) {
-    let type: TensorType
-    switch collective {
-    case .allGather, .gatherChunks: type = into
-    default: type = from
-    }
+    let type = collective.wholeType(from, into)
     let width = precision.bytes(of: type.width)
     let size = collective.groupSize(over: axes)
     // Along the stages all groups take part, in any other direction those of the stage that calls.

@@ -15,61 +15,118 @@ package struct KernelWork: Hashable, Sendable {
 
   /// The work of `call` in `body` at the planned widths of `precision`.
   package init(_ call: KernelCall, in body: Body, precision: Precision) {
-    func size(_ buffer: BufferID) -> Int {
+    let form = KernelForm(call, in: body, precision: precision, sizes: .local)
+    let sizes = InstanceSizes(batch: 1, vocabulary: 1, parts: [])
+    self.init(form.map { $0.value(sizes) })
+  }
+
+  /// The work of a kernel whose sizes are known.
+  init(_ form: KernelForm<Int>) {
+    bytes = form.bytes.reduce(0) { $0 + $1.size * $1.width }
+    switch form.flops {
+    case .none: flops = 0
+    case .count(let count): flops = count
+    case .product(let operands, let m, let n, let k):
+      let shape = MatmulShape(operands, m: m, n: n, k: k)
+      (flops, matmul) = (shape.flops, shape)
+    }
+  }
+}
+
+/// The work of a kernel call in terms of sizes of some kind.
+struct KernelForm<Size> {
+  let flops: Flops
+  /// Elements touched, and bytes of each.
+  let bytes: [(size: Size, width: Int)]
+
+  enum Flops {
+    case none
+    case count(Size)
+    case product(MatmulOperands, m: Size, n: Size, k: Size)
+  }
+
+  /// The same work in other terms.
+  func map<Other>(_ change: (Size) -> Other) -> KernelForm<Other> {
+    let flops: KernelForm<Other>.Flops =
+      switch self.flops {
+      case .none: .none
+      case .count(let count): .count(change(count))
+      case .product(let operands, let m, let n, let k):
+        .product(operands, m: change(m), n: change(n), k: change(k))
+      }
+    return KernelForm<Other>(flops: flops, bytes: bytes.map { (change($0.size), $0.width) })
+  }
+}
+
+extension KernelForm<SizeTerm> {
+  /// The work of `call` in `body` at the planned widths of `precision`, sizes read by `sizes`.
+  init(_ call: KernelCall, in body: Body, precision: Precision, sizes: SizeReader) {
+    var bytes = (call.reads + call.writes + (call.accumulate ? call.writes : [])).map { buffer in
       let type = body.buffers[buffer].type
-      return type.localCount * precision.bytes(of: type.width)
+      return (size: sizes.count(type), width: precision.bytes(of: type.width))
     }
-    let touched = call.reads + call.writes + (call.accumulate ? call.writes : [])
-    bytes = touched.reduce(0) { $0 + size($1) }
-    flops = 0
+    var flops = Flops.none
     let types = call.reads.map { body.buffers[$0].type }
-    guard case .operation(let kind) = call.kind else {
-      flops = Self.stepFlops(call.kind, types)
-      return
+    if let count = Self.stepFlops(call.kind, types, sizes) { flops = .count(count) }
+    if case .operation(let kind) = call.kind {
+      switch kind {
+      case .matmul:
+        let operands = MatmulOperands(
+          a: types[0], b: types[1], c: body.buffers[call.writes[0]].type)
+        flops = .product(
+          operands, m: sizes.term(operands.first) { !operands.isContracted($0) },
+          n: sizes.term(operands.second) { !operands.isContracted($0) },
+          k: sizes.term(operands.first, where: operands.isContracted))
+      case .embedding, .embeddingGradient:
+        bytes = Self.lookupBytes(call, body, precision, sizes)
+      default:
+        if let count = Self.attentionFlops(kind, types, sizes) { flops = .count(count) }
+      }
     }
-    switch kind {
-    case .matmul:
-      let shape = MatmulShape(a: types[0], b: types[1], c: body.buffers[call.writes[0]].type)
-      matmul = shape
-      flops = shape.flops
-    case .embedding, .embeddingGradient:
-      bytes = Self.lookupBytes(call, body, precision)
-    default:
-      flops = Self.attentionFlops(kind, types)
-    }
+    self.init(flops: flops, bytes: bytes)
   }
 
   /// A lookup touches the rows it reads, not the table.
   private static func lookupBytes(
-    _ call: KernelCall, _ body: Body, _ precision: Precision
-  ) -> Int {
-    let rows = body.buffers[call.reads[0]].type.localCount
-    let columns = body.buffers[call.reads[1]].type.localSize(.hidden)
-    let width = body.buffers[call.writes[0]].type.width
+    _ call: KernelCall, _ body: Body, _ precision: Precision, _ sizes: SizeReader
+  ) -> [(size: SizeTerm, width: Int)] {
+    let rows = sizes.count(body.buffers[call.reads[0]].type)
+    let table = body.buffers[call.reads[1]].type
+    let width = 3 * precision.bytes(of: body.buffers[call.writes[0]].type.width)
     let panels = call.panel.map { $0.dimension == .vocabulary ? $0.count : 1 } ?? 1
-    return rows * (8 + 3 * columns * precision.bytes(of: width) / panels)
+    guard panels > 1 else {
+      let columns = sizes.term(table) { $0 == .hidden }
+      return [(rows, 8), (rows.times(columns), width)]
+    }
+    return [(rows, 8 + width * table.localSize(.hidden) / panels)]
   }
 
   /// Those of attention, of the queries and keys at hand: of a sequence in zigzag order a causal mask
-  /// removes half in every step.
-  private static func stepFlops(_ kind: KernelKind, _ types: [TensorType]) -> Int {
+  /// removes half in every step. A ring's length is known, and with it the keys'.
+  private static func stepFlops(
+    _ kind: KernelKind, _ types: [TensorType], _ sizes: SizeReader
+  ) -> SizeTerm? {
     let products: Int
     let settings: AttentionSettings
     switch kind {
     case .attentionStep(let given, _): (products, settings) = (2, given)
     case .attentionGradientStep(let given, _): (products, settings) = (5, given)
-    default: return 0
+    default: return nil
     }
     guard let queries = types.first(where: { $0.dimensions.contains(.heads) }),
       let keys = types.first(where: { $0.dimensions.contains(.keyValueHeads) })
-    else { return 0 }
-    let all = products * 2 * queries.localCount * keys.localSize(.sequence)
-    return settings.causal ? all / 2 : all
+    else { return nil }
+    var rows = sizes.count(queries)
+    rows.constant *= products * 2 * keys.localSize(.sequence)
+    if settings.causal { rows.constant /= 2 }
+    return rows
   }
 
   /// Products of queries, keys and values, of which a causal mask removes half: two forward; fused
   /// backward computes the scores again, so five (Dao, arXiv 2205.14135, section 3).
-  private static func attentionFlops(_ kind: OperationKind, _ types: [TensorType]) -> Int {
+  private static func attentionFlops(
+    _ kind: OperationKind, _ types: [TensorType], _ sizes: SizeReader
+  ) -> SizeTerm? {
     let products: Int
     let settings: AttentionSettings
     var queries = types.first { $0.dimensions.contains(.headWidth) }
@@ -82,14 +139,15 @@ package struct KernelWork: Hashable, Sendable {
       .attentionScoresGradientKey(let given):
       (products, settings) = (1, given)
       queries = types.first { $0.dimensions.contains(.keySequence) }
-    default: return 0
+    default: return nil
     }
-    guard let queries else { return 0 }
-    let sequence = queries.sizes[queries.index(of: .sequence) ?? 0]
-    let rows =
-      queries.localSize(.batch) * queries.localSize(.sequence) * queries.localSize(.heads)
-    let width = types.first { $0.dimensions.contains(.headWidth) }?.localSize(.headWidth) ?? 1
-    let all = products * 2 * rows * sequence * width
-    return settings.causal ? all / 2 : all
+    guard let queries else { return nil }
+    var rows = sizes.term(queries) { [.batch, .sequence, .heads].contains($0) }
+    rows.constant *= products * 2 * queries.sizes[queries.index(of: .sequence) ?? 0]
+    if settings.causal { rows.constant /= 2 }
+    guard let width = types.first(where: { $0.dimensions.contains(.headWidth) }) else {
+      return rows
+    }
+    return rows.times(sizes.term(width) { $0 == .headWidth })
   }
 }

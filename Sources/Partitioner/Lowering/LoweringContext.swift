@@ -14,6 +14,8 @@ struct LoweringContext {
   private let contextAxes: [BlockClass: [AxisReference]]
   /// Where each state is stored in blocks of each class, asked for by every operation.
   private let stateStorage: [BlockClass: [ValueState: DimensionAxes]]
+  /// Where what must divide is noted instead of checked, by templates for meshes of any size.
+  private var log: DivisibilityLog?
   /// For each parameter of the chain where it is stored and what its gradient stays unreduced over.
   var parameters: [String: ParameterPlacement] = [:]
 
@@ -237,12 +239,25 @@ struct LoweringContext {
     return stored.subtracting(factors.sorted().flatMap { axes[$0] })
   }
 
+  /// The same, in which what must divide is noted in `log` instead.
+  func openingSizes(to log: DivisibilityLog) -> LoweringContext {
+    var context = self
+    context.log = log
+    return context
+  }
+
   func type(
     _ value: GraphValue, _ sharding: Sharding
   ) throws(ConstraintViolation) -> TensorType {
     let type = TensorType(
       dimensions: value.dimensions, sizes: sizes.shape(of: value.dimensions), sharding: sharding,
       width: value.width)
+    if let log {
+      for (index, axes) in sharding.dimensions.enumerated() {
+        log.note(value.dimensions[index], type.sizes[index], axes)
+      }
+      return type
+    }
     for (index, axes) in sharding.dimensions.enumerated()
     where type.sizes[index] % axes.groupSize != 0 {
       throw .indivisible(value.dimensions[index], size: type.sizes[index], by: axes, in: mesh)

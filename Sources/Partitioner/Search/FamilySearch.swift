@@ -26,26 +26,36 @@ struct FamilySearch {
   private var training: TrainingGraph { request.training }
   private var precision: Precision { training.workload.precision }
 
-  /// Prices the families of one split of devices, and the mixtures of their shapes.
-  mutating func consider(_ families: [Family]) {
-    if request.pins.layout != .mixed { for family in families { consider(family) } }
-    if let first = families.first { considerMixtures(families, like: first) }
-    table.forget()
-    wholes.forget()
-    fitting.removeAll()
+  /// Prices families, those of one split of devices together, and the mixtures of their shapes: first all
+  /// that gather whole, then, with what these take known, loops over panels.
+  mutating func consider(_ families: [[Family]]) {
+    var mixtures: [Int: MixtureSearch] = [:]
+    for matmul in [MatmulSchedule.gathered, .stepped] {
+      for (index, all) in families.enumerated() {
+        let own = all.filter { $0.choices.matmul == matmul }
+        guard let first = own.first else { continue }
+        if request.pins.layout != .mixed { for family in own { consider(family) } }
+        if var search = mixtures[index] ?? mixtureSearch(like: first) {
+          search.consider(
+            knobs(own), first.microBatches, table: &table, ranking: &ranking)
+          mixtures[index] = search
+        }
+        table.forget()
+        wholes.forget()
+      }
+    }
   }
 
-  private mutating func considerMixtures(_ families: [Family], like first: Family) {
+  /// The search for mixtures on devices split as those of `family`; nil where there are none.
+  private func mixtureSearch(like family: Family) -> MixtureSearch? {
     guard request.pins.layout == nil || request.pins.layout == .mixed, !training.isAnnotated,
-      first.choices.degree("pipeline") * first.choices.degree("context") == 1,
-      first.choices.recompute == .none
-    else { return }
-    let shapes = CandidateSpace(request).shapes(tensor: first.shape.devices)
-    guard shapes.count > 1 else { return }
-    var mixtures = MixtureSearch(
-      request, data: first.choices.degree("data"), tensor: first.shape.devices, shapes: shapes)
-    mixtures.consider(
-      knobs(families), first.microBatches, table: &table, ranking: &ranking)
+      family.choices.degree("pipeline") * family.choices.degree("context") == 1,
+      family.choices.recompute == .none
+    else { return nil }
+    let shapes = CandidateSpace(request).shapes(tensor: family.shape.devices)
+    guard shapes.count > 1 else { return nil }
+    return MixtureSearch(
+      request, data: family.choices.degree("data"), tensor: family.shape.devices, shapes: shapes)
   }
 
   /// What mixtures of these families may choose beside layouts, each once.
@@ -59,9 +69,7 @@ struct FamilySearch {
       knobs.mesh = Mesh([])
       if !found.contains(knobs) { found.append(knobs) }
     }
-    // Those that may keep and gather whole come first: see ``SearchRequest/prunesDominated``.
-    let ordered = found.filter { $0.matmul == .gathered } + found.filter { $0.matmul == .stepped }
-    return ordered.flatMap { knobs in
+    return found.flatMap { knobs in
       (request.pins.gathersInputs.map { [$0] } ?? GatherChoice.allCases).flatMap { inputs in
         (request.pins.gathersWeights.map { [$0] } ?? GatherChoice.allCases).map { weights in
           var choices = knobs
@@ -83,6 +91,9 @@ struct FamilySearch {
     if family.choices.matmul == .stepped, fitting.contains(gathered), prunes {
       return ranking.prune(count: each)
     }
+    if family.choices.matmul == .stepped, isSlow(gathered, family, network) {
+      return ranking.prune(count: each)
+    }
     do throws(ConstraintViolation) {
       for choices in try gathers(family.choices) {
         let isLeast = choices.gathersInputs == .saved && choices.gathersWeights == .saved
@@ -101,6 +112,21 @@ struct FamilySearch {
       }
     } catch {
       ranking.refuse(error, count: each)
+    }
+  }
+
+  /// Whether the layers alone take longer than what is kept in every micro-batch although everything is
+  /// kept and gathered whole: then they do however they gather.
+  private mutating func isSlow(
+    _ choices: PlanChoices, _ family: Family, _ network: NetworkTable
+  ) -> Bool {
+    guard bounds, prunes, !mustLowerWhole(choices),
+      let layers = try? lowered(groups.layers, choices)
+    else { return false }
+    return family.microBatches.allSatisfy { size in
+      let batch = choices.degree("data") * size
+      return layers.indivisibleSplit(of: batch) != nil
+        || isSlow(layers, batch, size, choices, network)
     }
   }
 
@@ -261,7 +287,7 @@ struct FamilySearch {
     }
     let chain = PricedChain(
       training, places,
-      zip(blocks, lowered).map { PricedGroup($0, $1.routes, network: network) })
+      zip(blocks, lowered).map { PricedGroup($0, $1.axes, network: network) })
     for (index, placement) in network.placements.enumerated() {
       let step = chain.time(microBatches: choices.microBatches, placement: index)
       ranking.offer(choices.layout, step: step, memory: memory) {

@@ -3,7 +3,7 @@ import PlanIR
 /// The joint from an attention block to an mlp block, as a function of the batch.
 struct JointProfile {
   private let profile: BlockProfile
-  private let routes: RouteList
+  private let axes: [[AxisReference]]
   private let mesh: Mesh
   let unit: Int
 
@@ -18,16 +18,9 @@ struct JointProfile {
       isTied: training.isTied)
     let bodies = try JointLowering(context: context).bodies(from: .attention, to: .mlp)
     guard let bodies else { return nil }
-    let size = LoweredGroup.batchSplits(bodies.all).reduce(1) {
-      leastCommonMultiple($0, $1.groupSize)
-    }
-    var routes = RouteList()
-    profile = BlockProfile(
-      bodies, parameters: [], unit: size, mesh: choices.mesh,
-      precision: training.workload.precision, routes: &routes)
-    self.routes = routes
+    let group = try LoweredGroup([(bodies, [])], context)
+    (profile, axes, unit) = (group.profiles[0], group.axes, group.unit)
     mesh = choices.mesh
-    unit = size
   }
 
   /// What it holds, of one micro-batch.
@@ -39,7 +32,7 @@ struct JointProfile {
   /// The time of one micro-batch, forward and back.
   func time(_ units: Int, _ request: SearchRequest) -> Picoseconds {
     let network = NetworkTable(asNumbered: request, mesh: mesh)
-    return PricedGroup([profile.priced(units, network.costs[0])], routes, network: network)
+    return PricedGroup([profile.priced(units, network.costs[0])], axes, network: network)
       .time(0, microBatches: 1, placement: 0)
   }
 }

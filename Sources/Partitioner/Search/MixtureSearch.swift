@@ -73,9 +73,10 @@ struct MixtureSearch {
   private mutating func consider(
     _ choices: PlanChoices, table: inout BlockTable, ranking: inout Ranking
   ) {
-    let attention = options(.attention, choices, &table)
-    let mlp = options(.mlp, choices, &table)
     let least = leastEnds
+    let open = openShapes(choices, least, &table, ranking)
+    let attention = options(.attention, choices, open.attention, &table)
+    let mlp = options(.mlp, choices, open.mlp, &table)
     for first in attention {
       for second in mlp {
         let pairs = assignments(first.shape, second.shape)
@@ -133,9 +134,30 @@ struct MixtureSearch {
     }.filter { !$0.isUniform }
   }
 
+  /// The shapes of attention and of mlp blocks that may be in a mixture which is kept: however they gather
+  /// they take as long as with everything kept and gathered whole at least.
+  private mutating func openShapes(
+    _ choices: PlanChoices, _ ends: Picoseconds, _ table: inout BlockTable, _ ranking: Ranking
+  ) -> (attention: [LayoutShape], mlp: [LayoutShape]) {
+    guard request.prunesDominated, let worst = ranking.worstKept else { return (shapes, shapes) }
+    var whole = choices
+    (whole.gathersInputs, whole.gathersWeights, whole.matmul) = (.saved, .saved, .gathered)
+    if whole == choices { return (shapes, shapes) }
+    let attention = options(.attention, whole, shapes, &table)
+    let mlp = options(.mlp, whole, shapes, &table)
+    guard let first = attention.map(\.time).min(), let second = mlp.map(\.time).min() else {
+      return (shapes, shapes)
+    }
+    return (
+      attention.filter { $0.time + second + ends <= worst }.map(\.shape),
+      mlp.filter { $0.time + first + ends <= worst }.map(\.shape)
+    )
+  }
+
   /// The shapes of a class and what its blocks in them take of a step; one without blocks has one.
   private func options(
-    _ blockClass: BlockClass, _ choices: PlanChoices, _ table: inout BlockTable
+    _ blockClass: BlockClass, _ choices: PlanChoices, _ shapes: [LayoutShape],
+    _ table: inout BlockTable
   ) -> [Option] {
     let groups = training.groups.layers.filter {
       training.block($0.places[0]).graph.blockClass == blockClass

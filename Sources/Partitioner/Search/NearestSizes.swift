@@ -7,6 +7,7 @@ struct NearestSizes {
   private let devices, batch: Int
   /// What a batch must be divisible by for each split of devices; nil where nothing splits.
   private var known: [Split: Int?] = [:]
+  private var templates: TemplateTable
 
   private struct Split: Hashable {
     let data, tensor: Int
@@ -17,6 +18,7 @@ struct NearestSizes {
     self.request = request
     devices = request.devices
     batch = request.training.workload.globalBatch
+    templates = TemplateTable(request.training)
   }
 
   /// Tensor degrees that are tried, beyond the most heads of any model.
@@ -177,7 +179,7 @@ struct NearestSizes {
     let multiples = space.families().compactMap { family -> Int? in
       var multiple = split.data
       for group in groups.layers + [groups.ends] {
-        guard let lowered = try? LoweredGroup(group, of: request.training, family.choices)
+        guard let lowered = try? templates.lowered(group, family.choices)
         else { return nil }
         multiple = leastCommonMultiple(multiple, lowered.unit)
       }

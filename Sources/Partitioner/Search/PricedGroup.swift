@@ -8,12 +8,12 @@ struct PricedGroup {
 
   init(_ group: LoweredGroup, units: Int, network: NetworkTable) {
     self.init(
-      group.profiles.map { $0.priced(units, network.costs[0]) }, group.routes, network: network)
+      group.profiles.map { $0.priced(units, network.costs[0]) }, group.axes, network: network)
   }
 
-  /// Blocks at one batch that communicate over the axes of `list`.
-  init(_ blocks: [ProfiledBlock], _ list: RouteList, network: NetworkTable) {
-    let routes = network.costs.map { cost in list.axes.map { cost.route(over: $0) } }
+  /// Blocks at one batch that communicate over the `axes`.
+  init(_ blocks: [ProfiledBlock], _ axes: [[AxisReference]], network: NetworkTable) {
+    let routes = network.costs.map { cost in axes.map { cost.route(over: $0) } }
     communication = blocks.map { block in
       routes.map { routes in
         func time(_ uses: [ProfiledBlock.Use]) -> Picoseconds {

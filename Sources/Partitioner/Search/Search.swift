@@ -87,7 +87,7 @@ package struct Search {
 
   private func ranking(of families: [[Family]], bounds: Bool) -> Ranking {
     var search = FamilySearch(request, bounds: bounds)
-    for split in families { search.consider(split) }
+    search.consider(families)
     return search.ranking
   }
 

@@ -4,7 +4,7 @@ import PlanIR
 /// a step, for stages run at once or layers are computed again.
 struct WholeProfile {
   private let chain: ChainParts<BlockProfile>
-  private let routes: RouteList
+  private let axes: [[AxisReference]]
   /// The ways in which the batch is split, and the least number that all of them divide.
   private let splits: [[AxisReference]]
   private let unit: Int
@@ -19,18 +19,14 @@ struct WholeProfile {
     let lowering = try Lowering(training, choices, recomputing: kinds)
     let parts = lowering.parts(
       block: { ($0.bodies, $0.parameters + $0.copies) }, joint: { ($0, []) })
-    var bodies: [Body] = []
-    _ = parts.map { bodies += $0.0.all }
-    let splits = LoweredGroup.batchSplits(bodies)
-    let unit = splits.reduce(1) { leastCommonMultiple($0, $1.groupSize) }
-    let (mesh, precision) = (choices.mesh, training.workload.precision)
-    var routes = RouteList()
-    chain = parts.map { bodies, parameters in
-      BlockProfile(
-        bodies, parameters: parameters, unit: unit, mesh: mesh, precision: precision,
-        routes: &routes)
+    var blocks: [(bodies: BlockBodies, parameters: [StoredParameter])] = []
+    let places = parts.map { item in
+      blocks.append(item)
+      return blocks.count - 1
     }
-    (self.splits, self.unit, self.routes) = (splits, unit, routes)
+    let group = try LoweredGroup(blocks, lowering.context)
+    chain = places.map { group.profiles[$0] }
+    (splits, unit, axes) = (group.batchSplits, group.unit, group.axes)
   }
 
   /// The chain at `batch` sequences.
@@ -40,7 +36,7 @@ struct WholeProfile {
     if let split = splits.first(where: { batch % $0.groupSize != 0 }) {
       throw ConstraintViolation.indivisible(.batch, size: batch, by: split, in: cost.mesh)
     }
-    let times = routes.axes.map { cost.route(over: $0) }
+    let times = axes.map { cost.route(over: $0) }
     return chain.map { $0.summaries(batch / unit, cost, times) }
   }
 }

@@ -1,0 +1,132 @@
+import PlanIR
+
+/// A mesh's axes cut into the parts in which a plan's tables use them: wherever heads or the meshes of
+/// a mixture's blocks end inside an axis.
+///
+/// Two plans whose tables are alike in terms of parts are lowered alike, whatever the parts' sizes.
+struct AxisParts {
+  /// In mesh order, major first.
+  let references: [AxisReference]
+
+  /// The parts of `mesh` between the cuts that `used` make; the pipeline's axis only where `hasStages`.
+  init(_ mesh: Mesh, usedAs used: [AxisReference], hasStages: Bool) {
+    let whole = mesh.axes.filter { hasStages || $0.name != "pipeline" }
+      .flatMap { mesh.whole($0.name) }
+    references = AxisCuts(used + whole).refined(whole)
+  }
+
+  /// The places of the parts that `axes` are made of, in their order.
+  func places(of axes: [AxisReference]) -> [Int] {
+    var places: [Int] = []
+    for axis in axes {
+      for (place, part) in references.enumerated() where axis.contains(part) {
+        places.append(place)
+      }
+    }
+    return places
+  }
+
+  /// `axes` as a set of parts.
+  func set(_ axes: [AxisReference]) -> PartSet {
+    var set = PartSet()
+    for axis in axes {
+      for (place, part) in references.enumerated() where axis.contains(part) { set.insert(place) }
+    }
+    return set
+  }
+
+  var sizes: [Int] { references.map(\.size) }
+
+  /// The axes that lists of places stand for, each list the parts of one axis side by side.
+  func axes(_ group: [[Int]]) -> [AxisReference] {
+    group.map { places in places.map { references[$0] }.merged[0] }
+  }
+}
+
+/// A set of parts of a mesh's axes.
+struct PartSet: Hashable {
+  private(set) var bits: UInt64 = 0
+
+  init() {}
+
+  mutating func insert(_ place: Int) { bits |= 1 << UInt64(place) }
+
+  var isEmpty: Bool { bits == 0 }
+
+  func union(_ other: PartSet) -> PartSet {
+    var result = self
+    result.bits |= other.bits
+    return result
+  }
+
+  /// The devices of a group over these parts.
+  func groupSize(_ sizes: [Int]) -> Int {
+    var (rest, product) = (bits, 1)
+    while rest != 0 {
+      product *= sizes[rest.trailingZeroBitCount]
+      rest &= rest - 1
+    }
+    return product
+  }
+}
+
+extension AxisReference {
+  /// Whether `part` lies inside it.
+  fileprivate func contains(_ part: AxisReference) -> Bool {
+    part.axis == axis && part.preSize >= preSize && part.preSize * part.size <= preSize * size
+  }
+}
+
+extension LoweringContext {
+  /// The tables that blocks of `classes` are lowered from: where states are stored, and where the
+  /// weights and factors of linears are.
+  func tables(of classes: [BlockClass]) -> [DimensionAxes] {
+    classes.flatMap { blockClass -> [DimensionAxes] in
+      guard let layout = layouts[blockClass] else { return [] }
+      let states = ValueState.allCases.map { storage(of: $0, in: blockClass) }
+      return states
+        + blockClass.linears.flatMap { [layout.weight(of: $0), layout.factors(of: $0)] }
+    }
+  }
+}
+
+extension BlockClass {
+  /// The linears that blocks of the class may have.
+  fileprivate var linears: [LinearRole] {
+    switch self {
+    case .embedding: [LinearRole(from: .logits, to: .stream)]
+    case .attention:
+      [
+        LinearRole(from: .stream, to: .heads), LinearRole(from: .stream, to: .keyValue),
+        LinearRole(from: .heads, to: .stream),
+      ]
+    case .mlp: [LinearRole(from: .stream, to: .wide), LinearRole(from: .wide, to: .stream)]
+    case .head: [LinearRole(from: .stream, to: .logits)]
+    }
+  }
+}
+
+/// Tables in terms of parts, as one value to compare.
+struct TableSignature: Hashable {
+  private var words: [UInt8] = []
+
+  init(_ tables: [DimensionAxes], _ parts: AxisParts) {
+    words.reserveCapacity(16 * tables.count)
+    words.append(UInt8(parts.references.count))
+    // How many parts each axis has.
+    for (part, next) in zip(parts.references, parts.references.dropFirst()) {
+      words.append(part.axis == next.axis ? 1 : 0)
+    }
+    for table in tables {
+      for dimension in table.dimensions {
+        words.append(128 + UInt8(dimension.place))
+        for place in parts.places(of: table[dimension]) { words.append(UInt8(place)) }
+      }
+      words.append(255)
+    }
+  }
+}
+
+extension Dimension {
+  fileprivate var place: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+}

@@ -1,0 +1,106 @@
+import PlanIR
+
+/// The sizes of a template on one mesh, for any batch.
+struct GroupSizes {
+  private let terms: [SizeTerm]
+  private let parts: [Int]
+  private let vocabulary: Int
+  /// What the batch counts in: the least number that every split divides.
+  let unit: Int
+
+  init(_ template: GroupTemplate, _ parts: AxisParts, vocabulary: Int) {
+    terms = template.terms
+    self.parts = parts.sizes
+    self.vocabulary = vocabulary
+    unit = template.batchSplits.reduce(1) { leastCommonMultiple($0, parts.axes($1).groupSize) }
+  }
+
+  /// Each of them at `units` units of batch.
+  func values(_ units: Int) -> [Int] {
+    let sizes = InstanceSizes(batch: units * unit, vocabulary: vocabulary, parts: parts)
+    return terms.map { $0.value(sizes) }
+  }
+}
+
+/// A block on one mesh, as a function of the batch.
+struct BlockProfile {
+  private let template: BlockTemplate
+  private let sizes: GroupSizes
+
+  init(_ template: BlockTemplate, _ sizes: GroupSizes) {
+    self.template = template
+    self.sizes = sizes
+  }
+
+  /// Every body at `units` units of batch, `routes` being what its groups meet.
+  func summaries(_ units: Int, _ cost: ClusterCost, _ routes: [Route]) -> PricedBlock {
+    let values = sizes.values(units)
+    return block(values) { BodySummary($0, values, cost, routes) }
+  }
+
+  /// What one layer holds when its forward pass ends, above what was held before it began and with
+  /// its parameters.
+  func held(_ units: Int) -> Int {
+    let values = sizes.values(units)
+    return template.storedBytes(values) + (template.forward?.memory(values).change ?? 0)
+  }
+
+  /// The block at `units` units of batch.
+  func priced(_ units: Int, _ cost: ClusterCost) -> ProfiledBlock {
+    let values = sizes.values(units)
+    func kernels(_ bodies: [BodyTemplate?]) -> Picoseconds {
+      bodies.reduce(.zero) { $0 + ($1?.kernels(values, cost) ?? .zero) }
+    }
+    func uses(_ bodies: [BodyTemplate?]) -> [ProfiledBlock.Use] {
+      bodies.compactMap(\.self).flatMap { body in
+        body.uses.map { use in
+          ProfiledBlock.Use(
+            pattern: use.pattern, route: use.group, bytes: values[use.term] * use.width,
+            count: use.count)
+        }
+      }
+    }
+    let everyMicroBatch = [template.forward, template.inputGradient, template.weightGradient]
+    let onceAStep = [template.reduceGradients, template.optimize]
+    let memory = block(values) { body in
+      let (peak, change) = body.memory(values)
+      return BodySummary(peak: Bytes(peak), change: Bytes(change))
+    }
+    return ProfiledBlock(
+      memory: memory, kernels: kernels(everyMicroBatch), uses: uses(everyMicroBatch),
+      onceKernels: kernels(onceAStep), onceUses: uses(onceAStep))
+  }
+
+  /// The block with each of its bodies summed up by `summary`.
+  private func block(_ values: [Int], _ summary: (BodyTemplate) -> BodySummary) -> PricedBlock {
+    func own(_ body: BodyTemplate?) -> BodySummary { body.map(summary) ?? BodySummary() }
+    var block = PricedBlock()
+    block.forward = own(template.forward)
+    block.inputGradient = own(template.inputGradient)
+    block.weightGradient = own(template.weightGradient)
+    block.reduceGradients = own(template.reduceGradients)
+    block.optimize = own(template.optimize)
+    block.settle = own(template.settle)
+    if !template.lean.isEmpty {
+      block.lean = template.lean.mapValues { (own($0.forward), own($0.recompute)) }
+    }
+    block.stored.add(Bytes(template.storedBytes(values)), .weight)
+    return block
+  }
+}
+
+/// A block at one batch: what it holds, computes and sends.
+struct ProfiledBlock {
+  /// Memory alone; all of it in one class.
+  let memory: PricedBlock
+  let kernels: Picoseconds
+  let uses: [Use]
+  /// Once a step: gradients reduced, parameters updated.
+  let onceKernels: Picoseconds
+  let onceUses: [Use]
+
+  struct Use {
+    let pattern: CollectiveUse.Pattern
+    let route, bytes, count: Int
+  }
+}

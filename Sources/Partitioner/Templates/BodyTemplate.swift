@@ -1,0 +1,169 @@
+import PlanIR
+
+/// A body with sizes left open: what it computes, sends and allocates, in terms of its group.
+struct BodyTemplate {
+  private var kernels: [Kernel] = []
+  /// What kernels touch: for each a range of these.
+  private var touched: [(term: Int, width: Int)] = []
+  private(set) var uses: [Use] = []
+  /// Allocations, and, with negative widths, frees, in order.
+  private var events: [(term: Int, width: Int)] = []
+
+  /// A kernel in terms of places of sizes.
+  private struct Kernel {
+    let touched: Range<Int>
+    let flops: Int?
+    /// Its sizes are places.
+    let matmul: MatmulShape?
+    var count = 1
+  }
+
+  /// A collective: over which of the group's axes, on how much.
+  struct Use {
+    let pattern: CollectiveUse.Pattern
+    let group, term, width: Int
+    var count: Int
+  }
+
+  private struct UseKey: Hashable {
+    let pattern: CollectiveUse.Pattern
+    let group, term, width: Int
+  }
+
+  /// Takes `body` apart; what it is made of goes to `builder`.
+  init(_ body: Body, _ builder: inout TemplateBuilder) {
+    var knownUses: [UseKey: Int] = [:]
+    var knownKernels: [KernelCallKey: Int] = [:]
+    func width(_ buffer: BufferID) -> Int {
+      builder.precision.bytes(of: body.buffers[buffer].type.width)
+    }
+    func add(
+      _ pattern: CollectiveUse.Pattern, _ axes: [AxisReference], _ type: TensorType,
+      _ builder: inout TemplateBuilder
+    ) {
+      let key = UseKey(
+        pattern: pattern, group: builder.group(axes), term: builder.count(type),
+        width: builder.precision.bytes(of: type.width))
+      if let place = knownUses[key] {
+        uses[place].count += 1
+      } else {
+        knownUses[key] = uses.count
+        uses.append(
+          Use(
+            pattern: pattern, group: key.group, term: key.term, width: key.width, count: 1))
+      }
+    }
+    for instruction in body.instructions {
+      switch instruction {
+      case .allocate(let buffer):
+        events.append((builder.count(body.buffers[buffer].type), width(buffer)))
+      case .free(let buffer):
+        events.append((builder.count(body.buffers[buffer].type), -width(buffer)))
+      case .kernel(let call):
+        let form = builder.form(call, body)
+        let key = KernelCallKey(form)
+        if let place = knownKernels[key] {
+          kernels[place].count += 1
+        } else {
+          knownKernels[key] = kernels.count
+          append(form)
+        }
+      case .start(_, let collective, let axes, let from, let into):
+        let type = collective.wholeType(body.buffers[from].type, body.buffers[into].type)
+        add(collective.pattern, axes, type, &builder)
+      case .receive(let buffer, let message):
+        add(.send, [message.axis], body.buffers[buffer].type, &builder)
+      case .await, .send, .settle:
+        break
+      }
+    }
+  }
+
+  /// Kernels of equal work in the same sizes.
+  private struct KernelCallKey: Hashable {
+    private var words: [Int] = []
+
+    init(_ form: KernelForm<Int>) {
+      for (size, width) in form.bytes { words += [size, width] }
+      switch form.flops {
+      case .none: words.append(-1)
+      case .count(let count): words += [-2, count]
+      case .product(let operands, let m, let n, let k):
+        let shape = MatmulShape(operands, m: m, n: n, k: k)
+        words += [-3, m, n, k, shape.transposeA ? 1 : 0, shape.transposeB ? 1 : 0]
+      }
+    }
+  }
+
+  private mutating func append(_ form: KernelForm<Int>) {
+    let start = touched.count
+    touched += form.bytes.map { ($0.size, $0.width) }
+    var (flops, matmul): (Int?, MatmulShape?)
+    switch form.flops {
+    case .none: break
+    case .count(let count): flops = count
+    case .product(let operands, let m, let n, let k):
+      matmul = MatmulShape(operands, m: m, n: n, k: k)
+    }
+    kernels.append(Kernel(touched: start..<touched.count, flops: flops, matmul: matmul))
+  }
+
+  /// The time of its kernels, where `values` are the group's sizes.
+  func kernels(_ values: [Int], _ cost: ClusterCost) -> Picoseconds {
+    var time = Picoseconds.zero
+    for kernel in kernels {
+      var work = KernelWork(flops: kernel.flops.map { values[$0] } ?? 0, bytes: 0, matmul: nil)
+      for place in kernel.touched {
+        work.bytes += values[touched[place].term] * touched[place].width
+      }
+      if var shape = kernel.matmul {
+        (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
+        (work.flops, work.matmul) = (shape.flops, shape)
+      }
+      time += cost.time(of: work) * kernel.count
+    }
+    return time
+  }
+
+  /// What it holds at its fullest instant above what was held before, and afterwards.
+  func memory(_ values: [Int]) -> (peak: Int, change: Int) {
+    var (peak, held) = (0, 0)
+    for (term, width) in events {
+      held += values[term] * width
+      if held > peak { peak = held }
+    }
+    return (peak, held)
+  }
+}
+
+/// What templates of a group's bodies are made of: sizes, and axes over which they communicate.
+struct TemplateBuilder {
+  let precision: Precision
+  private(set) var terms = TermTable()
+  /// Axes lists by the places of their parts.
+  private(set) var groups: [[[Int]]] = []
+  private let parts: AxisParts
+  private let reader: SizeReader
+
+  init(_ context: LoweringContext, _ parts: AxisParts) {
+    precision = context.workload.precision
+    self.parts = parts
+    reader = .parts(parts, vocabulary: context.sizes[.vocabulary])
+  }
+
+  mutating func count(_ type: TensorType) -> Int {
+    terms.place(of: reader.count(type))
+  }
+
+  mutating func group(_ axes: [AxisReference]) -> Int {
+    let group = axes.map { parts.places(of: [$0]) }
+    if let place = groups.firstIndex(of: group) { return place }
+    groups.append(group)
+    return groups.count - 1
+  }
+
+  mutating func form(_ call: KernelCall, _ body: Body) -> KernelForm<Int> {
+    let form = KernelForm(call, in: body, precision: precision, sizes: reader)
+    return form.map { terms.place(of: $0) }
+  }
+}

@@ -1,0 +1,105 @@
+import PlanIR
+
+/// A group of blocks lowered once for all sizes of mesh, batch and vocabulary under which its tables are
+/// alike.
+struct GroupTemplate {
+  private(set) var blocks: [BlockTemplate] = []
+  private(set) var terms: [SizeTerm] = []
+  /// The axes over which it communicates, by the places of their parts.
+  private(set) var groups: [[[Int]]] = []
+  /// The ways in which the batch is split, each once.
+  private(set) var batchSplits: [[[Int]]] = []
+  /// What must divide, in the order in which lowering came upon it.
+  private let splits: [DivisibilityLog.Split]
+  /// Whether a tied table's gradients are added before they are scattered.
+  private(set) var addsTableGradients = false
+  /// Whether saving what was gathered and gathering it again differ, for inputs and for weights.
+  private(set) var keepsGatheredInputs = false
+  private(set) var keepsGatheredWeights = false
+
+  /// Takes apart what `lower` lowers, in a context that leaves sizes open.
+  init(
+    _ context: LoweringContext, _ parts: AxisParts,
+    lower: (LoweringContext) throws(ConstraintViolation) -> Lowered
+  ) throws(ConstraintViolation) {
+    let log = DivisibilityLog()
+    let lowered = try lower(context.openingSizes(to: log))
+    var builder = TemplateBuilder(context, parts)
+    blocks = lowered.blocks.map { BlockTemplate($0.bodies, $0.parameters, &builder) }
+    for buffer in lowered.blocks.flatMap({ $0.bodies.all }).flatMap(\.buffers) {
+      let axes = buffer.type.axes(of: .batch)
+      guard !axes.isEmpty else { continue }
+      let split = axes.map { parts.places(of: [$0]) }
+      if !batchSplits.contains(split) { batchSplits.append(split) }
+    }
+    splits = log.splits(parts)
+    (terms, groups) = (builder.terms.terms, builder.groups)
+    addsTableGradients = lowered.addsTableGradients
+    keepsGatheredInputs = lowered.keepsGatheredInputs
+    keepsGatheredWeights = lowered.keepsGatheredWeights
+  }
+
+  /// What a template is made of.
+  struct Lowered {
+    var blocks: [(bodies: BlockBodies, parameters: [StoredParameter])]
+    var addsTableGradients = false
+    var keepsGatheredInputs = false
+    var keepsGatheredWeights = false
+  }
+
+  /// Refuses a mesh whose parts do not divide what they split.
+  func checkDivisibility(
+    _ parts: AxisParts, _ sizes: DimensionSizes, _ mesh: Mesh
+  ) throws(ConstraintViolation) {
+    let counts = parts.sizes
+    for split in splits where split.size(in: sizes) % split.set.groupSize(counts) != 0 {
+      throw .indivisible(
+        split.dimension, size: split.size(in: sizes), by: parts.axes(split.group), in: mesh)
+    }
+  }
+}
+
+/// A block's bodies as templates.
+struct BlockTemplate {
+  let forward, inputGradient, weightGradient: BodyTemplate?
+  let reduceGradients, optimize: BodyTemplate?
+  let settle: BodyTemplate?
+  let lean: [Recomputation: (forward: BodyTemplate, recompute: BodyTemplate?)]
+  /// What one repetition's parameters take: sizes and bytes of each element.
+  let stored: [(term: Int, width: Int)]
+
+  init(
+    _ bodies: BlockBodies, _ parameters: [StoredParameter], _ builder: inout TemplateBuilder
+  ) {
+    func template(_ body: Body?, _ builder: inout TemplateBuilder) -> BodyTemplate? {
+      body.map { BodyTemplate($0, &builder) }
+    }
+    forward = template(bodies.forward, &builder)
+    inputGradient = template(bodies.inputGradient, &builder)
+    weightGradient = template(bodies.weightGradient, &builder)
+    reduceGradients = template(bodies.reduceGradients, &builder)
+    optimize = template(bodies.optimize, &builder)
+    settle = template(bodies.settle, &builder)
+    var lean: [Recomputation: (forward: BodyTemplate, recompute: BodyTemplate?)] = [:]
+    for kind in [Recomputation.selective, .full] {
+      guard let own = bodies.lean[kind] else { continue }
+      lean[kind] = (BodyTemplate(own.forward, &builder), template(own.recompute, &builder))
+    }
+    self.lean = lean
+    stored = parameters.flatMap { parameter in
+      parameter.parts.map { part in
+        (
+          builder.count(parameter.type(of: part)),
+          builder.precision.bytes(of: part.width)
+        )
+      }
+    }
+  }
+}
+
+extension BlockTemplate {
+  /// What one repetition's parameters take, where `values` are the group's sizes.
+  func storedBytes(_ values: [Int]) -> Int {
+    stored.reduce(0) { $0 + values[$1.term] * $1.width }
+  }
+}

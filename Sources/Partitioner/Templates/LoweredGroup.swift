@@ -1,0 +1,41 @@
+import PlanIR
+
+/// A group of blocks on one mesh, for any micro-batch.
+struct LoweredGroup {
+  /// Each block as a function of the batch.
+  let profiles: [BlockProfile]
+  /// The axes lists over which it communicates.
+  let axes: [[AxisReference]]
+  /// The ways in which the batch is split, each of which must divide it.
+  let batchSplits: [[AxisReference]]
+  /// What the batch counts in: the least number that every split divides.
+  let unit: Int
+  /// Whether a tied table's gradients are added before they are scattered.
+  let addsTableGradients: Bool
+  /// Whether saving what was gathered and gathering it again differ, for inputs and for weights.
+  let keepsGatheredInputs, keepsGatheredWeights: Bool
+
+  /// `template` filled in.
+  init(_ template: GroupTemplate, _ parts: AxisParts, vocabulary: Int) {
+    let sizes = GroupSizes(template, parts, vocabulary: vocabulary)
+    profiles = template.blocks.map { BlockProfile($0, sizes) }
+    axes = template.groups.map(parts.axes)
+    batchSplits = template.batchSplits.map(parts.axes)
+    unit = sizes.unit
+    addsTableGradients = template.addsTableGradients
+    keepsGatheredInputs = template.keepsGatheredInputs
+    keepsGatheredWeights = template.keepsGatheredWeights
+  }
+
+  /// Blocks that were lowered in `context` for themselves.
+  init(
+    _ blocks: [(bodies: BlockBodies, parameters: [StoredParameter])], _ context: LoweringContext
+  ) throws(ConstraintViolation) {
+    let used = context.tables(of: BlockClass.allCases).flatMap { table in
+      table.dimensions.flatMap { table[$0] }
+    }
+    let parts = AxisParts(context.mesh, usedAs: used, hasStages: true)
+    let template = try GroupTemplate(context, parts) { _ in .init(blocks: blocks) }
+    self.init(template, parts, vocabulary: context.sizes[.vocabulary])
+  }
+}

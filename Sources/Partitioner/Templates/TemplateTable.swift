@@ -1,0 +1,122 @@
+import PlanIR
+
+/// Groups of blocks lowered once for all candidates whose tables are alike.
+struct TemplateTable {
+  let training: TrainingGraph
+  private var known: [Key: Result<GroupTemplate, ConstraintViolation>] = [:]
+
+  /// What a template depends on beside the model and the workload.
+  private struct Key: Hashable {
+    let group: BlockGroup
+    let signature: TableSignature
+    let choices: TemplateChoices
+    let shardedOver: [Int]
+  }
+
+  init(_ training: TrainingGraph) { self.training = training }
+
+  /// `group` under `choices`, whose micro-batches do not matter.
+  mutating func lowered(
+    _ group: BlockGroup, _ choices: PlanChoices
+  ) throws(ConstraintViolation) -> LoweredGroup {
+    try BuiltChoices.check(choices)
+    var choices = choices
+    // A batch that every split divides: what is lowered does not depend on it.
+    choices.microBatch = choices.mesh.deviceCount
+    let context = try LoweringContext(
+      sizes: training.sizes, workload: training.workload, choices: choices,
+      isTied: training.isTied)
+    let classes = training.classes(of: group)
+    let tables = context.tables(of: classes)
+    let chosen = TemplateChoices(choices, classes)
+    let used = tables.flatMap { table in table.dimensions.flatMap { table[$0] } }
+    let parts = AxisParts(choices.mesh, usedAs: used, hasStages: chosen.isStaged)
+    let weights = choices.weightsOver.flatMap { choices.mesh.whole($0) }
+    let key = Key(
+      group: group, signature: TableSignature(tables, parts), choices: chosen,
+      shardedOver: parts.places(of: weights))
+    let template = try template(key, context, parts)
+    try template.checkDivisibility(parts, context.sizes, choices.mesh)
+    return LoweredGroup(template, parts, vocabulary: context.sizes[.vocabulary])
+  }
+
+  private mutating func template(
+    _ key: Key, _ context: LoweringContext, _ parts: AxisParts
+  ) throws(ConstraintViolation) -> GroupTemplate {
+    if let found = known[key] { return try found.get() }
+    let made: Result<GroupTemplate, ConstraintViolation>
+    do throws(ConstraintViolation) {
+      made = .success(
+        try GroupTemplate(context, parts) { context throws(ConstraintViolation) in
+          try training.lowered(key.group, context)
+        })
+    } catch {
+      made = .failure(error)
+    }
+    known[key] = made
+    return try made.get()
+  }
+}
+
+/// The choices that decide how a group is lowered, where its tables are known.
+private struct TemplateChoices: Hashable {
+  let gathersInputs, gathersWeights: GatherChoice
+  let matmul: MatmulSchedule
+  /// Of loops over panels, and of rings, the mesh: they are as long as its degrees say.
+  let degrees: [Int]
+  let isRing: Bool
+  let tableForm: TableForm?
+  let tableGradients: TableGradients?
+  let zero: Int
+  /// Whether the ends may be on different stages.
+  let isStaged: Bool
+
+  init(_ choices: PlanChoices, _ classes: [BlockClass]) {
+    gathersInputs = choices.gathersInputs
+    gathersWeights = choices.gathersWeights
+    let layouts = Set(classes.map { choices.blocks[$0] ?? choices.layout })
+    let loops = LayoutCatalog.all.contains { $0.hasPanels && layouts.contains($0.name) }
+    matmul = loops ? choices.matmul : .gathered
+    isRing = choices.contextAttention == .ring
+    let isLooped = matmul == .stepped || isRing
+    // Loops run over rows and columns; depth leaves them as they are.
+    let open: Set<String> =
+      isRing || !choices.blockMeshes.isEmpty
+      ? ["data", "pipeline"] : ["data", "pipeline", "context", "depth"]
+    degrees =
+      isLooped ? choices.mesh.axes.map { open.contains($0.name) ? 0 : $0.size } : []
+    let hasEnds = classes.contains { $0 == .embedding || $0 == .head }
+    tableForm = hasEnds ? choices.tableForm : nil
+    tableGradients = hasEnds ? choices.tableGradients : nil
+    isStaged = hasEnds && choices.degree("pipeline") > 1
+    zero = choices.degree("data") > 1 ? choices.zero : 0
+  }
+}
+
+extension TrainingGraph {
+  /// The classes of a group's blocks, each once.
+  func classes(of group: BlockGroup) -> [BlockClass] {
+    BlockClass.allCases.filter { blockClass in
+      group.places.contains { block($0).graph.blockClass == blockClass }
+    }
+  }
+
+  /// The blocks of `group`.
+  fileprivate func lowered(
+    _ group: BlockGroup, _ context: LoweringContext
+  ) throws(ConstraintViolation) -> GroupTemplate.Lowered {
+    var context = context
+    try context.placeParameters(of: group.places.map { block($0) })
+    var result = GroupTemplate.Lowered(blocks: [])
+    result.addsTableGradients = context.parameters.values.contains { $0.addedAs != nil }
+    for place in group.places {
+      let block = try LoweredBlock(
+        block(place), segment: place.segment, repetitions: segments[place.segment].count,
+        context: context, unpadded: sizes)
+      result.blocks.append((block.bodies, block.parameters))
+      result.keepsGatheredInputs = result.keepsGatheredInputs || block.keepsGatheredInputs
+      result.keepsGatheredWeights = result.keepsGatheredWeights || block.keepsGatheredWeights
+    }
+    return result
+  }
+}
