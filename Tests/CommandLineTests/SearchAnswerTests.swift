@@ -11,6 +11,7 @@ import Testing
     "tiny-gpt2 --devices 4 --sequence 65", "gpt2 --devices 1000 --exhaustive",
     "qwen2.5-7b --devices 8 --cluster a100-sxm-40gb --attention unfused --dropout 0.1",
     "megatron-1t --devices 16777216 --global-batch 16777216 --attention unfused",
+    "qwen2.5-7b --devices 65536 --global-batch 65536 --sequence 131072 --layout data --top 1",
     "gpt3-175b --devices 1 --global-batch 16777216 --memory unlimited",
   ]
 

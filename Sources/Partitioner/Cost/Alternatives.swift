@@ -66,7 +66,8 @@ struct Alternatives {
     _ group: BlockGroup, _ shape: LayoutShape, _ layout: any Layout
   ) throws(ConstraintViolation) -> [Explanation.Alternative] {
     let other = choices.uniform(shape, data: choices.degree("data"), of: layout)
-    let blocks = try lowered(group, other)
+    var context = try training.context(other)
+    let blocks = try training.lowered(group, &context)
     let precision = training.workload.precision
     let cost = ClusterCost(
       cluster: cluster, precision: precision, mesh: other.mesh, placement: [], timings: timings)
@@ -80,28 +81,6 @@ struct Alternatives {
         step: priced.step(cost, microBatches: choices.microBatches) * layers,
         total: Bytes(priced.sent(microBatches: choices.microBatches).count * layers), refusal: nil)
     }
-  }
-}
-
-extension Alternatives {
-  /// The blocks of `group` under `choices`.
-  private func lowered(
-    _ group: BlockGroup, _ choices: PlanChoices
-  ) throws(ConstraintViolation) -> [LoweredBlock] {
-    try BuiltChoices.check(choices)
-    var context = try LoweringContext(
-      sizes: training.sizes, workload: training.workload, choices: choices,
-      isTied: training.isTied)
-    try context.placeParameters(of: group.places.map { training.block($0) })
-    var blocks: [LoweredBlock] = []
-    for place in group.places {
-      blocks.append(
-        try LoweredBlock(
-          training.block(place), segment: place.segment,
-          repetitions: training.segments[place.segment].count, context: context,
-          unpadded: training.sizes))
-    }
-    return blocks
   }
 }
 

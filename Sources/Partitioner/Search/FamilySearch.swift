@@ -116,7 +116,8 @@ struct FamilySearch {
   }
 
   /// Whether the layers alone take longer than what is kept in every micro-batch although everything is
-  /// kept and gathered whole: then they do however they gather.
+  /// kept and gathered whole: then they do however they gather. Panels never cut the batch, so that what
+  /// does not divide it here does not there.
   private mutating func isSlow(
     _ choices: PlanChoices, _ family: Family, _ network: NetworkTable
   ) -> Bool {

@@ -148,10 +148,12 @@ struct MixtureSearch {
     guard let first = attention.map(\.time).min(), let second = mlp.map(\.time).min() else {
       return (shapes, shapes)
     }
-    return (
-      attention.filter { $0.time + second + ends <= worst }.map(\.shape),
-      mlp.filter { $0.time + first + ends <= worst }.map(\.shape)
-    )
+    /// Without those that take too long beside the fastest of the others.
+    func open(_ options: [Option], beside other: Picoseconds) -> [LayoutShape] {
+      let slow = options.filter { $0.time + other + ends > worst }.map(\.shape)
+      return shapes.filter { !slow.contains($0) }
+    }
+    return (open(attention, beside: second), open(mlp, beside: first))
   }
 
   /// The shapes of a class and what its blocks in them take of a step; one without blocks has one.

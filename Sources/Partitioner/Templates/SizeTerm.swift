@@ -20,10 +20,11 @@ struct SizeTerm: Hashable {
   }
 
   func value(_ instance: InstanceSizes) -> Int {
-    var value = constant
-    if hasBatch { value *= instance.batch }
-    if hasVocabulary { value *= instance.vocabulary / panels }
-    value /= split.groupSize(instance.parts)
+    let factor =
+      (hasBatch ? instance.batch : 1) * (hasVocabulary ? instance.vocabulary / panels : 1)
+    // What all devices do together may be more than 64 bits hold; one device's share is not.
+    let whole = constant.multipliedFullWidth(by: factor)
+    let value = split.groupSize(instance.parts).dividingFullWidth(whole).quotient
     guard !chunks.isEmpty else { return value }
     let count = chunks.groupSize(instance.parts)
     return (value + count - 1) / count

@@ -13,22 +13,24 @@ struct TemplateTable {
     let shardedOver: [Int]
   }
 
-  init(_ training: TrainingGraph) { self.training = training }
+  private let isAnnotated: Bool
+
+  init(_ training: TrainingGraph) {
+    self.training = training
+    isAnnotated = training.isAnnotated
+  }
 
   /// `group` under `choices`, whose micro-batches do not matter.
   mutating func lowered(
     _ group: BlockGroup, _ choices: PlanChoices
   ) throws(ConstraintViolation) -> LoweredGroup {
-    try BuiltChoices.check(choices)
     var choices = choices
     // A batch that every split divides: what is lowered does not depend on it.
     choices.microBatch = choices.mesh.deviceCount
-    let context = try LoweringContext(
-      sizes: training.sizes, workload: training.workload, choices: choices,
-      isTied: training.isTied)
+    let context = try training.context(choices)
     let classes = training.classes(of: group)
     let tables = context.tables(of: classes)
-    let chosen = TemplateChoices(choices, classes)
+    let chosen = TemplateChoices(choices, classes, isAnnotated: isAnnotated)
     let used = tables.flatMap { table in table.dimensions.flatMap { table[$0] } }
     let parts = AxisParts(choices.mesh, usedAs: used, hasStages: chosen.isStaged)
     let weights = choices.weightsOver.flatMap { choices.mesh.whole($0) }
@@ -48,7 +50,7 @@ struct TemplateTable {
     do throws(ConstraintViolation) {
       made = .success(
         try GroupTemplate(context, parts) { context throws(ConstraintViolation) in
-          try training.lowered(key.group, context)
+          try training.templated(key.group, context)
         })
     } catch {
       made = .failure(error)
@@ -70,8 +72,10 @@ private struct TemplateChoices: Hashable {
   let zero: Int
   /// Whether the ends may be on different stages.
   let isStaged: Bool
+  /// Of a model with written shardings the mesh, whose axes these name.
+  let mesh: Mesh?
 
-  init(_ choices: PlanChoices, _ classes: [BlockClass]) {
+  init(_ choices: PlanChoices, _ classes: [BlockClass], isAnnotated: Bool) {
     gathersInputs = choices.gathersInputs
     gathersWeights = choices.gathersWeights
     let layouts = Set(classes.map { choices.blocks[$0] ?? choices.layout })
@@ -82,13 +86,14 @@ private struct TemplateChoices: Hashable {
     // Loops run over rows and columns; depth leaves them as they are.
     let open: Set<String> =
       isRing || !choices.blockMeshes.isEmpty
-      ? ["data", "pipeline"] : ["data", "pipeline", "context", "depth"]
+      ? ["data", "pipeline"] : ["data", "pipeline", "depth"]
     degrees =
       isLooped ? choices.mesh.axes.map { open.contains($0.name) ? 0 : $0.size } : []
     let hasEnds = classes.contains { $0 == .embedding || $0 == .head }
     tableForm = hasEnds ? choices.tableForm : nil
     tableGradients = hasEnds ? choices.tableGradients : nil
     isStaged = hasEnds && choices.degree("pipeline") > 1
+    mesh = isAnnotated ? choices.mesh : nil
     zero = choices.degree("data") > 1 ? choices.zero : 0
   }
 }
@@ -101,22 +106,38 @@ extension TrainingGraph {
     }
   }
 
-  /// The blocks of `group`.
-  fileprivate func lowered(
+  /// What is decided of every group under `choices`.
+  func context(_ choices: PlanChoices) throws(ConstraintViolation) -> LoweringContext {
+    try BuiltChoices.check(choices)
+    return try LoweringContext(
+      sizes: sizes, workload: workload, choices: choices, isTied: isTied)
+  }
+
+  /// The blocks of `group`, whose parameters `context` then has.
+  func lowered(
+    _ group: BlockGroup, _ context: inout LoweringContext
+  ) throws(ConstraintViolation) -> [LoweredBlock] {
+    try context.placeParameters(of: group.places.map { block($0) })
+    var blocks: [LoweredBlock] = []
+    for place in group.places {
+      blocks.append(
+        try LoweredBlock(
+          block(place), segment: place.segment, repetitions: segments[place.segment].count,
+          context: context, unpadded: sizes))
+    }
+    return blocks
+  }
+
+  /// What a template of `group` is made of.
+  fileprivate func templated(
     _ group: BlockGroup, _ context: LoweringContext
   ) throws(ConstraintViolation) -> GroupTemplate.Lowered {
     var context = context
-    try context.placeParameters(of: group.places.map { block($0) })
-    var result = GroupTemplate.Lowered(blocks: [])
-    result.addsTableGradients = context.parameters.values.contains { $0.addedAs != nil }
-    for place in group.places {
-      let block = try LoweredBlock(
-        block(place), segment: place.segment, repetitions: segments[place.segment].count,
-        context: context, unpadded: sizes)
-      result.blocks.append((block.bodies, block.parameters))
-      result.keepsGatheredInputs = result.keepsGatheredInputs || block.keepsGatheredInputs
-      result.keepsGatheredWeights = result.keepsGatheredWeights || block.keepsGatheredWeights
-    }
-    return result
+    let blocks = try lowered(group, &context)
+    return GroupTemplate.Lowered(
+      blocks: blocks.map { ($0.bodies, $0.parameters) },
+      addsTableGradients: context.parameters.values.contains { $0.addedAs != nil },
+      keepsGatheredInputs: blocks.contains(where: \.keepsGatheredInputs),
+      keepsGatheredWeights: blocks.contains(where: \.keepsGatheredWeights))
   }
 }
