@@ -40,7 +40,10 @@ struct WorkloadOptions: ParsableArguments {
     }
   }
 
-  func workload(for model: Model) -> Workload {
+  func workload(for model: Model) -> Workload { overrides.resolved(for: model) }
+
+  /// What is given.
+  var overrides: WorkloadOverrides {
     var overrides = WorkloadOverrides()
     overrides.globalBatch = globalBatch
     overrides.sequence = sequence
@@ -49,6 +52,6 @@ struct WorkloadOptions: ParsableArguments {
     overrides.attention = attention
     overrides.dropout = dropout
     overrides.padVocabulary = padVocabulary
-    return overrides.resolved(for: model)
+    return overrides
   }
 }

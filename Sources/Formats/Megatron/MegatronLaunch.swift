@@ -1,0 +1,197 @@
+package import PlanIR
+
+/// Reads the flags with which Megatron-LM is launched, with the meaning and the defaults of its
+/// `megatron/training/arguments.py`.
+package enum MegatronLaunch {
+  /// What `line` says of a run of `model`: a whole command or its flags.
+  ///
+  /// - Throws: ``LaunchError`` where a value cannot be, flags contradict each other or the model.
+  package static func read(_ line: String, model: Model) throws(LaunchError) -> LaunchReading {
+    var words = try ShellWords.split(line)
+    var launcher = LaunchFlags([])
+    if let script = words.lastIndex(where: { $0.hasSuffix(".py") && !$0.hasPrefix("--") }) {
+      launcher = LaunchFlags(Array(words[..<script]))
+      words = Array(words[(script + 1)...])
+    } else {
+      words = Array(words.drop { !$0.hasPrefix("--") })
+    }
+    var reader = MegatronReader(flags: LaunchFlags(words), launcher: launcher, model: model)
+    return try reader.read()
+  }
+}
+
+/// One launch being read.
+struct MegatronReader {
+  var flags: LaunchFlags
+  var launcher: LaunchFlags
+  let model: Model
+  var reading = LaunchReading(LaunchConfiguration(.megatron))
+
+  mutating func read() throws(LaunchError) -> LaunchReading {
+    try readDegrees()
+    try readStages()
+    try readWorkload()
+    try readRecomputation()
+    try readSharding()
+    try checkModel()
+    try readLauncher()
+    sortRest()
+    return reading
+  }
+
+  private mutating func readDegrees() throws(LaunchError) {
+    try refuse("--model-parallel-size", use: "--tensor-model-parallel-size")
+    try refuse("--batch-size", use: "--micro-batch-size")
+    reading.configuration.tensor = try flags.integer("--tensor-model-parallel-size") ?? 1
+    reading.configuration.pipeline = try flags.integer("--pipeline-model-parallel-size") ?? 1
+    reading.configuration.context = try flags.integer("--context-parallel-size") ?? 1
+    reading.configuration.microBatch = try flags.integer("--micro-batch-size", in: 1...(1 << 24))
+    reading.configuration.stagesBeforeData = flags.flag("--use-tp-pp-dp-mapping")
+    let isParallel = flags.flag("--sequence-parallel")
+    reading.configuration.sequenceParallel = isParallel && reading.configuration.tensor > 1
+    if isParallel && reading.configuration.tensor == 1 {
+      note("--sequence-parallel changes nothing with a tensor degree of 1, as in Megatron")
+    }
+    let communication = flags.list("--cp-comm-type")?.first ?? "p2p"
+    if reading.configuration.context > 1 && communication != "a2a" {
+      note("--cp-comm-type \(communication) is priced as a2a: ring attention is not built")
+    }
+  }
+
+  private mutating func readStages() throws(LaunchError) {
+    let layers = try flags.integer("--num-layers-per-virtual-pipeline-stage")
+    let chunks = try flags.integer("--num-virtual-stages-per-pipeline-rank")
+    if let layers, chunks != nil {
+      throw LaunchError(
+        "--num-layers-per-virtual-pipeline-stage",
+        expected: "no --num-virtual-stages-per-pipeline-rank beside it", found: "both",
+        remedy: "drop one of them (\(layers) layers a chunk)")
+    }
+    reading.configuration.chunks =
+      layers.map { .layers($0) } ?? chunks.map { $0 > 1 ? .count($0) : .one } ?? .one
+    if reading.configuration.chunks != .one && reading.configuration.pipeline == 1 {
+      throw LaunchError(
+        layers == nil
+          ? "--num-virtual-stages-per-pipeline-rank" : "--num-layers-per-virtual-pipeline-stage",
+        expected: "--pipeline-model-parallel-size 2 or more", found: "1",
+        remedy: "drop the flag, or add stages")
+    }
+    reading.configuration.firstStageLayers =
+      try flags.integer(
+        anyOf: ["--decoder-first-pipeline-num-layers", "--num-layers-in-first-pipeline-stage"])
+    reading.configuration.lastStageLayers =
+      try flags.integer(
+        anyOf: ["--decoder-last-pipeline-num-layers", "--num-layers-in-last-pipeline-stage"])
+    reading.configuration.countsEmbedding = flags.flag("--account-for-embedding-in-pipeline-split")
+    reading.configuration.countsHead = flags.flag("--account-for-loss-in-pipeline-split")
+  }
+
+  private mutating func readRecomputation() throws(LaunchError) {
+    try refuse("--checkpoint-activations", use: "--recompute-activations")
+    let isSelective = flags.flag("--recompute-activations")
+    let granularity = try flags.choice("--recompute-granularity", of: ["full", "selective"])
+    let method = try flags.choice("--recompute-method", of: ["uniform", "block"])
+    let layers = try flags.integer("--recompute-num-layers")
+    switch isSelective ? "selective" : granularity {
+    case "selective":
+      if let method {
+        throw LaunchError(
+          "--recompute-method", expected: "--recompute-granularity full beside it",
+          found: "selective with \(method)", remedy: "drop --recompute-method")
+      }
+      reading.configuration.recompute = .selective
+    case "full": try readFull(method, layers)
+    default:
+      if method != nil || layers != nil {
+        note("--recompute-method and --recompute-num-layers change nothing without a granularity")
+      }
+    }
+  }
+
+  private mutating func readFull(_ method: String?, _ layers: Int?) throws(LaunchError) {
+    guard let method else {
+      throw LaunchError(
+        "--recompute-granularity full", expected: "--recompute-method uniform or block",
+        found: "none", remedy: "add --recompute-method uniform --recompute-num-layers 1")
+    }
+    if method == "block" {
+      guard let layers else {
+        throw LaunchError(
+          "--recompute-method block", expected: "--recompute-num-layers", found: "none",
+          remedy: "say how many layers of a stage are recomputed")
+      }
+      reading.configuration.recompute = .block(layers)
+      return
+    }
+    reading.configuration.recompute = .full
+    if let layers, layers > 1 {
+      note("--recompute-num-layers \(layers) is priced as 1: each layer keeps its input")
+    }
+  }
+
+  private mutating func readSharding() throws(LaunchError) {
+    let isDistributed = flags.flag("--use-distributed-optimizer")
+    let usesFSDP = flags.flag("--use-megatron-fsdp") || flags.flag("--use-custom-fsdp")
+    let strategies = ["no_shard", "optim", "optim_grads", "optim_grads_params"]
+    let strategy = try flags.choice("--data-parallel-sharding-strategy", of: strategies)
+    if usesFSDP {
+      reading.configuration.zero = strategies.firstIndex(of: strategy ?? "no_shard") ?? 0
+    } else if flags.flag("--use-torch-fsdp2") {
+      reading.configuration.zero = 3
+    } else {
+      reading.configuration.zero = isDistributed ? 1 : 0
+      if strategy != nil {
+        note("--data-parallel-sharding-strategy changes nothing without --use-megatron-fsdp")
+      }
+    }
+  }
+
+  /// Devices as the launcher counts them; a range of nodes, or a variable, leaves them open.
+  private mutating func readLauncher() throws(LaunchError) {
+    let perNode = try count(["--nproc_per_node", "--nproc-per-node"])
+    let nodes = try count(["--nnodes"])
+    guard let perNode else { return }
+    let (product, overflow) = perNode.multipliedReportingOverflow(by: nodes ?? 1)
+    reading.devices = overflow ? nil : product
+  }
+
+  private mutating func count(_ names: [String]) throws(LaunchError) -> Int? {
+    var found: Int?
+    for name in names {
+      let (first, second) = (try launcher.text(name), try flags.text(name))
+      guard let text = first ?? second else { continue }
+      guard let number = Int(text), number > 0 else {
+        note("\(name) \(text.quoted()) is no number: devices are not checked against it")
+        continue
+      }
+      found = number
+    }
+    return found
+  }
+
+  /// What was not read: known to change nothing, known and not priced, not known.
+  private mutating func sortRest() {
+    for name in launcher.names where !launcher.taken.contains(name) {
+      reading.ignored.append(name)
+    }
+    for name in flags.names where !flags.taken.contains(name) {
+      if MegatronFlagTable.isUnpriced(name) {
+        reading.unpriced.append(name)
+      } else if MegatronFlagTable.isIrrelevant(name) {
+        reading.ignored.append(name)
+      } else {
+        reading.unknown.append(name)
+      }
+    }
+    reading.unknown += flags.loose.map { $0.quoted() }
+  }
+
+  private mutating func refuse(_ name: String, use other: String) throws(LaunchError) {
+    guard flags.names.contains(name) else { return }
+    throw LaunchError(
+      name, expected: other, found: "a flag that Megatron no longer takes",
+      remedy: "use \(other)")
+  }
+
+  mutating func note(_ text: String) { reading.notes.append(text) }
+}

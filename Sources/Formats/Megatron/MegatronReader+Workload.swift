@@ -1,0 +1,189 @@
+import PlanIR
+
+extension MegatronReader {
+  /// The step that the flags describe, with Megatron's defaults.
+  mutating func readWorkload() throws(LaunchError) {
+    var workload = WorkloadOverrides()
+    workload.globalBatch = try flags.integer("--global-batch-size", in: 1...ModelLimits.globalBatch)
+    let range = 1...ModelLimits.dimension
+    workload.sequence =
+      try flags.integer(anyOf: ["--seq-length", "--encoder-seq-length"], in: range)
+    workload.padVocabulary =
+      try flags.integer("--make-vocab-size-divisible-by", in: range) ?? 128
+    workload.precision = try precision()
+    workload.dropout = try dropout()
+    workload.attention = try attention()
+    workload.optimizer = try optimizer()
+    reading.configuration.workload = workload
+  }
+
+  private mutating func precision() throws(LaunchError) -> Precision {
+    let (isHalf, isBrain) = (flags.flag("--fp16"), flags.flag("--bf16"))
+    if isHalf && isBrain {
+      throw LaunchError(
+        "--fp16", expected: "no --bf16 beside it", found: "both", remedy: "drop one of them")
+    }
+    if isHalf && !flags.names.contains("--accumulate-allreduce-grads-in-fp32") {
+      note("--fp16 keeps gradients in 2 bytes; they are priced as 4")
+    }
+    if !isHalf && !isBrain { note("neither --bf16 nor --fp16: fp32, as in Megatron") }
+    return isHalf || isBrain ? .mixed : .fp32
+  }
+
+  private mutating func dropout() throws(LaunchError) -> Double {
+    let range = 0...ModelLimits.dropout
+    let attention = try flags.number("--attention-dropout", in: range)
+    let hidden = try flags.number("--hidden-dropout", in: range)
+    let missing = [("--attention-dropout", attention), ("--hidden-dropout", hidden)]
+      .filter { $0.1 == nil }.map(\.0)
+    if !missing.isEmpty {
+      note("\(missing.joined(separator: " and ")) not given: 0.1, Megatron's default")
+    }
+    let (first, second) = (attention ?? 0.1, hidden ?? 0.1)
+    if first != second {
+      note("dropout of attention \(first) and of hidden \(second) are priced as the larger")
+    }
+    return max(first, second)
+  }
+
+  private mutating func attention() throws(LaunchError) -> AttentionForm {
+    let backend = try flags.choice(
+      "--attention-backend", of: ["flash", "fused", "unfused", "local", "auto"])
+    let isFlash = flags.flag("--use-flash-attn")
+    let implementation = try flags.choice(
+      "--transformer-impl", of: ["transformer_engine", "local"])
+    if isFlash || backend == "flash" || backend == "fused" { return .fused }
+    if backend == "unfused" || backend == "local" || implementation == "local" { return .unfused }
+    note("no --attention-backend: fused attention, which Transformer Engine takes where it can")
+    return .fused
+  }
+
+  private mutating func optimizer() throws(LaunchError) -> Optimizer {
+    let name = try flags.choice("--optimizer", of: ["adam", "sgd", "muon", "dist_muon"]) ?? "adam"
+    if name == "sgd" {
+      note("--optimizer sgd is priced without its momentum, 4 bytes a parameter in Megatron")
+    }
+    if name.hasSuffix("muon") {
+      reading.unpriced.append("--optimizer \(name) (priced as adam)")
+    }
+    return name == "sgd" ? .sgd : .adamw
+  }
+
+  // MARK: - The model
+
+  /// Refuses flags that say another model than the one that is audited.
+  mutating func checkModel() throws(LaunchError) {
+    let sizes = model.sizes
+    try checkSize("--num-layers", model.layers)
+    try checkSize("--encoder-num-layers", model.layers)
+    try checkSize("--hidden-size", sizes[.hidden])
+    try checkSize("--num-attention-heads", sizes[.heads])
+    try checkSize("--ffn-hidden-size", sizes[.wide])
+    try checkSize("--kv-channels", sizes[.headWidth])
+    let hasGroups = flags.flag("--group-query-attention")
+    if hasGroups {
+      try checkSize("--num-query-groups", sizes[.keyValueHeads])
+    } else {
+      _ = try flags.integer("--num-query-groups")
+    }
+    try checkPositions()
+    try checkVocabulary()
+    try checkKinds()
+  }
+
+  private mutating func checkSize(_ name: String, _ expected: Int) throws(LaunchError) {
+    guard let found = try flags.integer(name), found != expected else { return }
+    throw contradiction(name, "\(expected)", "\(found)")
+  }
+
+  private func contradiction(
+    _ name: String, _ expected: String, _ found: String
+  ) -> LaunchError {
+    LaunchError(
+      name, expected: "\(expected), as \(model.name) has", found: found,
+      remedy: "give the MODEL that is trained, or correct the flag")
+  }
+
+  /// A table of learned positions has its size from the model; others have none.
+  private mutating func checkPositions() throws(LaunchError) {
+    guard let found = try flags.integer("--max-position-embeddings") else { return }
+    let size = model.sizes[.positions]
+    if size > 0 && size != found {
+      throw contradiction("--max-position-embeddings", "\(size)", "\(found)")
+    }
+  }
+
+  /// A model may have the vocabulary as it is or as Megatron pads it.
+  private mutating func checkVocabulary() throws(LaunchError) {
+    guard let found = try flags.integer("--vocab-size", in: 1...ModelLimits.dimension) else {
+      return
+    }
+    let divisor = try flags.integer("--make-vocab-size-divisible-by") ?? 128
+    let (multiple, overflow) = divisor.multipliedReportingOverflow(
+      by: reading.configuration.tensor)
+    let expected = model.sizes[.vocabulary]
+    let isPadded =
+      !overflow && multiple <= 1 << 32 && (found + multiple - 1) / multiple * multiple == expected
+    if found != expected && !isPadded {
+      throw contradiction("--vocab-size", "\(expected)", "\(found)")
+    }
+  }
+
+  private mutating func checkKinds() throws(LaunchError) {
+    let kinds = model.segments.flatMap(\.blocks).flatMap(\.operations).map(\.kind)
+    var (isGated, isRotary, isRMS) = (false, false, false)
+    for kind in kinds {
+      switch kind {
+      case .gatedActivation: isGated = true
+      case .rotary: isRotary = true
+      case .norm(.rms, _): isRMS = true
+      case .embedding, .positionEmbedding, .linear, .add, .norm, .activation, .attention, .dropout,
+        .crossEntropy:
+        break
+      }
+    }
+    if flags.flag("--swiglu") && !isGated {
+      throw contradiction("--swiglu", "no gate", "a gated activation")
+    }
+    let norm = try flags.choice("--normalization", of: ["LayerNorm", "RMSNorm"])
+    if let norm, (norm == "RMSNorm") != isRMS {
+      throw contradiction("--normalization", isRMS ? "RMSNorm" : "LayerNorm", norm)
+    }
+    var position = try flags.choice(
+      "--position-embedding-type", of: ["learned_absolute", "rope", "mrope", "relative", "none"])
+    if flags.flag("--use-rotary-position-embeddings") { position = "rope" }
+    _ = flags.flag("--no-position-embedding")
+    if let position, (position == "rope") != isRotary {
+      let own = isRotary ? "rope" : "learned_absolute"
+      throw contradiction("--position-embedding-type", own, position)
+    }
+    checkTies()
+    checkBiases()
+  }
+
+  private mutating func checkTies() {
+    let isTied = model.segments.contains { $0.blocks.contains { !$0.borrowed.isEmpty } }
+    if flags.flag("--untie-embeddings-and-output-weights") == isTied {
+      note(
+        isTied
+          ? "\(model.name) ties embedding and head; --untie-embeddings-and-output-weights is not "
+            + "priced"
+          : "no --untie-embeddings-and-output-weights, while \(model.name) has a head of its own: "
+            + "priced as \(model.name)")
+    }
+  }
+
+  private mutating func checkBiases() {
+    let hasBias = model.segments.flatMap(\.blocks).contains { block in
+      block.blockClass == .mlp
+        && block.operations.contains { $0.kind == .linear && $0.inputs.count > 2 }
+    }
+    let disables = flags.flag("--disable-bias-linear")
+    _ = flags.flag("--add-qkv-bias")
+    if disables == hasBias {
+      note(
+        "linears \(hasBias ? "with" : "without") biases, as \(model.name) has them: priced so, "
+          + "whatever --disable-bias-linear says")
+    }
+  }
+}

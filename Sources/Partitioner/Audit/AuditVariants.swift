@@ -1,0 +1,156 @@
+import PlanIR
+
+/// Every launch that differs from another in one thing.
+struct AuditVariants {
+  let base: LaunchConfiguration
+  let training: TrainingGraph
+  let devices: Int
+
+  struct Variant {
+    let knob: AuditKnob
+    let from, to: String
+    let configuration: LaunchConfiguration
+  }
+
+  private var words: LaunchWords { LaunchWords(base.framework) }
+  private static let largestContext = 16
+  /// How many layers fewer the ends' stages are tried with.
+  private static let fewerLayers = 4
+
+  /// The launches, in a fixed order. Data takes the devices that the degrees leave.
+  func all() -> [Variant] {
+    degrees() + microBatches() + [sequenceParallelism()].compactMap(\.self) + sharding()
+      + recomputation() + schedules() + stages() + [ranks()].compactMap(\.self)
+  }
+
+  private func variant(
+    _ knob: AuditKnob, _ from: String, _ to: String, _ change: (inout LaunchConfiguration) -> Void
+  ) -> Variant {
+    var changed = base
+    change(&changed)
+    return Variant(knob: knob, from: from, to: to, configuration: changed)
+  }
+
+  private func degrees() -> [Variant] {
+    let tensors = divisors(of: devices / base.pipeline / base.context)
+      .filter { $0 != base.tensor && training.sizes[.heads] % $0 == 0 }
+    let stages = divisors(of: devices / base.tensor / base.context)
+      .filter { $0 != base.pipeline && $0 <= training.model.layers }
+    let contexts = divisors(of: devices / base.tensor / base.pipeline)
+      .filter { $0 != base.context && $0 <= Self.largestContext }
+    let tensorVariants = tensors.map { degree in
+      variant(.tensor, "\(words.tensor) \(base.tensor)", "\(words.tensor) \(degree)") {
+        $0.tensor = degree
+      }
+    }
+    let stageVariants = stages.map { degree in
+      variant(.pipeline, "\(words.pipeline) \(base.pipeline)", "\(words.pipeline) \(degree)") {
+        $0.pipeline = degree
+        ($0.firstStageLayers, $0.lastStageLayers) = (nil, nil)
+        if degree == 1 { ($0.chunks, $0.schedule) = (.one, nil) }
+      }
+    }
+    return tensorVariants + stageVariants
+      + contexts.map { degree in
+        variant(.context, "\(words.context) \(base.context)", "\(words.context) \(degree)") {
+          $0.context = degree
+        }
+      }
+  }
+
+  private func microBatches() -> [Variant] {
+    guard let size = base.microBatch else { return [] }
+    let data = devices / base.tensor / base.pipeline / base.context
+    return divisors(of: training.workload.globalBatch / data).filter { $0 != size }.map { other in
+      variant(.microBatch, "\(words.microBatch) \(size)", "\(words.microBatch) \(other)") {
+        $0.microBatch = other
+        $0.microBatches = nil
+      }
+    }
+  }
+
+  private func sequenceParallelism() -> Variant? {
+    guard base.tensor > 1 else { return nil }
+    let (off, on) = ("no --sequence-parallel", "--sequence-parallel")
+    return variant(
+      .sequenceParallel, base.sequenceParallel ? on : off, base.sequenceParallel ? off : on
+    ) { $0.sequenceParallel.toggle() }
+  }
+
+  private func sharding() -> [Variant] {
+    (0...3).filter { $0 != base.zero }.map { zero in
+      variant(.zero, words.sharding(base.zero), words.sharding(zero)) { $0.zero = zero }
+    }
+  }
+
+  private func recomputation() -> [Variant] {
+    let most = (training.model.layers + base.pipeline - 1) / base.pipeline
+    // Eighths of a stage's layers: the fewest that fit are found among these.
+    let parts = Set((1..<8).map { max(1, most * $0 / 8) }).sorted().filter { $0 < most }
+    var kinds: [LaunchRecomputation] = [.none, .full]
+    if training.workload.attention == .unfused { kinds.append(.selective) }
+    if base.chunks == .one { kinds += parts.map { .block($0) } }
+    return kinds.filter { $0 != base.recompute }.map { kind in
+      variant(.recompute, words.recompute(base.recompute), words.recompute(kind)) {
+        $0.recompute = kind
+      }
+    }
+  }
+
+  private func schedules() -> [Variant] {
+    guard base.pipeline > 1 else { return [] }
+    let layers = training.model.layers / base.pipeline
+    let from = base.schedule == .zeroBubble ? "ZB-H1" : words.text(base.chunks)
+    let chunks = divisors(of: layers).filter { $0 > 1 && $0 <= 8 }
+      .map { variantOfChunks($0, from) }
+      .filter { $0.configuration.chunks != base.chunks }
+    var result = chunks
+    if base.chunks != .one {
+      result.append(
+        variant(.schedule, from, words.text(.one)) { ($0.chunks, $0.schedule) = (.one, nil) })
+    }
+    if base.schedule != .zeroBubble {
+      result.append(
+        variant(.schedule, from, "ZB-H1") { ($0.chunks, $0.schedule) = (.one, .zeroBubble) })
+    }
+    return result
+  }
+
+  private func variantOfChunks(_ count: Int, _ from: String) -> Variant {
+    variant(.schedule, from, words.text(.count(count))) {
+      $0.chunks = .count(count)
+      $0.schedule = nil
+    }
+  }
+
+  /// Fewer layers where the head, or the embedding, lies.
+  private func stages() -> [Variant] {
+    let each = training.model.layers / base.pipeline
+    guard base.pipeline > 1, base.framework == .megatron, base.chunks == .one, each > 1 else {
+      return []
+    }
+    let from =
+      base.lastStageLayers.map { "--decoder-last-pipeline-num-layers \($0)" }
+      ?? "\(each) layers on every stage"
+    let ends = (1...Self.fewerLayers).filter { $0 < each }.flatMap { fewer -> [(Int?, Int)] in
+      [
+        (nil, each - fewer), (each, each - fewer), (each - fewer, each - fewer),
+        (each + 1, each - fewer),
+      ]
+    }
+    return ends.map { first, last in
+      let flag = first.map { "--decoder-first-pipeline-num-layers \($0) " } ?? ""
+      return variant(.stages, from, "\(flag)--decoder-last-pipeline-num-layers \(last)") {
+        ($0.firstStageLayers, $0.lastStageLayers) = (first, last)
+      }
+    }
+  }
+
+  private func ranks() -> Variant? {
+    guard base.pipeline > 1, base.framework == .megatron else { return nil }
+    let (off, on) = ("no --use-tp-pp-dp-mapping", "--use-tp-pp-dp-mapping")
+    return variant(.ranks, base.stagesBeforeData ? on : off, base.stagesBeforeData ? off : on) {
+      $0.stagesBeforeData.toggle()
+    }
+  }
+}

@@ -1,0 +1,80 @@
+package import PlanIR
+
+/// What a framework calls its choices: flags of Megatron-LM, fields of the others' files, tpplan's own
+/// flags where those have none.
+package struct LaunchWords: Sendable {
+  private let framework: LaunchFramework
+
+  package init(_ framework: LaunchFramework) { self.framework = framework }
+
+  private var isMegatron: Bool { framework == .megatron }
+
+  var tensor: String {
+    switch framework {
+    case .megatron: "--tensor-model-parallel-size"
+    case .deepspeed: "tensor_parallel.autotp_size"
+    case .fsdp: "tensor parallelism"
+    }
+  }
+  var pipeline: String { isMegatron ? "--pipeline-model-parallel-size" : "pipeline stages" }
+  var context: String {
+    switch framework {
+    case .megatron: "--context-parallel-size"
+    case .deepspeed: "sequence_parallel_size"
+    case .fsdp: "context parallelism"
+    }
+  }
+  package var microBatch: String {
+    switch framework {
+    case .megatron: "--micro-batch-size"
+    case .deepspeed: "train_micro_batch_size_per_gpu"
+    case .fsdp: "--micro-batch"
+    }
+  }
+  var globalBatch: String {
+    switch framework {
+    case .megatron: "--global-batch-size"
+    case .deepspeed: "train_batch_size"
+    case .fsdp: "--global-batch"
+    }
+  }
+
+  func sharding(_ zero: Int) -> String {
+    switch framework {
+    case .megatron:
+      [
+        "no --use-distributed-optimizer", "--use-distributed-optimizer",
+        "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads",
+        "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params",
+      ][zero]
+    case .deepspeed: "zero_optimization.stage \(zero)"
+    case .fsdp:
+      ["NO_SHARD", "a ZeRO 1 optimizer (NO_SHARD)", "SHARD_GRAD_OP", "FULL_SHARD"][zero]
+    }
+  }
+
+  func recompute(_ recompute: LaunchRecomputation) -> String {
+    switch (recompute, framework) {
+    case (.none, .megatron): "no --recompute-granularity"
+    case (.selective, .megatron): "--recompute-granularity selective"
+    case (.full, .megatron):
+      "--recompute-granularity full --recompute-method uniform --recompute-num-layers 1"
+    case (.block(let layers), .megatron):
+      "--recompute-granularity full --recompute-method block --recompute-num-layers \(layers)"
+    case (.none, _): "no activation checkpointing"
+    case (.selective, _): "checkpointing of attention's core"
+    case (.full, _): "activation checkpointing of every layer"
+    case (.block(let layers), _): "activation checkpointing of \(layers) layers of a stage"
+    }
+  }
+
+  func text(_ chunks: LaunchChunks) -> String {
+    switch chunks {
+    case .one: isMegatron ? "no virtual stages" : "1f1b"
+    case .count(let count):
+      isMegatron
+        ? "--num-virtual-stages-per-pipeline-rank \(count)" : "interleaved x \(count)"
+    case .layers(let layers): "--num-layers-per-virtual-pipeline-stage \(layers)"
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/// How a training framework is told to split a step: its degrees and choices, with its own defaults
+/// where the launch is silent.
+package struct LaunchConfiguration: Hashable, Sendable {
+  package var framework: LaunchFramework
+  package var tensor = 1
+  package var pipeline = 1
+  package var context = 1
+  /// Sequences of one data rank at a time; nil where the launch does not say.
+  package var microBatch: Int?
+  /// Micro-batches of a step; nil where the global batch decides.
+  package var microBatches: Int?
+  package var sequenceParallel = false
+  /// What is sharded over data: 1 optimizer state, 2 gradients too, 3 weights too.
+  package var zero = 0
+  package var recompute = LaunchRecomputation.none
+  package var chunks = LaunchChunks.one
+  /// The schedule, where it is not the framework's usual one.
+  package var schedule: PipelineSchedule?
+  /// Layers of the first and of the last stage, where not as many as of the others.
+  package var firstStageLayers: Int?
+  package var lastStageLayers: Int?
+  /// Whether the embedding, and the head, count as a layer when layers are spread.
+  package var countsEmbedding = false
+  package var countsHead = false
+  /// Whether stages are neighbours before data ranks are.
+  package var stagesBeforeData = false
+  /// What the launch says of the step itself.
+  package var workload = WorkloadOverrides()
+
+  /// One device, nothing sharded.
+  package init(_ framework: LaunchFramework) { self.framework = framework }
+}
+
+/// Whose launch it is.
+package enum LaunchFramework: String, Hashable, Sendable, CaseIterable {
+  case megatron, deepspeed, fsdp
+}
+
+/// What a launch has computed again.
+package enum LaunchRecomputation: Hashable, Sendable {
+  case none, selective, full
+  /// The first layers of each chunk of a stage.
+  case block(Int)
+}
+
+/// How a launch cuts stages into chunks.
+package enum LaunchChunks: Hashable, Sendable {
+  case one
+  /// So many chunks on each stage.
+  case count(Int)
+  /// So many layers in each chunk.
+  case layers(Int)
+}
+
+/// What was read of a launch: the configuration, and all that it says beside.
+package struct LaunchReading: Hashable, Sendable {
+  package var configuration: LaunchConfiguration
+  /// Devices that the launch itself counts; nil where it does not.
+  package var devices: Int?
+  /// Sequences of a step; nil where the launch leaves it to the micro-batch.
+  package var globalBatch: Int? { configuration.workload.globalBatch }
+  /// Defaults taken, and what is priced otherwise than the framework does it, in words.
+  package var notes: [String] = []
+  /// Flags or fields that change no plan.
+  package var ignored: [String] = []
+  /// Those that change time or memory in a way that is not priced.
+  package var unpriced: [String] = []
+  /// Those that are not known.
+  package var unknown: [String] = []
+
+  package init(_ configuration: LaunchConfiguration) { self.configuration = configuration }
+}
+
+/// A launch that contradicts itself, the model or the command.
+package struct LaunchError: Error, Hashable, Sendable, CustomStringConvertible {
+  package var place: String
+  package var expected: String
+  package var found: String
+  package var remedy: String
+
+  package init(_ place: String, expected: String, found: String, remedy: String) {
+    self.place = place
+    self.expected = expected
+    self.found = found
+    self.remedy = remedy
+  }
+
+  package var description: String {
+    "\(place): expected \(expected), found \(found); \(remedy)"
+  }
+}
