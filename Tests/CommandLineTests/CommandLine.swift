@@ -51,7 +51,12 @@ final class CommandLine {
   ///
   /// Standard output is what `device` takes, where it is given.
   func run(_ arguments: String, device: String? = nil) throws -> Outcome {
-    let words = arguments.replacing("@", with: folder.path).split(separator: " ").map(String.init)
+    try run(words: arguments.split(separator: " ").map(String.init), device: device)
+  }
+
+  /// Runs `tpplan` with `words`, which may hold spaces; `@` stands for the folder.
+  func run(words arguments: [String], device: String? = nil) throws -> Outcome {
+    let words = arguments.map { $0.replacing("@", with: folder.path) }
     let number = UUID().uuidString
     let (output, error) = (device ?? path("timings-out-\(number)"), path("timings-err-\(number)"))
     let process = Process()
@@ -67,7 +72,7 @@ final class CommandLine {
     process.waitUntilExit()
     defer { for file in [output, error] where file != device { remove(file) } }
     return Outcome(
-      arguments: arguments,
+      arguments: arguments.joined(separator: " "),
       code: process.terminationReason == .exit ? process.terminationStatus : -1,
       output: device == nil ? try Self.contents(output) : "",
       error: try Self.contents(error))

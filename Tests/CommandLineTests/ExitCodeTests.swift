@@ -141,7 +141,7 @@ private let tiny = "search tiny-gpt2 --devices 4 "
   }
 
   @Test(arguments: [
-    "", "search", "explain", "execute", "calibrate", "timings", "timings prune", "export",
+    "", "search", "audit", "explain", "execute", "calibrate", "timings", "timings prune", "export",
     "models", "clusters",
   ])
   func `every command has help and a version`(_ command: String) throws {

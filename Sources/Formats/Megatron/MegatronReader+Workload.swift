@@ -161,9 +161,15 @@ extension MegatronReader {
     checkBiases()
   }
 
+  /// Whether the launch describes its model: what it leaves out is then Megatron's default.
+  private var describesModel: Bool {
+    flags.names.contains("--num-layers") || flags.names.contains("--hidden-size")
+  }
+
   private mutating func checkTies() {
     let isTied = model.segments.contains { $0.blocks.contains { !$0.borrowed.isEmpty } }
-    if flags.flag("--untie-embeddings-and-output-weights") == isTied {
+    let unties = flags.flag("--untie-embeddings-and-output-weights")
+    if unties == isTied && (unties || describesModel) {
       note(
         isTied
           ? "\(model.name) ties embedding and head; --untie-embeddings-and-output-weights is not "
@@ -180,10 +186,10 @@ extension MegatronReader {
     }
     let disables = flags.flag("--disable-bias-linear")
     _ = flags.flag("--add-qkv-bias")
-    if disables == hasBias {
+    if disables == hasBias && (disables || describesModel) {
       note(
-        "linears \(hasBias ? "with" : "without") biases, as \(model.name) has them: priced so, "
-          + "whatever --disable-bias-linear says")
+        "\(model.name) has \(hasBias ? "" : "no ")biases in its linears: priced so, "
+          + "\(disables ? "with" : "without") --disable-bias-linear")
     }
   }
 }

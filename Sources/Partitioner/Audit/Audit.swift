@@ -12,6 +12,11 @@ package struct Audit {
     return audit.answer()
   }
 
+  /// The plan that the launch runs alone; nil where it cannot be.
+  package static func price(_ request: AuditRequest) -> RankedPlan? {
+    try? AuditPricing(request).price(request.configuration)
+  }
+
   private init(_ request: AuditRequest) {
     self.request = request
     pricing = AuditPricing(request)

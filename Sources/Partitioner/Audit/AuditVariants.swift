@@ -18,9 +18,21 @@ struct AuditVariants {
   private static let fewerLayers = 4
 
   /// The launches, in a fixed order. Data takes the devices that the degrees leave.
-  func all() -> [Variant] {
+  func all() -> [Variant] { tried().filter { isPossible($0.configuration) } }
+
+  private func tried() -> [Variant] {
     degrees() + microBatches() + [sequenceParallelism()].compactMap(\.self) + sharding()
       + recomputation() + schedules() + stages() + [ranks()].compactMap(\.self)
+  }
+
+  /// Whether the framework can be launched so: FSDP has no stages, DeepSpeed's stages take no ZeRO 2
+  /// or 3.
+  private func isPossible(_ configuration: LaunchConfiguration) -> Bool {
+    switch configuration.framework {
+    case .megatron: true
+    case .deepspeed: configuration.pipeline == 1 || configuration.zero < 2
+    case .fsdp: configuration.pipeline == 1
+    }
   }
 
   private func variant(
@@ -79,7 +91,9 @@ struct AuditVariants {
 
   private func sharding() -> [Variant] {
     (0...3).filter { $0 != base.zero }.map { zero in
-      variant(.zero, words.sharding(base.zero), words.sharding(zero)) { $0.zero = zero }
+      variant(.zero, words.sharding(base.zero), words.sharding(zero)) {
+        ($0.zero, $0.shardsWithinNodes) = (zero, false)
+      }
     }
   }
 

@@ -22,6 +22,7 @@ struct LaunchPlan {
     try checkDevices()
     let data = devices / modelDevices
     try checkHeads()
+    try checkSharding()
     let (microBatch, microBatches) = try batches(data: data)
     let isMegatron = configuration.tensor > 1
     let layout = isMegatron ? LayoutName.megatron : .data
@@ -77,6 +78,16 @@ struct LaunchPlan {
         needed: "\(size) % \(tensor) == 0",
         remedy: "\(words.tensor) \(nearest.map(String.init).joined(separator: " or "))")
     }
+  }
+
+  /// Within one node sharding over its devices is sharding over all.
+  private func checkSharding() throws(ConstraintViolation) {
+    guard configuration.shardsWithinNodes, devices > cluster.devicesPerNode else { return }
+    throw ConstraintViolation(
+      constraint: "sharding within nodes, copied over them, is not built in this version",
+      found: "HYBRID_SHARD on \(devices) devices, \(cluster.devicesPerNode) a node",
+      needed: "FULL_SHARD, SHARD_GRAD_OP or NO_SHARD, or one node",
+      remedy: "FULL_SHARD, or --devices \(cluster.devicesPerNode)")
   }
 
   private func batches(data: Int) throws(ConstraintViolation) -> (Int, Int) {

@@ -12,6 +12,8 @@ package struct LaunchConfiguration: Hashable, Sendable {
   package var sequenceParallel = false
   /// What is sharded over data: 1 optimizer state, 2 gradients too, 3 weights too.
   package var zero = 0
+  /// Whether what is sharded is sharded within a node only, and copied over nodes.
+  package var shardsWithinNodes = false
   package var recompute = LaunchRecomputation.none
   package var chunks = LaunchChunks.one
   /// The schedule, where it is not the framework's usual one.

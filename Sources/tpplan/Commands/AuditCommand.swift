@@ -49,7 +49,8 @@ struct AuditCommand: ParsableCommand {
       let model = try Inputs.model(model)
       var reading = try launch.read(model, devices: devices)
       try checkDevices(reading)
-      let workload = try resolve(&reading, model)
+      var batches = LaunchWorkload(devices: devices, given: workload.overrides)
+      let workload = try batches.resolve(&reading, model)
       let cluster = Inputs.adapted(try Inputs.cluster(cluster), devices: devices)
       let head = SearchHead(
         model: model, cluster: cluster, workload: workload, devices: devices,
@@ -86,44 +87,5 @@ struct AuditCommand: ParsableCommand {
       code: 64,
       message: "--devices: expected \(counted), as the launch counts them, found \(devices); "
         + "give the devices that the launch uses")
-  }
-
-  /// The launch's workload, and where it is silent the command's, the model's, the defaults.
-  private func resolve(_ reading: inout LaunchReading, _ model: Model) throws -> Workload {
-    let given = workload.overrides
-    var merged = WorkloadOverrides()
-    let own = reading.configuration.workload
-    merged.globalBatch = try one("--global-batch", own.globalBatch, given.globalBatch)
-    merged.sequence = try one("--sequence", own.sequence, given.sequence)
-    merged.precision = try one("--precision", own.precision, given.precision)
-    merged.optimizer = try one("--optimizer", own.optimizer, given.optimizer)
-    merged.attention = try one("--attention", own.attention, given.attention)
-    merged.dropout = try one("--dropout", own.dropout, given.dropout)
-    merged.padVocabulary = try one("--pad-vocabulary", own.padVocabulary, given.padVocabulary)
-    let configuration = reading.configuration
-    if merged.globalBatch == nil, let size = configuration.microBatch {
-      let model = [configuration.tensor, configuration.pipeline, configuration.context]
-        .reduce(1.0) { $0 * Double($1) }
-      let data = max(1, Int(Double(devices) / model))
-      let counts = [size, data, configuration.microBatches ?? 1]
-      let batch = ModelLimits.product(counts, upTo: ModelLimits.globalBatch)
-      merged.globalBatch = batch
-      if let batch {
-        reading.notes.append("no global batch given: \(batch), \(counts[2]) micro-batches")
-      }
-    }
-    return merged.resolved(for: model)
-  }
-
-  /// The one of two that is given; both only where they agree.
-  private func one<Value: Equatable>(
-    _ name: String, _ own: Value?, _ given: Value?
-  ) throws -> Value? {
-    if let own, let given, own != given {
-      throw CommandFailure(
-        code: 64,
-        message: "\(name): expected \(own), as the launch says, found \(given); drop the flag")
-    }
-    return own ?? given
   }
 }

@@ -15,6 +15,9 @@ struct LaunchOptions: ParsableArguments {
   @Option(help: "A configuration of Hugging Face accelerate with FSDP (YAML or JSON).")
   var fsdp: String?
 
+  @Option(help: "What is computed again, where a file does not say: none, selective, full.")
+  var recompute: Recomputation?
+
   @Option(help: "Sequences of one data rank at a time, where the file does not say.")
   var microBatch: Int?
 
@@ -23,6 +26,12 @@ struct LaunchOptions: ParsableArguments {
     guard given == 1 else {
       throw ValidationError(
         "expected exactly one of --megatron, --deepspeed, --fsdp, found \(given)")
+    }
+    if recompute == .mixed {
+      throw ValidationError("--recompute: expected none, selective or full, found mixed")
+    }
+    if recompute != nil && megatron != nil {
+      throw ValidationError("--recompute contradicts --megatron, whose flags say it")
     }
     if let microBatch, !(1...(1 << 24)).contains(microBatch) {
       throw ValidationError("--micro-batch: expected 1 to \(1 << 24), found \(microBatch)")
@@ -39,11 +48,19 @@ struct LaunchOptions: ParsableArguments {
           + "drop the flag")
     }
     reading.configuration.microBatch = reading.configuration.microBatch ?? microBatch
+    switch recompute {
+    case .full: reading.configuration.recompute = .full
+    case .selective: reading.configuration.recompute = .selective
+    case .some(.none): reading.configuration.recompute = .none
+    case .mixed, nil: break
+    }
     return reading
   }
 
   private func reading(_ model: Model, devices: Int) throws -> LaunchReading {
-    guard let megatron else { throw CommandFailure.no("not built in this version") }
+    if let deepspeed { return try DeepSpeedLaunch.read(contentsOf: deepspeed, devices: devices) }
+    if let fsdp { return try FSDPLaunch.read(contentsOf: fsdp) }
+    guard let megatron else { throw ValidationError("expected a launch") }
     do {
       return try MegatronLaunch.read(megatron, model: model)
     } catch {

@@ -9,7 +9,8 @@ enum AuditText {
   ) -> String {
     let head = HeadText.lines(
       asked.model, asked.cluster, devices: asked.devices, asked.workload, limit: asked.limit)
-    var parts = [([head] + reading.notes.map { "note       \($0)" }).joined(separator: "\n")]
+    let notes = reading.notes + overlap(reading)
+    var parts = [([head] + notes.map { "note       \($0)" }).joined(separator: "\n")]
     if let present = answer.present {
       parts.append(verdict(present, asked, answer))
       parts.append(PlanText.breakdown(present.predicted))
@@ -24,6 +25,13 @@ enum AuditText {
     }
     let flags = flags(reading)
     return (flags.isEmpty ? parts : parts + [flags]).joined(separator: "\n\n")
+  }
+
+  /// Whoever overlaps much must know that the prices do not.
+  private static func overlap(_ reading: LaunchReading) -> [String] {
+    let overlaps = reading.unpriced.contains { $0.contains("overlap") || $0.contains("prefetch") }
+    return overlaps || reading.configuration.zero == 3
+      ? ["no overlap is priced: all communication counts as exposed"] : []
   }
 
   private static func verdict(

@@ -1,0 +1,125 @@
+import Testing
+
+@Suite struct AuditCommandTests {
+  private static let good = "--micro-batch-size 1 --global-batch-size 8 --bf16"
+
+  private func audit(
+    _ flags: String, devices: Int = 4, _ more: [String] = ["--json"]
+  ) throws -> CommandLine.Outcome {
+    try CommandLine().run(
+      words: ["audit", "tiny-gpt2", "--devices", "\(devices)", "--megatron", flags] + more)
+  }
+
+  @Test func `an audit answers in one document`() throws {
+    let outcome = try audit(Self.good + " --lr 1 --odd 2 --num-experts 2")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let document = try outcome.json()
+    #expect(document["schema"] as? String == "tpplan.audit/1")
+    #expect(document["fits"] as? Bool == true)
+    let ratio = try #require(document["ratio"] as? Double)
+    #expect(ratio >= 1)
+    let present = try #require(document["present"] as? [String: Any])
+    let optimum = try #require(document["optimum"] as? [String: Any])
+    let (now, best) = (present["step_seconds"] as? Double, optimum["step_seconds"] as? Double)
+    let isConsistent = try abs(#require(now) / #require(best) - ratio) < 1e-9
+    #expect(isConsistent)
+    let launch = try #require(document["launch"] as? [String: Any])
+    #expect(launch["unknown"] as? [String] == ["--odd"])
+    #expect(launch["unpriced"] as? [String] == ["--num-experts"])
+    #expect(launch["ignored"] as? [String] == ["--lr"])
+  }
+
+  @Test func `equal audits give equal bytes`() throws {
+    let (first, second) = (try audit(Self.good), try audit(Self.good))
+    #expect(first.output == second.output)
+  }
+
+  @Test func `people are told what they run, whether it fits, and what to change`() throws {
+    let outcome = try audit(Self.good, [])
+    #expect(outcome.code == 0)
+    for words in ["you run ", "fits ", "optimum ", "change ", "note "] {
+      let tells = outcome.output.contains("\n\(words)")
+      #expect(tells, "\(words): \(outcome.output)")
+    }
+  }
+
+  @Test func `running out of memory is an answer of no, with the document`() throws {
+    let outcome = try audit(Self.good, ["--json", "--memory", "1MiB"])
+    #expect(outcome.code == 1)
+    let document = try outcome.json()
+    #expect(document["fits"] as? Bool == false)
+    #expect(document["present"] is [String: Any])
+    #expect(document["ratio"] as? Double == nil)
+    let text = try audit(Self.good, ["--memory", "1MiB"])
+    let tells = text.output.contains("out of memory, ") && text.output.contains("of 1.00 MiB")
+    #expect(text.code == 1 && tells)
+  }
+
+  @Test func `a launch that cannot be is an answer of no, with reasons`() throws {
+    let outcome = try audit("--tensor-model-parallel-size 3 --micro-batch-size 1")
+    #expect(outcome.code == 1)
+    let reasons = try #require(try outcome.json()["reasons"] as? [[String: String]])
+    let tells = reasons.first?["constraint"]?.contains("devices divisible") == true
+    #expect(tells)
+  }
+
+  private static let wrong: [(flags: [String], code: Int32, names: String)] = [
+    ([], 64, "exactly one"),
+    (["--megatron", "--micro-batch-size 1", "--deepspeed", "x"], 64, "found 2"),
+    (["--megatron", "--bf16"], 64, "--micro-batch-size"),
+    (["--megatron", "--num-layers 77 --micro-batch-size 1"], 64, "--num-layers"),
+    (["--megatron", "--nproc_per_node 8 --micro-batch-size 1"], 64, "--devices"),
+    (["--megatron", "--seq-length 16 --micro-batch-size 1", "--sequence", "8"], 64, "--sequence"),
+    (["--megatron", "--micro-batch-size 1", "--micro-batch", "2"], 64, "--micro-batch"),
+    (["--megatron", "--micro-batch-size 1", "--recompute", "full"], 64, "--recompute"),
+    (["--megatron", "'"], 64, "closing"),
+    (["--deepspeed", "@/none.json"], 66, "none.json"),
+    (["--fsdp", "@/none.yaml"], 66, "none.yaml"),
+    (["--deepspeed", "@/bad.json"], 65, "bad.json"), (["--fsdp", "@/bad.json"], 65, "bad.json"),
+    (["--deepspeed", "@/mismatch.json"], 65, "global batch"), (["--fsdp", "@"], 74, "directory"),
+    (["--fsdp", "@/hybrid.yaml", "--micro-batch", "1"], 1, ""),
+  ]
+
+  @Test(arguments: wrong.indices)
+  func `a wrong audit ends with the documented code`(_ index: Int) throws {
+    let wrong = Self.wrong[index]
+    let line = try CommandLine()
+    try line.write("{\"bf16\": 1}", "bad.json")
+    try line.write("fsdp_config:\n  fsdp_sharding_strategy: HYBRID_SHARD\n", "hybrid.yaml")
+    try line.write(
+      """
+      {"train_batch_size": 8, "train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 3}
+      """, "mismatch.json")
+    let words = ["audit", "tiny-gpt2", "--devices", "16"]
+    let outcome = try line.run(words: words + wrong.flags)
+    #expect(outcome.code == wrong.code, "\(outcome.error)")
+    let names = outcome.error.contains(wrong.names)
+    #expect(wrong.names.isEmpty || names, "\(outcome.error)")
+  }
+
+  @Test func `files of DeepSpeed and accelerate are audited`() throws {
+    let line = try CommandLine()
+    try line.write(
+      """
+      {"train_batch_size": 8, "train_micro_batch_size_per_gpu": "auto", "bf16": {"enabled": true},
+       "gradient_accumulation_steps": 2, "zero_optimization": {"stage": 2}}
+      """, "ds.json")
+    try line.write(
+      "mixed_precision: bf16\nnum_processes: 4\nfsdp_config:\n  fsdp_sharding_strategy: FULL_SHARD\n",
+      "fsdp.yaml")
+    let deepSpeed = try line.run("audit tiny-gpt2 --devices 4 --deepspeed @/ds.json --json")
+    #expect(deepSpeed.code == 0, "\(deepSpeed.error)")
+    let first = try #require(try deepSpeed.json()["present"] as? [String: Any])
+    let batches = [first["micro_batch"] as? Int, first["micro_batches"] as? Int]
+    #expect(batches == [1, 2] && first["zero"] as? Int == 2)
+    let fsdp = try line.run(
+      "audit tiny-gpt2 --devices 4 --fsdp @/fsdp.yaml --micro-batch 2 --json")
+    #expect(fsdp.code == 0, "\(fsdp.error)")
+    let document = try fsdp.json()
+    let second = try #require(document["present"] as? [String: Any])
+    let gathers = try #require(second["gathers"] as? [String: String])
+    #expect(second["zero"] as? Int == 3 && gathers["weights"] == "again")
+    let workload = try #require(document["workload"] as? [String: Any])
+    #expect(workload["global_batch"] as? Int == 8)
+  }
+}

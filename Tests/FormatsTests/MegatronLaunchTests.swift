@@ -1,0 +1,148 @@
+import Formats
+import PlanIR
+import Testing
+
+@Suite struct MegatronLaunchTests {
+  private func read(_ line: String, _ model: String = "gpt3-175b") throws -> LaunchReading {
+    try MegatronLaunch.read(line, model: try ShippedData.models.model(model))
+  }
+
+  @Test func `a whole command is read with Megatron's meaning`() throws {
+    let reading = try read(
+      """
+      CUDA_DEVICE_MAX_CONNECTIONS=1 torchrun --nproc_per_node 8 --nnodes=192 pretrain_gpt.py \\
+        --tensor-model-parallel-size 8 --pipeline-model-parallel-size=16 \\
+        --num-layers-per-virtual-pipeline-stage 3 --sequence-parallel \\
+        --micro-batch-size 1 --global-batch-size 1536 --seq-length 2048 \\
+        --num-layers 96 --hidden-size 12288 --num-attention-heads 96 --ffn-hidden-size 49152 \\
+        --max-position-embeddings 2048 --vocab-size 50257 --use-distributed-optimizer \\
+        --recompute-granularity full --recompute-method block --recompute-num-layers 2 \\
+        --attention-dropout 0.1 --hidden-dropout 0.1 --use-flash-attn --bf16 --lr 6.0e-5 \\
+        --lr-decay-style cosine --data-path 'my data' --save /ckpt --overlap-grad-reduce --frobnicate
+      """)
+    let configuration = reading.configuration
+    #expect(reading.devices == 1536)
+    let degrees = [configuration.tensor, configuration.pipeline, configuration.context]
+    #expect(degrees == [8, 16, 1])
+    #expect(configuration.chunks == .layers(3) && configuration.sequenceParallel)
+    #expect(configuration.microBatch == 1 && configuration.zero == 1)
+    #expect(configuration.recompute == .block(2))
+    let workload = configuration.workload
+    #expect(workload.globalBatch == 1536 && workload.sequence == 2048)
+    #expect(workload.precision == .mixed && workload.optimizer == .adamw)
+    #expect(workload.attention == .fused && workload.dropout == 0.1)
+    #expect(workload.padVocabulary == 128)
+    #expect(reading.unknown == ["--frobnicate"])
+    #expect(reading.unpriced == ["--overlap-grad-reduce"])
+    #expect(reading.ignored == ["--lr", "--lr-decay-style", "--data-path", "--save"])
+  }
+
+  @Test func `what is left out is Megatron's default, and told`() throws {
+    let reading = try read("--micro-batch-size 2")
+    let configuration = reading.configuration
+    let degrees = [configuration.tensor, configuration.pipeline, configuration.context]
+    #expect(degrees == [1, 1, 1])
+    #expect(configuration.workload.dropout == 0.1 && configuration.workload.precision == .fp32)
+    #expect(configuration.workload.globalBatch == nil && configuration.zero == 0)
+    let notes = reading.notes.joined(separator: "; ")
+    for words in ["0.1, Megatron's default", "fp32, as in Megatron", "fused attention"] {
+      let tells = notes.contains(words)
+      #expect(tells, "\(words): \(notes)")
+    }
+  }
+
+  private static let meanings: [(String, @Sendable (LaunchConfiguration) -> Bool)] = [
+    ("--recompute-activations", { $0.recompute == .selective }),
+    ("--recompute-granularity selective", { $0.recompute == .selective }),
+    (
+      "--recompute-granularity full --recompute-method uniform --recompute-num-layers 1",
+      { $0.recompute == .full }
+    ),
+    ("--attention-backend unfused", { $0.workload.attention == .unfused }),
+    ("--transformer-impl local", { $0.workload.attention == .unfused }),
+    ("--transformer-impl local --use-flash-attn", { $0.workload.attention == .fused }),
+    ("--fp16", { $0.workload.precision == .mixed }),
+    ("--optimizer sgd", { $0.workload.optimizer == .sgd }),
+    ("--make-vocab-size-divisible-by 1024", { $0.workload.padVocabulary == 1024 }),
+    ("--sequence-parallel", { !$0.sequenceParallel }),
+    ("--sequence-parallel --tensor-model-parallel-size 2", { $0.sequenceParallel }),
+    (
+      "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params",
+      { $0.zero == 3 }
+    ),
+    ("--use-torch-fsdp2", { $0.zero == 3 }),
+    ("--use-tp-pp-dp-mapping", { $0.stagesBeforeData }),
+    (
+      "--pipeline-model-parallel-size 4 --num-virtual-stages-per-pipeline-rank 2",
+      { $0.chunks == .count(2) }
+    ),
+    ("--decoder-last-pipeline-num-layers 3", { $0.lastStageLayers == 3 }),
+    ("--tensor-model-parallel-size 2 --tensor-model-parallel-size 4", { $0.tensor == 4 }),
+    ("--attention-dropout 0 --hidden-dropout 0", { $0.workload.dropout == 0 }),
+  ]
+
+  @Test(arguments: meanings.indices)
+  func `a flag means what Megatron makes of it`(_ index: Int) throws {
+    let (line, isRight) = Self.meanings[index]
+    let configuration = try read(line).configuration
+    let holds = isRight(configuration)
+    #expect(holds, "\(line): \(configuration)")
+  }
+
+  private static let wrong: [(String, String)] = [
+    ("--num-layers 95", "expected 96"), ("--hidden-size 1", "--hidden-size"),
+    ("--num-attention-heads 95", "expected 96"), ("--vocab-size 1", "50257"),
+    ("--max-position-embeddings 4096", "expected 2048"), ("--swiglu", "no gate"),
+    ("--normalization RMSNorm", "LayerNorm"),
+    ("--position-embedding-type rope", "learned_absolute"),
+    ("--group-query-attention --num-query-groups 8", "expected 96"),
+    ("--tensor-model-parallel-size 0", "from 1"), ("--tensor-model-parallel-size $TP", "variable"),
+    ("--micro-batch-size", "a value"), ("--micro-batch-size 99999999999999999999", "from 1"),
+    ("--fp16 --bf16", "both"), ("--hidden-dropout 1", "0.99"),
+    ("--recompute-granularity full", "uniform or block"),
+    ("--recompute-granularity full --recompute-method block", "--recompute-num-layers"),
+    ("--recompute-activations --recompute-method uniform", "selective with uniform"),
+    ("--recompute-granularity some", "full, selective"), ("--model-parallel-size 8", "tensor"),
+    ("--num-virtual-stages-per-pipeline-rank 2", "2 or more"),
+    (
+      "--num-layers-per-virtual-pipeline-stage 2 --num-virtual-stages-per-pipeline-rank 2", "both"
+    ), ("'", "closing"),
+  ]
+
+  @Test(arguments: wrong.indices)
+  func `what cannot be is an error that says what was expected`(_ index: Int) throws {
+    let (line, words) = Self.wrong[index]
+    let error = #expect(throws: LaunchError.self) { try read(line) }
+    let message = error.map { "\($0)" } ?? ""
+    let tells = message.contains(words) && message.contains("expected")
+    #expect(tells, "\(line): \(message)")
+  }
+
+  @Test func `a vocabulary may be the model's or become it by padding`() throws {
+    _ = try read("--vocab-size 50257")
+    _ = try read("--vocab-size 50257 --tensor-model-parallel-size 8", "megatron-22b")
+    #expect(throws: LaunchError.self) { try read("--vocab-size 50257", "megatron-22b") }
+  }
+
+  @Test func `no flag is dropped in silence`() throws {
+    let reading = try read("--bf16 7 --new-flag 1 2 --lr 3 --num-experts 8 --fp8-format hybrid")
+    #expect(reading.unknown == ["--new-flag", "\"7\""])
+    #expect(reading.ignored == ["--lr"])
+    #expect(reading.unpriced == ["--num-experts", "--fp8-format"])
+  }
+
+  @Test func `hostile flags are read or refused`() {
+    let generator = CounterGenerator(seed: 3, name: "hostile flags")
+    let parts = [
+      "--tensor-model-parallel-size", "--pipeline-model-parallel-size", "--bf16", "=", "'", "\"",
+      "-1", "9223372036854775807", "--", "---", "--=", "x.py", " ", "\\", "--micro-batch-size",
+      "--num-layers", "--vocab-size", "\u{0}", "--recompute-granularity", "full", "--nnodes", "1:4",
+    ]
+    for number in 0..<400 {
+      let words = (0..<8).map {
+        parts[generator.integer(below: parts.count, at: UInt64(number * 8 + $0))]
+      }
+      _ = try? read(words.joined(separator: number % 2 == 0 ? " " : ""))
+    }
+  }
+}
