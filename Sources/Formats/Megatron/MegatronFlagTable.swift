@@ -1,6 +1,6 @@
 /// Megatron-LM's flags that are not read, by what they do to a plan.
 ///
-/// Names are those of `megatron/training/arguments.py` of Megatron-LM (core 0.8 to 0.15).
+/// Names are those of `megatron/training/arguments.py` of Megatron-LM (2025, core 0.15) and a few older ones.
 enum MegatronFlagTable {
   /// Whether `flag` changes neither time nor memory of a step: paths, logs, saving, seeds, schedules
   /// of the learning rate, checks.

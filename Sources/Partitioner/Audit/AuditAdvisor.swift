@@ -35,7 +35,11 @@ struct AuditAdvisor {
 
   private func isWorthIt(_ change: AuditChange) -> Bool {
     guard pricing.isBetter(change.plan, present) else { return false }
-    guard change.fits, pricing.fits(present) else { return true }
+    guard pricing.fits(present) else {
+      // What does not make it fit is worth a word only where nothing does.
+      return change.fits || !changes.contains { $0.fits }
+    }
+    guard change.fits else { return false }
     return change.plan.predicted.step.seconds
       < present.predicted.step.seconds * (1 - Self.leastGain)
   }
