@@ -71,6 +71,7 @@ import Testing
       { $0.zero == 3 }
     ),
     ("--use-torch-fsdp2", { $0.zero == 3 }),
+    ("--use-torch-fsdp2 --torch-fsdp2-no-reshard-after-forward", { $0.zero == 2 }),
     ("--use-tp-pp-dp-mapping", { $0.stagesBeforeData }),
     (
       "--pipeline-model-parallel-size 4 --num-virtual-stages-per-pipeline-rank 2",

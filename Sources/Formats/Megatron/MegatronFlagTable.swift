@@ -1,6 +1,7 @@
 /// Megatron-LM's flags that are not read, by what they do to a plan.
 ///
-/// Names are those of `megatron/training/arguments.py` of Megatron-LM (2025, core 0.15) and a few older ones.
+/// Names are those of `megatron/training/arguments.py` of Megatron-LM (2025, core 0.15) and a few
+/// older ones.
 enum MegatronFlagTable {
   /// Whether `flag` changes neither time nor memory of a step: paths, logs, saving, seeds, schedules
   /// of the learning rate, checks.
@@ -52,6 +53,10 @@ enum MegatronFlagTable {
     "--disable-straggler-on-startup",
     "--straggler-ctrlr-port", "--straggler-minmax-count", "--fp8-margin", "--fp8-interval",
     "--accumulate-allreduce-grads-in-fp32", "--no-rope-fusion", "--rotary-percent", "--hf-model",
+    "--full-validation", "--multiple-validation-sets", "--legacy-tokenizer", "--trust-remote-code",
+    "--vocab-extra-ids", "--padded-vocab-size", "--replication", "--replication-jump",
+    "--replication-factor", "--object-storage-cache-path", "--mid-level-dataset-surplus",
+    "--tiktoken-num-special-tokens", "--tiktoken-special-tokens",
   ]
 
   private static let unpricedPrefixes = [
@@ -78,5 +83,7 @@ enum MegatronFlagTable {
     "--first-last-layers-bf16", "--squared-relu", "--quick-geglu", "--qk-layernorm",
     "--apply-residual-connection-post-layernorm", "--num-distributed-optimizer-instances",
     "--pipeline-model-parallel-layout", "--mrope-section", "--no-rope-freq", "--spec",
+    "--no-gradient-reduce-div-fusion", "--fsdp-double-buffer", "--keep-fp8-transpose-cache",
+    "--suggested-communication-unit-size", "--enable-full-sharding-in-hsdp",
   ]
 }

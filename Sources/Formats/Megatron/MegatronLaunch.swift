@@ -137,7 +137,8 @@ struct MegatronReader {
     if usesFSDP {
       reading.configuration.zero = strategies.firstIndex(of: strategy ?? "no_shard") ?? 0
     } else if flags.flag("--use-torch-fsdp2") {
-      reading.configuration.zero = 3
+      let isKept = flags.flag("--torch-fsdp2-no-reshard-after-forward")
+      reading.configuration.zero = isKept ? 2 : 3
     } else {
       reading.configuration.zero = isDistributed ? 1 : 0
       if strategy != nil {
