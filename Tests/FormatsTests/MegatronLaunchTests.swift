@@ -79,6 +79,9 @@ import Testing
     ),
     ("--decoder-last-pipeline-num-layers 3", { $0.lastStageLayers == 3 }),
     ("--tensor-model-parallel-size 2 --tensor-model-parallel-size 4", { $0.tensor == 4 }),
+    ("--context-parallel-size 2", { $0.context == 2 && $0.contextAttention == .ring }),
+    ("--context-parallel-size 2 --cp-comm-type a2a", { $0.contextAttention == .allToAll }),
+    ("--context-parallel-size 2 --cp-comm-type allgather", { $0.contextAttention == .ring }),
     ("--attention-dropout 0 --hidden-dropout 0", { $0.workload.dropout == 0 }),
   ]
 

@@ -52,9 +52,16 @@ struct MegatronReader {
     if isParallel && reading.configuration.tensor == 1 {
       note("--sequence-parallel changes nothing with a tensor degree of 1, as in Megatron")
     }
+    readContextAttention()
+  }
+
+  /// Megatron's default is the ring. Its other forms are priced as the nearer of the two there are.
+  private mutating func readContextAttention() {
     let communication = flags.list("--cp-comm-type")?.first ?? "p2p"
-    if reading.configuration.context > 1 && communication != "a2a" {
-      note("--cp-comm-type \(communication) is priced as a2a: ring attention is not built")
+    guard reading.configuration.context > 1 else { return }
+    reading.configuration.contextAttention = communication == "a2a" ? .allToAll : .ring
+    if communication != "a2a" && communication != "p2p" {
+      note("--cp-comm-type \(communication) is priced as p2p, a ring of keys and values")
     }
   }
 

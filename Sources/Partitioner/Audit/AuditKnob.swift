@@ -3,6 +3,7 @@ package import PlanIR
 /// One thing that a launch decides, which the audit changes while all else stays.
 package enum AuditKnob: String, Hashable, Sendable, CaseIterable {
   case tensor, pipeline, context
+  case contextAttention = "context_attention"
   case microBatch = "micro_batch"
   case sequenceParallel = "sequence_parallel"
   case zero, recompute, schedule, stages, ranks, layout

@@ -21,7 +21,8 @@ struct AuditVariants {
   func all() -> [Variant] { tried().filter { isPossible($0.configuration) } }
 
   private func tried() -> [Variant] {
-    degrees() + microBatches() + [sequenceParallelism()].compactMap(\.self) + sharding()
+    degrees() + [contextAttention()].compactMap(\.self) + microBatches()
+      + [sequenceParallelism()].compactMap(\.self) + sharding()
       + recomputation() + schedules() + stages() + [ranks()].compactMap(\.self)
   }
 
@@ -68,6 +69,15 @@ struct AuditVariants {
           $0.context = degree
         }
       }
+  }
+
+  private func contextAttention() -> Variant? {
+    guard base.context > 1, base.framework != .deepspeed else { return nil }
+    let other: ContextAttention = base.contextAttention == .ring ? .allToAll : .ring
+    return variant(
+      .contextAttention, words.contextAttention(base.contextAttention),
+      words.contextAttention(other)
+    ) { $0.contextAttention = other }
   }
 
   private func microBatches() -> [Variant] {

@@ -38,6 +38,7 @@ struct LaunchPlan {
       gathersInputs: isMegatron && configuration.sequenceParallel ? .again : .saved,
       keyValue: .copied, microBatch: microBatch, microBatches: microBatches,
       layers: training.model.layers)
+    if configuration.context > 1 { choices.contextAttention = configuration.contextAttention }
     choices.zero = data > 1 ? configuration.zero : 0
     if choices.zero == 3 { (choices.weightsOver, choices.gathersWeights) = (["data"], .again) }
     if configuration.pipeline > 1 && training.isTied { choices.tableGradients = .apart }

@@ -24,6 +24,12 @@ package struct LaunchWords: Sendable {
     case .fsdp: "context parallelism"
     }
   }
+  func contextAttention(_ attention: ContextAttention) -> String {
+    switch attention {
+    case .ring: isMegatron ? "--cp-comm-type p2p" : "ring attention"
+    case .allToAll: isMegatron ? "--cp-comm-type a2a" : "all-to-all"
+    }
+  }
   package var microBatch: String {
     switch framework {
     case .megatron: "--micro-batch-size"

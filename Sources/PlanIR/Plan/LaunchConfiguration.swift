@@ -5,6 +5,8 @@ package struct LaunchConfiguration: Hashable, Sendable {
   package var tensor = 1
   package var pipeline = 1
   package var context = 1
+  /// How attention works over a sequence that is split over context.
+  package var contextAttention = ContextAttention.allToAll
   /// Sequences of one data rank at a time; nil where the launch does not say.
   package var microBatch: Int?
   /// Micro-batches of a step; nil where the global batch decides.
