@@ -21,11 +21,15 @@ package struct BodySummary: Sendable {
   /// Nothing.
   package init() {}
 
-  /// A body at `values`, memory in one class, `routes` being what its groups meet.
-  init(_ body: BodyTemplate, _ values: [Int], _ cost: ClusterCost, _ routes: [Route]) {
+  /// A body at `values` that sends nothing, memory in one class.
+  init(_ body: BodyTemplate, _ values: [Int], _ cost: ClusterCost) {
     let (peak, change) = body.memory(values)
     self.init(peak: Bytes(peak), change: Bytes(change))
     kernels = body.kernels(values, cost)
+  }
+
+  /// Adds what `body` sends at `values`, `routes` being what its groups meet.
+  mutating func send(_ body: BodyTemplate, _ values: [Int], _ routes: [Route]) {
     for use in body.uses {
       let bytes = values[use.term] * use.width
       let time = routes[use.group].time(use.pattern, bytes: bytes) * use.count

@@ -55,6 +55,32 @@ struct ChainParts<Item> {
       areLayers: areLayers)
   }
 
+  /// This chain and `other`, which is alike, item by item.
+  func combined<Second, Other>(
+    with other: ChainParts<Second>, _ combine: (Item, Second) -> Other
+  ) -> ChainParts<Other> {
+    func both(_ first: [Item], _ second: [Second]) -> [Other] { zip(first, second).map(combine) }
+    func both(_ first: Item?, _ second: Second?) -> Other? {
+      guard let first, let second else { return nil }
+      return combine(first, second)
+    }
+    func both(
+      _ first: Boundary?, _ second: ChainParts<Second>.Boundary?
+    ) -> ChainParts<Other>.Boundary? {
+      guard let first, let second else { return nil }
+      return .init(
+        departure: combine(first.departure, second.departure),
+        arrival: combine(first.arrival, second.arrival))
+    }
+    return ChainParts<Other>(
+      counts: counts, blocks: zip(blocks, other.blocks).map { both($0, $1) },
+      joints: zip(joints, other.joints).map { zip($0, $1).map { both($0, $1) } },
+      exits: zip(exits, other.exits).map { both($0, $1) },
+      boundaries: zip(boundaries, other.boundaries).map {
+        (both($0.inside, $1.inside), both($0.after, $1.after))
+      }, areLayers: areLayers)
+  }
+
   /// The chain as units, first to last. A joint after block b of n is numbered n + b.
   var units: [Unit] { counts.indices.flatMap { units($0, 0..<counts[$0]) } }
 

@@ -6,7 +6,7 @@ struct FamilySearch {
   let request: SearchRequest
   private let groups: (ends: BlockGroup, layers: [BlockGroup])
   private var table: BlockTable
-  private var wholes: WholeTable
+  private var chains: ChainTable
   /// The families of which all that divide fit where everything gathered is saved.
   private var fitting: Set<PlanChoices> = []
   private(set) var ranking: Ranking
@@ -19,7 +19,9 @@ struct FamilySearch {
     self.bounds = bounds && !request.exhaustive && !request.keepsFront
     groups = request.training.groups
     table = BlockTable(request.training)
-    wholes = WholeTable(request.training)
+    let unfused: Set<Recomputation> =
+      request.training.workload.attention == .unfused ? [.selective] : []
+    chains = ChainTable(request.training, recomputing: unfused.union([.full]))
     ranking = Ranking(request)
   }
 
@@ -41,7 +43,6 @@ struct FamilySearch {
           mixtures[index] = search
         }
         table.forget()
-        wholes.forget()
       }
     }
   }
@@ -317,10 +318,12 @@ extension FamilySearch {
     do throws(ConstraintViolation) {
       try PipelineOrder.check(choices)
       try BuiltChoices.checkRecomputation(choices, training.workload)
-      let profile = try wholes.profile(of: choices)
+      let profile = try chains.chain(of: choices)
       let batch = choices.degree("data") * choices.microBatch
+      try profile.check(batch, choices.mesh)
+      let computed = profile.computed(batch, network.costs[0])
       var pricing = Pricing(
-        chain: try profile.priced(batch, network.costs[0]), map: try StageMap(choices),
+        chain: profile.priced(computed, batch, network.costs[0]), map: try StageMap(choices),
         order: PipelineOrder(choices), mesh: choices.mesh, training: training,
         cluster: request.cluster)
       var choices = choices
@@ -339,7 +342,7 @@ extension FamilySearch {
         return true
       }
       for (cost, placement) in zip(network.costs, network.placements) {
-        pricing.chain = try profile.priced(batch, cost)
+        pricing.chain = profile.priced(computed, batch, cost)
         ranking.offer(choices.layout, step: pricing.step(cost), memory: memory) {
           var choices = choices
           choices.placement = placement
@@ -371,15 +374,5 @@ extension FamilySearch {
       }
     }
     return isOver
-  }
-}
-
-extension [LoweredGroup] {
-  /// A way in which the batch is split that does not divide `batch`.
-  fileprivate func indivisibleSplit(of batch: Int) -> [AxisReference]? {
-    for group in self where batch % group.unit != 0 {
-      return group.batchSplits.first { batch % $0.groupSize != 0 }
-    }
-    return nil
   }
 }

@@ -32,10 +32,33 @@ struct BlockProfile {
     self.sizes = sizes
   }
 
-  /// Every body at `units` units of batch, `routes` being what its groups meet.
-  func summaries(_ units: Int, _ cost: ClusterCost, _ routes: [Route]) -> PricedBlock {
+  /// What every body at `units` units of batch holds and computes.
+  func computed(_ units: Int, _ cost: ClusterCost) -> PricedBlock {
     let values = sizes.values(units)
-    return block(values) { BodySummary($0, values, cost, routes) }
+    return block(values) { BodySummary($0, values, cost) }
+  }
+
+  /// `block`, computed at `units` units of batch, with what its bodies send, `routes` being what its
+  /// groups meet.
+  func sending(_ block: PricedBlock, _ units: Int, _ routes: [Route]) -> PricedBlock {
+    let values = sizes.values(units)
+    var result = block
+    func send(_ body: BodyTemplate?, _ summary: inout BodySummary) {
+      if let body { summary.send(body, values, routes) }
+    }
+    send(template.forward, &result.forward)
+    send(template.inputGradient, &result.inputGradient)
+    send(template.weightGradient, &result.weightGradient)
+    send(template.reduceGradients, &result.reduceGradients)
+    send(template.optimize, &result.optimize)
+    send(template.settle, &result.settle)
+    for (kind, own) in template.lean {
+      guard var lean = result.lean[kind] else { continue }
+      send(own.forward, &lean.forward)
+      send(own.recompute, &lean.recompute)
+      result.lean[kind] = lean
+    }
+    return result
   }
 
   /// What one layer holds when its forward pass ends, above what was held before it began and with

@@ -1,22 +1,33 @@
 import PlanIR
 
-/// Groups of blocks lowered once for all candidates whose tables are alike.
+/// Groups of blocks, and boundaries between stages, lowered once for all candidates whose tables are
+/// alike.
 struct TemplateTable {
   let training: TrainingGraph
+  /// The ways in which layers may be computed again.
+  private let recomputing: Set<Recomputation>
   private var known: [Key: Result<GroupTemplate, ConstraintViolation>] = [:]
 
   /// What a template depends on beside the model and the workload.
   private struct Key: Hashable {
-    let group: BlockGroup
+    let subject: Subject
     let signature: TableSignature
     let choices: TemplateChoices
     let shardedOver: [Int]
   }
 
+  /// What is lowered.
+  private enum Subject: Hashable {
+    case group(BlockGroup)
+    /// The boundary before a block.
+    case boundary(BlockGroup.Place)
+  }
+
   private let isAnnotated: Bool
 
-  init(_ training: TrainingGraph) {
+  init(_ training: TrainingGraph, recomputing: Set<Recomputation> = []) {
     self.training = training
+    self.recomputing = recomputing
     isAnnotated = training.isAnnotated
   }
 
@@ -24,21 +35,43 @@ struct TemplateTable {
   mutating func lowered(
     _ group: BlockGroup, _ choices: PlanChoices
   ) throws(ConstraintViolation) -> LoweredGroup {
-    var choices = choices
-    // A batch that every split divides: what is lowered does not depend on it.
-    choices.microBatch = choices.mesh.deviceCount
-    let context = try training.context(choices)
+    try lowered(group, try training.openContext(choices))
+  }
+
+  /// `group` in `context`, whose batch every split divides.
+  mutating func lowered(
+    _ group: BlockGroup, _ context: LoweringContext
+  ) throws(ConstraintViolation) -> LoweredGroup {
     let classes = training.classes(of: group)
-    let tables = context.tables(of: classes)
-    let chosen = TemplateChoices(choices, classes, isAnnotated: isAnnotated)
+    let chosen = TemplateChoices(context.choices, classes, isAnnotated: isAnnotated)
+    return try lowered(
+      .group(group), context.tables(of: classes), chosen, hasStages: chosen.isStaged, context)
+  }
+
+  /// What leaves a stage before the block at `place`, and what arrives on the next.
+  mutating func boundary(
+    before place: BlockGroup.Place, _ context: LoweringContext
+  ) throws(ConstraintViolation) -> LoweredGroup {
+    let blockClass = training.block(place).graph.blockClass
+    let chosen = TemplateChoices(context.choices, [], isAnnotated: isAnnotated)
+    return try lowered(
+      .boundary(place), [context.storage(of: .stream, in: blockClass)], chosen, hasStages: true,
+      context)
+  }
+
+  private mutating func lowered(
+    _ subject: Subject, _ tables: [DimensionAxes], _ chosen: TemplateChoices, hasStages: Bool,
+    _ context: LoweringContext
+  ) throws(ConstraintViolation) -> LoweredGroup {
+    let mesh = context.mesh
     let used = tables.flatMap { table in table.dimensions.flatMap { table[$0] } }
-    let parts = AxisParts(choices.mesh, usedAs: used, hasStages: chosen.isStaged)
-    let weights = choices.weightsOver.flatMap { choices.mesh.whole($0) }
+    let parts = AxisParts(mesh, usedAs: used, hasStages: hasStages)
+    let weights = context.choices.weightsOver.flatMap { mesh.whole($0) }
     let key = Key(
-      group: group, signature: TableSignature(tables, parts), choices: chosen,
+      subject: subject, signature: TableSignature(tables, parts), choices: chosen,
       shardedOver: parts.places(of: weights))
     let template = try template(key, context, parts)
-    try template.checkDivisibility(parts, context.sizes, choices.mesh)
+    try template.checkDivisibility(parts, context.sizes, mesh)
     return LoweredGroup(template, parts, vocabulary: context.sizes[.vocabulary])
   }
 
@@ -50,7 +83,10 @@ struct TemplateTable {
     do throws(ConstraintViolation) {
       made = .success(
         try GroupTemplate(context, parts) { context throws(ConstraintViolation) in
-          try training.templated(key.group, context)
+          switch key.subject {
+          case .group(let group): try training.templated(group, context, recomputing)
+          case .boundary(let place): try training.templatedBoundary(before: place, context)
+          }
         })
     } catch {
       made = .failure(error)
@@ -113,31 +149,55 @@ extension TrainingGraph {
       sizes: sizes, workload: workload, choices: choices, isTied: isTied)
   }
 
-  /// The blocks of `group`, whose parameters `context` then has.
+  /// The same with a batch that every split divides: what is lowered does not depend on it.
+  func openContext(_ choices: PlanChoices) throws(ConstraintViolation) -> LoweringContext {
+    var choices = choices
+    choices.microBatch = choices.mesh.deviceCount
+    return try context(choices)
+  }
+
+  /// The blocks of `group`, whose parameters `context` then has, with what layers leave out to compute
+  /// it again as `kinds` say.
   func lowered(
-    _ group: BlockGroup, _ context: inout LoweringContext
+    _ group: BlockGroup, _ context: inout LoweringContext,
+    recomputing kinds: Set<Recomputation> = []
   ) throws(ConstraintViolation) -> [LoweredBlock] {
     try context.placeParameters(of: group.places.map { block($0) })
     var blocks: [LoweredBlock] = []
     for place in group.places {
-      blocks.append(
-        try LoweredBlock(
-          block(place), segment: place.segment, repetitions: segments[place.segment].count,
-          context: context, unpadded: sizes))
+      let segment = segments[place.segment]
+      var made = try LoweredBlock(
+        block(place), segment: place.segment, repetitions: segment.count, context: context,
+        unpadded: sizes)
+      if areLayers[place.segment] {
+        made.makeLean(kinds, place: place.block, of: segment.blocks.count)
+      }
+      blocks.append(made)
     }
     return blocks
   }
 
   /// What a template of `group` is made of.
   fileprivate func templated(
-    _ group: BlockGroup, _ context: LoweringContext
+    _ group: BlockGroup, _ context: LoweringContext, _ kinds: Set<Recomputation>
   ) throws(ConstraintViolation) -> GroupTemplate.Lowered {
     var context = context
-    let blocks = try lowered(group, &context)
+    let blocks = try lowered(group, &context, recomputing: kinds)
     return GroupTemplate.Lowered(
-      blocks: blocks.map { ($0.bodies, $0.parameters) },
+      blocks: blocks.map { ($0.bodies, $0.parameters + $0.copies) },
       addsTableGradients: context.parameters.values.contains { $0.addedAs != nil },
       keepsGatheredInputs: blocks.contains(where: \.keepsGatheredInputs),
       keepsGatheredWeights: blocks.contains(where: \.keepsGatheredWeights))
+  }
+
+  /// What a template of a boundary is made of: what departs, and what arrives.
+  fileprivate func templatedBoundary(
+    before place: BlockGroup.Place, _ context: LoweringContext
+  ) throws(ConstraintViolation) -> GroupTemplate.Lowered {
+    guard let lowering = BoundaryLowering(context: context),
+      let boundary = try lowering.boundary(before: block(place).graph)
+    else { return GroupTemplate.Lowered(blocks: []) }
+    return GroupTemplate.Lowered(
+      blocks: [(boundary.departure, []), (boundary.arrival, [])])
   }
 }
