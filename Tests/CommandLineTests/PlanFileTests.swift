@@ -96,12 +96,19 @@ import Testing
     #expect(outcome.error.contains(edit.key), "\(edit): \(outcome.error)")
   }
 
-  @Test func `absurd rates of a cluster do not overflow`() throws {
+  @Test(arguments: [1, 2])
+  func `absurd rates of a cluster do not overflow`(_ stages: Int) throws {
     let line = try CommandLine()
-    let text = try plan(line)
-    let rate = try Regex(#""matmul_flops_32": [0-9.e+]+"#)
-    try line.write(text.replacing(rate, with: #""matmul_flops_32": 1"#), "slow.json")
-    #expect(try line.run("explain @/slow.json").code == 0)
+    let search =
+      "search tiny-llama --devices 4 --tensor 2 --pipeline \(stages) --context 1 --emit @/plan.json"
+    #expect(try line.run(search).code == 0)
+    let rate = try Regex(#""matmul_flops_(16|32)": [0-9.e+]+"#)
+    let text = try line.text("plan.json").replacing(rate) { match in
+      "\"matmul_flops_\(match.output[1].substring ?? "")\": 1"
+    }
+    try line.write(text, "slow.json")
+    let outcome = try line.run("explain @/slow.json")
+    #expect(outcome.code == 0, "\(outcome.error)")
   }
 
   @Test func `damaged plans never crash the program`() throws {

@@ -61,14 +61,16 @@ enum StageText {
   private static func timeline(
     _ step: Picoseconds, _ stages: [Explanation.StageExplanation]
   ) -> String {
-    let each = max(1, (step.count + columns - 1) / columns)
+    // Times saturate: what is added to the longest would overflow.
+    let each = max(1, step.count / columns + (step.count % columns > 0 ? 1 : 0))
     let lines = stages.enumerated().map { index, stage in
       let last = stage.spans.last?.end.count ?? 0
       let cells = (0..<columns).map { column -> Character in
-        let instant = column * each + each / 2
-        if instant >= step.count { return " " }
+        let (begin, isPast) = column.multipliedReportingOverflow(by: each)
+        if isPast || begin >= step.count - each / 2 { return " " }
+        let instant = begin + each / 2
         if instant >= last { return "=" }
-        return stage.spans.first { ($0.start.count..<$0.end.count).contains(instant) }
+        return stage.spans.first { $0.start.count <= instant && instant < $0.end.count }
           .map { letter($0.operation) } ?? "."
       }
       return "\(index)".padded(to: 5) + String(cells)
