@@ -94,6 +94,7 @@ import Testing
   }
 
   private static let wrong: [(String, String)] = [
+    ("--context-parallel-size 2 --cp-comm-type star", "--cp-comm-type"),
     ("--num-layers 95", "expected 96"), ("--hidden-size 1", "--hidden-size"),
     ("--num-attention-heads 95", "expected 96"), ("--vocab-size 1", "50257"),
     ("--max-position-embeddings 4096", "expected 2048"), ("--swiglu", "no gate"),

@@ -52,13 +52,25 @@ struct MegatronReader {
     if isParallel && reading.configuration.tensor == 1 {
       note("--sequence-parallel changes nothing with a tensor degree of 1, as in Megatron")
     }
-    readContextAttention()
+    try readContextAttention()
   }
 
+  private static let communications = ["p2p", "a2a", "allgather", "a2a+p2p"]
+
   /// Megatron's default is the ring. Its other forms are priced as the nearer of the two there are.
-  private mutating func readContextAttention() {
-    let communication = flags.list("--cp-comm-type")?.first ?? "p2p"
+  private mutating func readContextAttention() throws(LaunchError) {
+    let given = flags.list("--cp-comm-type") ?? []
+    if let unknown = given.first(where: { !Self.communications.contains($0) }) {
+      throw LaunchError(
+        "--cp-comm-type", expected: Self.communications.joined(separator: ", "), found: unknown,
+        remedy: "give one of them")
+    }
     guard reading.configuration.context > 1 else { return }
+    let communication = given.first ?? "p2p"
+    if Set(given).count > 1 {
+      note(
+        "--cp-comm-type differs from layer to layer: all are priced as the first, \(communication)")
+    }
     reading.configuration.contextAttention = communication == "a2a" ? .allToAll : .ring
     if communication != "a2a" && communication != "p2p" {
       note("--cp-comm-type \(communication) is priced as p2p, a ring of keys and values")

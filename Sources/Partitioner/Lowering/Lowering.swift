@@ -88,10 +88,8 @@ package struct Lowering {
     return lowering.program()
   }
 
-  /// Lowers the chain; with what layers leave out to compute it again as `kinds` says, or as `choices` do.
-  init(
-    _ training: TrainingGraph, _ choices: PlanChoices, recomputing kinds: Set<Recomputation>? = nil
-  ) throws(ConstraintViolation) {
+  /// Lowers the chain.
+  init(_ training: TrainingGraph, _ choices: PlanChoices) throws(ConstraintViolation) {
     self.training = training
     try BuiltChoices.check(choices)
     try PipelineOrder.check(choices)
@@ -109,7 +107,7 @@ package struct Lowering {
           block, segment: index, repetitions: segment.count, context: context,
           unpadded: training.sizes)
         if training.areLayers[index] {
-          made.makeLean(kinds ?? map.recomputations, place: place, of: segment.blocks.count)
+          made.makeLean(map.recomputations, place: place, of: segment.blocks.count)
         }
         lowered.append(made)
       }

@@ -89,17 +89,10 @@ enum AuditText {
         : "\(Units.bytes(then.memory.total)), still too much"
     }
     let less = 1 - then.step.seconds / now.step.seconds
-    let parts = [
-      ("compute", now.breakdown.compute - then.breakdown.compute),
-      (
-        "exposed communication",
-        now.breakdown.communicationExposed - then.breakdown.communicationExposed
-      ),
-      ("bubble", now.breakdown.bubble - then.breakdown.bubble),
-      ("optimizer", now.breakdown.optimizer - then.breakdown.optimizer),
-    ].filter { $0.1 != .zero }.sorted { $0.1 > $1.1 }.map { name, time in
-      (time > .zero ? "-" : "+") + "\(Units.seconds(time.seconds.magnitude)) \(name)"
-    }
+    let parts = PlanText.differences(from: now, to: then).sorted { $0.time < $1.time }
+      .map { name, time in
+        (time < .zero ? "-" : "+") + "\(Units.seconds(time.seconds.magnitude)) \(name)"
+      }
     return "\(Units.time(then.step)), \(Units.percent(less)) less: "
       + "\(parts.joined(separator: ", ")); \(Units.bytes(then.memory.total))"
   }

@@ -95,18 +95,22 @@ enum PlanText {
     return table.text
   }
 
+  /// How much longer each part of the step is in `second` than in `first`; those that differ.
+  static func differences(
+    from first: Prediction, to second: Prediction
+  ) -> [(name: String, time: Picoseconds)] {
+    let (a, b) = (first.breakdown, second.breakdown)
+    return [
+      ("compute", b.compute - a.compute),
+      ("exposed communication", b.communicationExposed - a.communicationExposed),
+      ("bubble", b.bubble - a.bubble), ("optimizer", b.optimizer - a.optimizer),
+    ].filter { $0.1 != .zero }
+  }
+
   /// Why `loser` is not `winner`: the parts of the step in which it is slower, largest first.
   static func whyLost(_ loser: RankedPlan, against winner: RankedPlan) -> String {
     let (a, b) = (winner.predicted, loser.predicted)
-    let differences = [
-      ("compute", b.breakdown.compute - a.breakdown.compute),
-      (
-        "exposed communication",
-        b.breakdown.communicationExposed - a.breakdown.communicationExposed
-      ),
-      ("bubble", b.breakdown.bubble - a.breakdown.bubble),
-      ("optimizer", b.breakdown.optimizer - a.breakdown.optimizer),
-    ].filter { $0.1 != .zero }.sorted { $0.1 > $1.1 }
+    let differences = differences(from: a, to: b).sorted { $0.time > $1.time }
     let parts = differences.map { name, time in
       (time > .zero ? "+" : "-") + Units.seconds(time.seconds.magnitude) + " " + name
     }
