@@ -14,9 +14,9 @@ struct Tpplan: ParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      SearchCommand.self, AuditCommand.self, ExplainCommand.self, ExecuteCommand.self,
-      CalibrateCommand.self, TimingsCommand.self, ExportCommand.self, ModelsCommand.self,
-      ClustersCommand.self,
+      SearchCommand.self, SweepCommand.self, AuditCommand.self, ExplainCommand.self,
+      ExecuteCommand.self, CalibrateCommand.self, TimingsCommand.self, ExportCommand.self,
+      ModelsCommand.self, ClustersCommand.self,
     ])
 }
 

@@ -92,6 +92,8 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ExitCase("search @/none.json --devices 4", 66, "none.json"),
     ExitCase("search @ --devices 4", 66, "config.json"),
     ExitCase(tiny + "--cluster nothing", 66, "h100-sxm"),
+    ExitCase("sweep nothing --devices 4..8", 66, "tiny-gpt2"),
+    ExitCase("sweep tiny-gpt2 --devices 4 --csv --cluster @/none.json", 66, "none.json"),
     ExitCase(tiny + "--cluster @/none.json", 66, "none.json"),
     ExitCase("explain @/none.json", 66, "none.json"), ExitCase("execute @", 74, "directory"),
     ExitCase("explain @/plan.json --against @/none.json", 66, "none.json"),
@@ -133,7 +135,9 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     #expect(try line.contents() == before)
   }
 
-  @Test(arguments: ["models", "clusters --json", tiny, tiny + "--json"])
+  @Test(arguments: [
+    "models", "clusters --json", tiny, tiny + "--json", "sweep tiny-gpt2 --devices 4 --csv",
+  ])
   func `an answer that cannot be written is no answer`(_ command: String) throws {
     let outcome = try CommandLine().run(command, device: "/dev/full")
     #expect(outcome.code == 74)
@@ -141,7 +145,8 @@ private let tiny = "search tiny-gpt2 --devices 4 "
   }
 
   @Test(arguments: [
-    "", "search", "audit", "explain", "execute", "calibrate", "timings", "timings prune", "export",
+    "", "search", "sweep", "audit", "explain", "execute", "calibrate", "timings", "timings prune",
+    "export",
     "models", "clusters",
   ])
   func `every command has help and a version`(_ command: String) throws {

@@ -62,9 +62,6 @@ struct SearchCommand: ParsableCommand {
       let start = DispatchTime.now().uptimeNanoseconds
       let asked = try asked()
       let answer = try search(asked)
-      if let wrong = answer.mispriced.first {
-        StandardError.print("tpplan: warning: a bug: priced apart and whole do not agree: \(wrong)")
-      }
       let elapsed = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
       let plans = pareto ? answer.front : answer.plans
       if let best = plans.first, let emit { try write(best, asked, to: emit) }
@@ -87,18 +84,10 @@ struct SearchCommand: ParsableCommand {
   }
 
   private func search(_ asked: SearchHead) throws -> SearchAnswer {
-    let training: TrainingGraph
-    do {
-      training = try Inputs.trainingGraph(asked.model, asked.workload, devices: devices)
-    } catch let violation as ConstraintViolation {
-      return SearchAnswer(refusing: violation)
-    }
-    var request = SearchRequest(
-      training: training, cluster: asked.cluster, devices: devices, memory: asked.memory,
-      pins: pins.pins, objective: objective, exhaustive: exhaustive, keep: max(top, 10),
-      keepsFront: pareto)
-    guard asked.cluster.isLocal else { return Search.run(request) }
-    return try LocalSearch(path: timings).run(&request)
+    try HeadSearch(
+      head: asked, pins: pins.pins, objective: objective, isExhaustive: exhaustive,
+      keep: max(top, 10), keepsFront: pareto, timings: timings
+    ).answer()
   }
 
   private func write(_ best: RankedPlan, _ asked: SearchHead, to path: String) throws {
