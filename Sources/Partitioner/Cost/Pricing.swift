@@ -8,6 +8,8 @@ struct Pricing {
   let mesh: Mesh
   let training: TrainingGraph
   let cluster: Cluster
+  /// The trace of ``order``, where the same plan is priced many times.
+  var trace: StageTrace?
 
   private var microBatches: Int { order.microBatches }
 
@@ -45,7 +47,7 @@ struct Pricing {
 
   /// The time of a step.
   func step(_ cost: any CostModel) -> Picoseconds {
-    let time = StepTime(chain, map, order, cost)
+    let time = StepTime(chain, map, order, cost, trace: trace)
     if order.stages > 1 { return time.step }
     let busy = busy(0, cost)
     return busy.compute + busy.communicationExposed + busy.optimizer

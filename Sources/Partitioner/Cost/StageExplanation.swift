@@ -22,13 +22,14 @@ extension Pricing {
   ) -> [Explanation.StageExplanation] {
     let time = StepTime(chain, map, order, cost)
     let peaks = memory.peaks()
+    let spans = time.clock?.spans
     return choices.stages.indices.map { stage in
       var use = peaks[stage]
       use.framework = cluster.device.framework
       return Explanation.StageExplanation(
         layers: (0..<map.chunks).map { map.layers[map.virtualStage(stage, chunk: $0)] },
         choice: choices.stages[stage], breakdown: breakdown(of: stage, in: time, cost),
-        memory: use, spans: time.clock?.spans[stage] ?? [])
+        memory: use, spans: spans?[stage] ?? [])
     }
   }
 }

@@ -9,9 +9,10 @@ struct StepTime {
   /// When each stage does what; nil of one stage.
   let clock: StageClock?
 
+  /// `trace` is that of `order`, where it is known.
   init(
     _ chain: ChainParts<PricedBlock>, _ map: StageMap, _ order: PipelineOrder,
-    _ cost: any CostModel
+    _ cost: any CostModel, trace: StageTrace? = nil
   ) {
     guard order.stages > 1 else {
       (step, last, clock) = (.zero, 0, nil)
@@ -19,9 +20,10 @@ struct StepTime {
     }
     let parts = chain.parts(map)
     let times = parts.map { PassTimes($0, cost) }
-    guard let clock = StageClock(order, times: times) else {
+    guard let trace = trace ?? StageTrace(order) else {
       preconditionFailure("stages of schedule \(order.schedule.rawValue) wait for each other")
     }
+    let clock = StageClock(trace, times: times)
     self.clock = clock
     let ends = Self.ends(clock.ends, parts, order, cost)
     step = ends.max() ?? .zero
