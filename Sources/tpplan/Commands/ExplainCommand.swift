@@ -22,14 +22,15 @@ struct ExplainCommand: ParsableCommand {
     try answering(json: json) {
       let (plan, training) = try Inputs.plan(plan)
       let other = try against.map { try Inputs.plan($0).plan }
+      let timings = try Inputs.timings(for: plan.cluster)
       let explanation = try Partitioner.explain(
-        training, choices: plan.choices, cluster: plan.cluster,
-        timings: Inputs.timings(for: plan.cluster))
+        training, choices: plan.choices, cluster: plan.cluster, timings: timings)
+      let comparison = other.map { Comparison(plan, $0, training, timings) }
       if json {
-        let document = ExplainJSON.document(plan, explanation, against: other)
+        let document = ExplainJSON.document(plan, explanation, against: comparison)
         try StandardOutput.print(document)
       } else {
-        try StandardOutput.print(ExplainText.text(plan, explanation, against: other))
+        try StandardOutput.print(ExplainText.text(plan, explanation, against: comparison))
       }
     }
   }

@@ -5,7 +5,7 @@ import PlanIR
 /// A plan explained for programs: `tpplan.explain/1`, documented in `docs/answers.md`.
 enum ExplainJSON {
   static func document(
-    _ plan: Plan, _ explanation: Explanation, against other: Plan?
+    _ plan: Plan, _ explanation: Explanation, against comparison: Comparison?
   ) -> JSONValue {
     let devices = plan.choices.mesh.deviceCount
     var members = [
@@ -20,23 +20,25 @@ enum ExplainJSON {
       JSONMember(key: "joints", value: .array(explanation.joints.map(joint))),
       JSONMember(key: "stages", value: .array(explanation.stages.map(StageJSON.stage))),
     ]
-    if let other {
-      members.append(JSONMember(key: "against", value: against(plan, other)))
+    if let comparison {
+      members.append(JSONMember(key: "against", value: against(comparison)))
     }
     return .object(members)
   }
 
-  private static func against(_ plan: Plan, _ other: Plan) -> JSONValue {
+  private static func against(_ comparison: Comparison) -> JSONValue {
+    let (plan, other) = (comparison.plan, comparison.other)
     let devices = other.choices.mesh.deviceCount
     let step = other.predicted.step - plan.predicted.step
     let memory = other.predicted.memory.total - plan.predicted.memory.total
-    return .object([
-      JSONMember(
-        key: "plan",
-        value: JSONValue(rank: 1, other.choices, other.predicted, devices: devices)),
-      JSONMember(key: "step_seconds_more", value: .number(step.seconds)),
-      JSONMember(key: "memory_bytes_more", value: .integer(memory.count)),
-    ])
+    return .object(
+      [
+        JSONMember(
+          key: "plan",
+          value: JSONValue(rank: 1, other.choices, other.predicted, devices: devices)),
+        JSONMember(key: "step_seconds_more", value: .number(step.seconds)),
+        JSONMember(key: "memory_bytes_more", value: .integer(memory.count)),
+      ] + ThresholdJSON.members(comparison))
   }
 
   private static func block(_ block: Explanation.BlockExplanation) -> JSONValue {

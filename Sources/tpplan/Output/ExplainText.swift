@@ -3,7 +3,9 @@ import PlanIR
 
 /// A plan explained for people, as a database explains a query: a tree with costs.
 enum ExplainText {
-  static func text(_ plan: Plan, _ explanation: Explanation, against other: Plan?) -> String {
+  static func text(_ plan: Plan, _ explanation: Explanation, against comparison: Comparison?)
+    -> String
+  {
     let devices = plan.choices.mesh.deviceCount
     var parts = [
       HeadText.lines(
@@ -17,7 +19,7 @@ enum ExplainText {
     if explanation.stages.count > 1 { parts += StageText.parts(plan, explanation.stages) }
     parts += explanation.blocks.map(block)
     parts += explanation.joints.map(joint)
-    if let other { parts.append(difference(plan, other)) }
+    if let comparison { parts.append(difference(comparison)) }
     return parts.joined(separator: "\n\n")
   }
 
@@ -84,8 +86,9 @@ enum ExplainText {
     return lines
   }
 
-  /// Where two plans differ, and the difference of each part of the step.
-  static func difference(_ plan: Plan, _ other: Plan) -> String {
+  /// Where two plans differ, the difference of each part of the step, and how far the choice holds.
+  private static func difference(_ comparison: Comparison) -> String {
+    let (plan, other) = (comparison.plan, comparison.other)
     var lines = [
       "against      \(PlanText.name(other.choices)); micro-batch \(other.choices.microBatch) x "
         + "\(other.choices.microBatches)"
@@ -99,6 +102,7 @@ enum ExplainText {
     let sign = memory < .zero ? "-" : "+"
     lines.append(
       "             its peak memory is \(sign)\(Units.bytes(Bytes(memory.count.magnitude.asInt)))")
+    lines += ThresholdText.lines(comparison).map { "             \($0)" }
     return lines.joined(separator: "\n")
   }
 }

@@ -123,7 +123,8 @@ enum PlanText {
     let total =
       slower >= 0
       ? "\(Units.percent(slower)) slower"
-      : "\(Units.percent(-slower)) faster, but needs more memory"
+      : "\(Units.percent(-slower)) faster"
+        + (b.memory.total > a.memory.total ? ", but needs more memory" : "")
     return "\(total): \(parts.joined(separator: ", "))"
   }
 

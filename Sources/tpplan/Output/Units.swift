@@ -28,6 +28,19 @@ enum Units {
     }
   }
 
+  /// A rate of `unit` a second in decimal steps, three digits: `23.4 GB/s`.
+  static func rate(_ rate: Double, _ unit: String) -> String {
+    let prefixes = ["", "k", "M", "G", "T", "P", "E"]
+    var value = rate
+    var prefix = 0
+    while value >= 999.5 && prefix < prefixes.count - 1 {
+      value /= 1000
+      prefix += 1
+    }
+    let digits = value < 9.995 ? 2 : value < 99.95 ? 1 : 0
+    return String(format: "%.\(digits)f %@%@/s", value, prefixes[prefix], unit)
+  }
+
   static func percent(_ fraction: Double) -> String { String(format: "%.1f %%", fraction * 100) }
 
   static func ratio(_ ratio: Double) -> String { String(format: "%.2fx", ratio) }
