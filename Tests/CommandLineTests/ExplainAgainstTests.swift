@@ -13,7 +13,7 @@ import Testing
   }
 
   private static let pairs = [
-    ("tiny-llama --devices 4 --layout data", "tiny-llama --devices 4 --layout megatron"),
+    ("tiny-llama --devices 4 --layout data", "tiny-llama --devices 4 --layout megatron --tensor 4"),
     (
       "gpt2-large --devices 32 --layout data --memory unlimited",
       "gpt2-large --devices 32 --layout megatron --tensor 4"

@@ -5,7 +5,7 @@ import Testing
 @Suite struct PlanFileTests {
   private func plan(_ line: CommandLine) throws -> String {
     let outcome = try line.run(
-      "search tiny-llama --devices 4 --layout megatron --tensor 2 --zero 0 --sequence-parallel "
+      "search tiny-llama --devices 4 --layout megatron --tensor 2 --data 2 --zero 0 --sequence-parallel "
         + "--emit @/plan.json")
     #expect(outcome.code == 0)
     return try line.text("plan.json")

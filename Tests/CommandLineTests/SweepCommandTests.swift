@@ -53,7 +53,9 @@ import Testing
   }
 
   @Test func `figures of a row follow from its plan and the first row`() throws {
-    let document = try CommandLine().run("sweep tiny-gpt2 --devices 3..8:1 --json").json()
+    let document = try CommandLine().run(
+      "sweep tiny-gpt2 --devices 3..8:1 --pipeline 1 --context 1 --json"
+    ).json()
     #expect(document["schema"] as? String == "tpplan.sweep/1")
     let rows = try #require(document["counts"] as? [[String: Any]])
     let fitting = rows.filter { $0["plan"] is [String: Any] }

@@ -98,7 +98,7 @@ import Testing
 extension PublishedVolume {
   /// The layout, its mesh, what the formula gathers again, one micro-batch and nothing else.
   var pins: Pins {
-    var pins = Pins()
+    var pins = Pins.flat
     (pins.data, pins.zero, pins.sequenceParallel) = (1, 0, false)
     pins.matmul = .gathered
     switch layout {

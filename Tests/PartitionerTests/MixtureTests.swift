@@ -81,7 +81,7 @@ import Testing
     let start = Date()
     let expected = try #require(best(test, training))
     let seconds = Date().timeIntervalSince(start)
-    var pins = Pins()
+    var pins = Pins.flat
     (pins.layout, pins.tensor, pins.zero) = (.mixed, test.tensor, test.zero)
     (pins.gathersInputs, pins.gathersWeights) = (test.gathers, test.gathers)
     (pins.matmul, pins.sequenceParallel) = (test.matmul, test.sequenceParallel)

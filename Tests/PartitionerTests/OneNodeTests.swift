@@ -27,7 +27,7 @@ import Testing
     stack.precision = .mixed
     var plans: [RankedPlan] = []
     for candidate in candidates {
-      var pins = Pins()
+      var pins = Pins.flat
       (pins.layout, pins.tensor, pins.data, pins.zero) = (candidate.layout, 8, 1, 0)
       (pins.microBatch, pins.sequenceParallel) = (stack.batch, false)
       pins.mesh = candidate.mesh.isEmpty ? nil : candidate.mesh

@@ -59,7 +59,7 @@ import Testing
   private func steps(
     _ stack: LayerStack, mesh: [Int], on cluster: Cluster
   ) throws -> (best: RankedPlan, byInside: [[Int]: Picoseconds]) {
-    var pins = Pins()
+    var pins = Pins.flat
     (pins.layout, pins.mesh, pins.data, pins.zero) = (.summa, mesh, 1, 0)
     pins.microBatch = stack.batch
     let training = try stack.training()

@@ -19,7 +19,7 @@ import Testing
     var cluster = SyntheticCluster.cluster
     cluster.devicesPerNode = perNode
     cluster.levels[0].devices = perNode
-    var pins = Pins()
+    var pins = Pins.flat
     (pins.matmul, pins.data, pins.microBatch) = (matmul, 1, batch)
     for layout in [nil, LayoutName.mixed] {
       pins.layout = layout

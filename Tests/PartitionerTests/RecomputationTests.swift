@@ -134,23 +134,35 @@ import Testing
     #expect(error?.found == "\(microBatches) micro-batches over 2 stages")
   }
 
-  /// The search for `--recompute mixed` against every number of layers on every stage.
+  /// The search for `--recompute mixed` against every cut and every number of layers on each stage that are
+  /// computed again, whole or in part.
   @Test(arguments: [0.2, 0.5, 0.8, 1.1])
   func `as few layers as fit are recomputed, by search and by trial`(room: Double) throws {
     var proof = Self.proof
     (proof.sample.layers, proof.pipeline, proof.schedule) = (6, 2, .oneForwardOneBackward)
     (proof.tensor, proof.microBatches, proof.workload.globalBatch) = (2, 4, 16)
     let training = try TrainingGraph(model: proof.model, workload: proof.workload)
-    func predicted(_ counts: [Int]) throws -> Prediction {
+    func predicted(_ stages: [StageChoice]) throws -> Prediction {
       var choices = proof.choices
-      choices.stages = counts.map {
-        StageChoice(layers: 3, recomputeNone: 3 - $0, recomputeFull: $0)
-      }
-      choices.recompute = .mixed
+      (choices.stages, choices.recompute) = (stages, .mixed)
       return try Partitioner.predict(
         training, choices: choices, cluster: SyntheticCluster.cluster)
     }
-    let all = try (0...3).flatMap { first in try (0...3).map { try predicted([first, $0]) } }
+    /// A stage of `layers` in every form.
+    func forms(_ layers: Int) -> [StageChoice] {
+      (0...layers).flatMap { full in
+        (0...layers - full).map { core in
+          StageChoice(
+            layers: layers, recomputeNone: layers - full - core, recomputeSelective: core,
+            recomputeFull: full)
+        }
+      }
+    }
+    let all = try (0...6).flatMap { layers in
+      try forms(layers).flatMap { first in
+        try forms(6 - layers).map { try predicted([first, $0]) }
+      }
+    }
     let sizes = all.map(\.memory.total.count)
     let (least, most) = (try #require(sizes.min()), try #require(sizes.max()))
     let limit = Bytes(least + Int(Double(most - least) * room))

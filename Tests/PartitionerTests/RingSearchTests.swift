@@ -14,6 +14,7 @@ import Testing
     proof.workload.attention = attention
     var pins = Pins()
     (pins.context, pins.contextAttention) = (4, pin)
+    (pins.pipeline, pins.recompute) = (1, Recomputation.none)
     return Search.run(
       SearchRequest(
         training: try TrainingGraph(model: proof.model, workload: proof.workload),

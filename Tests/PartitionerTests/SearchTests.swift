@@ -20,7 +20,7 @@ import Testing
 
   /// Every candidate of one layout and split, none left out.
   private var whole: Pins {
-    var pins = Pins()
+    var pins = Pins.flat
     (pins.layout, pins.tensor) = (.summa, 4)
     return pins
   }
@@ -91,7 +91,7 @@ import Testing
   }
 
   @Test func `pins that do not multiply to the devices are refused`() throws {
-    var pins = Pins()
+    var pins = Pins.flat
     (pins.tensor, pins.data) = (2, 3)
     let answer = try Search.run(request(devices: 8, pins: pins))
     #expect(answer.plans.isEmpty)
@@ -99,7 +99,7 @@ import Testing
   }
 
   @Test func `what is not built is named`() throws {
-    var pins = Pins()
+    var pins = Pins.flat
     pins.opensFactors = true
     let reasons = try Search.run(request(devices: 8, pins: pins)).reasons.map(\.constraint)
     #expect(reasons.count == 1)
@@ -107,7 +107,7 @@ import Testing
   }
 
   @Test func `a pinned Megatron of one device keeps its name`() throws {
-    var pins = Pins()
+    var pins = Pins.flat
     pins.layout = .megatron
     let answer = try Search.run(request(devices: 1, pins: pins))
     #expect(answer.plans.first?.choices.layout == .megatron)

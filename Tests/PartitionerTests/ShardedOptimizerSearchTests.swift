@@ -11,7 +11,7 @@ import Testing
     var sample = SampleModel()
     (sample.hidden, sample.heads, sample.headWidth, sample.wide) = (48, 12, 4, 96)
     (sample.keyValueHeads, sample.isTied) = (3, false)
-    var pins = Pins()
+    var pins = Pins.flat
     (pins.zero, pins.layout, pins.sequenceParallel) = (zero, layout, false)
     (pins.gathersInputs, pins.gathersWeights, pins.matmul) = (.saved, .saved, .gathered)
     pins.tensor = devices / min(devices, 2)

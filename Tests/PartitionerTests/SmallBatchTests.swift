@@ -47,7 +47,7 @@ import Testing
 
   @Test(arguments: named)
   func `a layer sends what the formulas say`(named: Named) throws {
-    var pins = Pins()
+    var pins = Pins.flat
     (pins.layout, pins.mesh, pins.data) = (named.layout, named.mesh, named.data)
     (pins.gathersInputs, pins.gathersWeights) = (.again, .again)
     (pins.matmul, pins.sequenceParallel) = (.gathered, false)
@@ -67,12 +67,12 @@ import Testing
     // Weights, gradients and two moments of 4 bytes; copying any over two devices takes twice this.
     let once = Self.stack.layers * 12 * 12288 * 12288 * 16 / Self.devices
     let limit = MemoryLimit.bytes(Bytes(once * 39 / 20))
-    var stored = Pins()
+    var stored = Pins.flat
     stored.zero = 3
     let best = try #require(try Search.run(request(stored, limit)).plans.first)
     var published: [RankedPlan] = []
     for layout in [LayoutName.megatron, .summa, .tesseract, .threeDimensional] {
-      var pins = Pins()
+      var pins = Pins.flat
       pins.layout = layout
       published += try Search.run(request(pins, limit)).plans.prefix(1)
     }

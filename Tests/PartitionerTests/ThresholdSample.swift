@@ -59,7 +59,7 @@ struct ThresholdSample {
       { ($0.layout, $0.context, $0.tensor) = (.megatron, 4, 2) },
     ]
     return changes.map { change in
-      var pins = Pins()
+      var pins = Pins.flat
       change(&pins)
       return pins
     }

@@ -94,7 +94,7 @@ package struct Audit {
     else { return [] }
     var pins = Pins()
     pins.tensor = choices.tensorDegree
-    pins.pipeline = choices.degree("pipeline")
+    (pins.pipeline, pins.context) = (choices.degree("pipeline"), 1)
     pins.data = choices.degree("data")
     pins.microBatch = choices.microBatch
     pins.zero = choices.zero
@@ -102,18 +102,21 @@ package struct Audit {
     if choices.stages.count > 1 {
       (pins.schedule, pins.interleave) = (choices.schedule, choices.interleave)
     }
-    return search(pins).bestOfLayouts.filter { $0.choices.layout != choices.layout }.map { plan in
+    return search(pins, comparesLayouts: true).bestOfLayouts.filter {
+      $0.choices.layout != choices.layout
+    }.map { plan in
       AuditChange(
         knob: .layout, from: "layout \(choices.layout.rawValue)",
         to: "layout \(plan.choices.layout.rawValue)", configuration: nil, plan: plan, fits: true)
     }
   }
 
-  private func search(_ pins: Pins) -> SearchAnswer {
-    Search.run(
-      SearchRequest(
-        training: request.training, cluster: request.cluster, devices: request.devices,
-        memory: request.memory, pins: pins, timings: request.timings, keep: 1))
+  private func search(_ pins: Pins, comparesLayouts: Bool = false) -> SearchAnswer {
+    var asked = SearchRequest(
+      training: request.training, cluster: request.cluster, devices: request.devices,
+      memory: request.memory, pins: pins, timings: request.timings, keep: 1)
+    asked.comparesLayouts = comparesLayouts
+    return Search.run(asked)
   }
 
   /// The best of the launch, its changes, the path, and the search: never worse than the launch.

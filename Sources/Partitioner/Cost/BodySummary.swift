@@ -80,6 +80,9 @@ package struct BodySummary: Sendable {
     }
   }
 
+  /// What a body takes whose times of communication are known.
+  var known: Picoseconds { kernels + knownTimes.communication }
+
   /// The time of its collectives; none overlap yet.
   package func communication(_ cost: any CostModel) -> Picoseconds {
     collectives.reduce(knownTimes.communication) { $0 + cost.time(of: $1.use) * $1.count }

@@ -55,6 +55,13 @@ extension Collective {
   }
 }
 
+extension Cluster {
+  /// How many of `devices` share one core, of a cluster whose devices are threads.
+  func contention(among devices: Int) -> Double {
+    sharedCores.map { max(1, Double(devices) / Double($0)) } ?? 1
+  }
+}
+
 /// Rooflines for kernels, latency and bandwidth for collectives, measured times where there are any.
 package struct ClusterCost: CostModel {
   let cluster: Cluster
@@ -62,11 +69,15 @@ package struct ClusterCost: CostModel {
   let mesh: Mesh
   let placement: [AxisPlacement]
   let timings: TimingTable
+  /// How many devices share one core, of a cluster whose devices are threads.
+  private let contention: Double
 
+  /// The costs of a plan on `mesh`; of a part of its devices where `devices` says how many there are.
   package init(
     cluster: Cluster, precision: Precision, mesh: Mesh, placement: [AxisPlacement],
-    timings: TimingTable = TimingTable()
+    timings: TimingTable = TimingTable(), devices: Int? = nil
   ) {
+    contention = cluster.contention(among: devices ?? mesh.deviceCount)
     self.cluster = cluster
     self.precision = precision
     self.mesh = mesh
@@ -76,20 +87,27 @@ package struct ClusterCost: CostModel {
     self.timings = timings
   }
 
-  /// How many devices share one core, of a cluster whose devices are threads.
-  private var contention: Double {
-    cluster.sharedCores.map { max(1, Double(mesh.deviceCount) / Double($0)) } ?? 1
-  }
-
   package func time(of work: KernelWork) -> Picoseconds {
     if let shape = work.matmul, let measured = timings.seconds(of: shape) {
       return Picoseconds(seconds: measured * contention)
     }
     let device = cluster.device
-    let peak = precision == .fp32 ? device.matmulFlops32 : device.matmulFlops16
-    let compute = Double(work.flops) / (peak * device.matmulEfficiency)
+    let compute = Double(work.flops) / matmulFlops
     let memory = Double(work.bytes) / (device.memoryBandwidth * device.memoryEfficiency)
     return Picoseconds(seconds: (max(compute, memory) + device.launchSeconds) * contention)
+  }
+
+  /// FLOP/s of large products.
+  private var matmulFlops: Double {
+    let device = cluster.device
+    let peak = precision == .fp32 ? device.matmulFlops32 : device.matmulFlops16
+    return peak * device.matmulEfficiency
+  }
+
+  /// What a kernel of `flops` takes at least, by the roofline: nothing where times are measured.
+  func leastTime(flops: Int) -> Picoseconds {
+    guard timings.isEmpty else { return .zero }
+    return Picoseconds(seconds: Double(flops) / matmulFlops * contention)
   }
 
   package func time(of use: CollectiveUse) -> Picoseconds {

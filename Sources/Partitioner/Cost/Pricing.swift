@@ -20,7 +20,7 @@ struct Pricing {
   }
 
   func prediction(_ cost: any CostModel) -> Prediction {
-    let time = StepTime(chain, map, order, cost)
+    let time = stepTime(cost)
     let breakdown = breakdown(of: time.last, in: time, cost)
     let step =
       breakdown.compute + breakdown.communicationExposed + breakdown.bubble + breakdown.optimizer
@@ -31,30 +31,18 @@ struct Pricing {
       communication: communication(cost, timesOf: time.last))
   }
 
-  /// What the kernels of the busiest stage take: a step takes as long at least, whatever is sent.
-  var kernels: Picoseconds {
-    (0..<order.stages).reduce(.zero) { most, stage in
-      let time = units(stage).reduce(Picoseconds.zero) { sum, unit in
-        let passes = unit.everyMicroBatch.reduce(Picoseconds.zero) { $0 + $1.kernels }
-        let step = unit.items.reduce(Picoseconds.zero) {
-          $0 + $1.item.reduceGradients.kernels + $1.item.optimize.kernels
-        }
-        return sum + (passes * microBatches + step) * unit.layers.count
-      }
-      return max(most, time)
-    }
+  /// When the step ends, and what each stage does when.
+  func stepTime(_ cost: any CostModel) -> StepTime {
+    StepTime(chain.map { TimedBlock($0, cost) }, map, order, trace: trace)
   }
 
   /// The time of a step.
-  func step(_ cost: any CostModel) -> Picoseconds {
-    let time = StepTime(chain, map, order, cost, trace: trace)
-    if order.stages > 1 { return time.step }
-    let busy = busy(0, cost)
-    return busy.compute + busy.communicationExposed + busy.optimizer
-  }
+  func step(_ cost: any CostModel) -> Picoseconds { stepTime(cost).step }
 
-  var memory: MemoryModel {
-    MemoryModel(chain: chain, map: map, order: order, precision: training.workload.precision)
+  var memory: MemoryModel<MemoryUse> {
+    MemoryModel(
+      chain: chain.map { HeldBlock($0) }, map: map, order: order,
+      precision: training.workload.precision)
   }
 
   /// The parts of the step on a stage.
@@ -157,6 +145,13 @@ extension ChainParts<PricedBlock>.Unit {
   var everyMicroBatch: [BodySummary] {
     items.flatMap { [$0.item.forward(recompute), $0.item.inputGradient, $0.item.weightGradient] }
       + again
+  }
+
+  /// What one of its layers computes again, in order.
+  private var again: [BodySummary] {
+    items.enumerated().compactMap { index, item in
+      item.item.again(recompute, isLast: index == items.count - 1)
+    }
   }
 }
 

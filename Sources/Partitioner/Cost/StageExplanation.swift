@@ -20,7 +20,7 @@ extension Pricing {
   func stages(
     of choices: PlanChoices, _ cost: any CostModel
   ) -> [Explanation.StageExplanation] {
-    let time = StepTime(chain, map, order, cost)
+    let time = stepTime(cost)
     let peaks = memory.peaks()
     let spans = time.clock?.spans
     return choices.stages.indices.map { stage in

@@ -11,41 +11,42 @@ struct StepTime {
 
   /// `trace` is that of `order`, where it is known.
   init(
-    _ chain: ChainParts<PricedBlock>, _ map: StageMap, _ order: PipelineOrder,
-    _ cost: any CostModel, trace: StageTrace? = nil
+    _ chain: ChainParts<TimedBlock>, _ map: StageMap, _ order: PipelineOrder,
+    trace: StageTrace? = nil
   ) {
+    let parts = chain.parts(map)
+    let times = parts.map { PassTimes($0) }
     guard order.stages > 1 else {
-      (step, last, clock) = (.zero, 0, nil)
+      let each = times[0].forward + times[0].inputGradient + times[0].weightGradient
+      step = Self.ends([each * order.microBatches], parts, order)[0]
+      (last, clock) = (0, nil)
       return
     }
-    let parts = chain.parts(map)
-    let times = parts.map { PassTimes($0, cost) }
     guard let trace = trace ?? StageTrace(order) else {
       preconditionFailure("stages of schedule \(order.schedule.rawValue) wait for each other")
     }
     let clock = StageClock(trace, times: times)
     self.clock = clock
-    let ends = Self.ends(clock.ends, parts, order, cost)
+    let ends = Self.ends(clock.ends, parts, order)
     step = ends.max() ?? .zero
     last = ends.firstIndex(of: step) ?? 0
   }
 
   /// When each stage has updated its parameters: the first and the last meet where both hold a table.
   private static func ends(
-    _ starts: [Picoseconds], _ parts: [ChainParts<PricedBlock>.Part], _ order: PipelineOrder,
-    _ cost: any CostModel
+    _ starts: [Picoseconds], _ parts: [ChainParts<TimedBlock>.Part], _ order: PipelineOrder
   ) -> [Picoseconds] {
     let steps = (0..<order.stages).map { stage in
       let units = (0..<order.chunks).flatMap { parts[$0 * order.stages + stage].units }
       var step = LastStep()
       for unit in units.reversed() {
         for (_, item) in unit.items.reversed() {
-          step.add(item.reduceGradients, layers: unit.layers.count, cost)
+          step.add(item.reduceGradients, layers: unit.layers.count)
         }
       }
       for unit in units {
         for (_, item) in unit.items {
-          step.add(item.optimize, layers: unit.layers.count, cost)
+          step.add(item.optimize, layers: unit.layers.count)
         }
       }
       return step
@@ -63,9 +64,9 @@ struct StepTime {
     var after = Picoseconds.zero
     var meets = false
 
-    mutating func add(_ body: BodySummary, layers: Int, _ cost: any CostModel) {
+    mutating func add(_ body: TimedBlock.Once, layers: Int) {
       if body.exchanges { meets = true }
-      let time = (body.kernels + body.communication(cost)) * layers
+      let time = body.time * layers
       if meets { after += time } else { before += time }
     }
   }
@@ -73,31 +74,30 @@ struct StepTime {
 
 extension PassTimes {
   /// What a micro-batch takes on a part of the chain.
-  init(_ part: ChainParts<PricedBlock>.Part, _ cost: any CostModel) {
-    func sum(_ bodies: (ChainParts<PricedBlock>.Unit) -> [BodySummary]) -> Picoseconds {
-      part.units.reduce(.zero) { sum, unit in
-        bodies(unit).reduce(sum) { $0 + Self.time($1, cost) * unit.layers.count }
-      }
-    }
-    let arrival = part.arrival?.items.first?.item ?? PricedBlock()
-    let departure = part.departure?.items.first?.item ?? PricedBlock()
-    let (forward, gradient) = (
-      arrival.forward.received(cost), departure.inputGradient.received(cost)
-    )
+  init(_ part: ChainParts<TimedBlock>.Part) {
+    let arrival = part.arrival?.items.first?.item
+    let departure = part.departure?.items.first?.item
+    let forward = arrival?.forwardReceived ?? .zero
+    let gradient = departure?.inputGradientReceived ?? .zero
     self.init(
-      forwardReceive: forward,
-      forward: Self.time(arrival.forward, cost) - forward
-        + sum { unit in
-          unit.items.map { $0.item.forward(unit.recompute) }
-        },
-      forwardSend: Self.time(departure.forward, cost), gradientReceive: gradient,
-      inputGradient: Self.time(departure.inputGradient, cost) - gradient
-        + sum { $0.again + $0.items.map(\.item.inputGradient) },
-      gradientSend: Self.time(arrival.inputGradient, cost),
-      weightGradient: sum { $0.items.map(\.item.weightGradient) })
+      forwardReceive: forward, forward: (arrival?.forward ?? .zero) - forward,
+      forwardSend: departure?.forward ?? .zero, gradientReceive: gradient,
+      inputGradient: (departure?.inputGradient ?? .zero) - gradient,
+      gradientSend: arrival?.inputGradient ?? .zero, weightGradient: .zero)
+    for unit in part.units { add(unit) }
   }
 
-  private static func time(_ body: BodySummary, _ cost: any CostModel) -> Picoseconds {
-    body.kernels + body.communication(cost)
+  private mutating func add(_ unit: ChainParts<TimedBlock>.Unit) {
+    var (each, again) = (PassBound(), Picoseconds.zero)
+    for (index, item) in unit.items.enumerated() {
+      let block = item.item
+      each.forward += block.forward(unit.recompute)
+      each.inputGradient += block.inputGradient
+      each.weightGradient += block.weightGradient
+      again += block.again(unit.recompute, isLast: index == unit.items.count - 1)
+    }
+    forward += each.forward * unit.layers.count
+    inputGradient += (each.inputGradient + again) * unit.layers.count
+    weightGradient += each.weightGradient * unit.layers.count
   }
 }

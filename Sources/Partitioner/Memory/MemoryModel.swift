@@ -1,18 +1,20 @@
 import PlanIR
 
 /// Runs liveness over a step's calls: what the fullest device holds, and the instant it holds most.
-struct MemoryModel {
-  private let parts: [ChainParts<PricedBlock>.Part]
+struct MemoryModel<Amount: MemoryAmount> {
+  typealias Block = HeldBlock<Amount>
+  private let parts: [ChainParts<Block>.Part]
   private let order: PipelineOrder
   private let precision: Precision
 
   /// The memory of a chain cut into stages as `map` says; of one stage where it says nothing. Without
-  /// stages one micro-batch suffices: at its end everything it allocated is free again.
+  /// stages one micro-batch suffices: at its end everything it allocated is free again. Where `only` names
+  /// a stage, of that alone.
   init(
-    chain: ChainParts<PricedBlock>, map: StageMap? = nil, order: PipelineOrder? = nil,
-    precision: Precision
+    chain: ChainParts<Block>, map: StageMap? = nil, order: PipelineOrder? = nil,
+    precision: Precision, only: Int? = nil
   ) {
-    parts = chain.parts(map)
+    parts = chain.parts(map, only: only)
     self.order =
       order.flatMap { $0.stages > 1 ? $0 : nil }
       ?? PipelineOrder(schedule: .none, stages: 1, chunks: 1, microBatches: 1)
@@ -20,42 +22,49 @@ struct MemoryModel {
   }
 
   /// What is live at the peak instant of the fullest stage, by class; of several the first.
-  func peak() -> MemoryUse {
-    peaks().reduce(MemoryUse()) { $1.program > $0.program ? $1 : $0 }
+  func peak() -> Amount {
+    peaks().reduce(.nothing) { $1.bytes > $0.bytes ? $1 : $0 }
   }
 
   /// What is live at the peak instant of each stage.
-  func peaks() -> [MemoryUse] { (0..<order.stages).map(peak) }
+  func peaks() -> [Amount] { (0..<order.stages).map(peak) }
 
   /// What is live at the peak instant of `stage`.
-  func peak(of stage: Int) -> MemoryUse {
+  func peak(of stage: Int) -> Amount {
     let passes = (0..<order.chunks).map {
       Passes(parts[$0 * order.stages + stage], areSplit: order.schedule == .zeroBubble)
     }
     var walk = Walk(held: stored(on: stage))
-    var pending: [Int: BodySummary] = [:]
-    func send(_ body: PricedBlock?, _ summary: KeyPath<PricedBlock, BodySummary>, _ way: Int) {
+    // What was sent last forwards, and back, is settled before the next is sent the same way.
+    var pending: (forward: Block.Held?, back: Block.Held?)
+    func sendForward(_ body: Block?) {
       guard let body else { return }
-      if let settle = pending[way] { walk.call(settle) }
-      walk.call(body[keyPath: summary])
-      pending[way] = body.settle
+      if let settle = pending.forward { walk.call(settle) }
+      walk.call(body.forward)
+      pending.forward = body.settle
+    }
+    func sendBack(_ body: Block?) {
+      guard let body else { return }
+      if let settle = pending.back { walk.call(settle) }
+      walk.call(body.inputGradient)
+      pending.back = body.settle
     }
     for operation in order.operations(of: stage) {
       switch operation {
       case .forward(_, let chunk):
         walk.call(passes[chunk].forward)
-        send(passes[chunk].departure, \.forward, 0)
+        sendForward(passes[chunk].departure)
       case .backward(_, let chunk):
         walk.call(passes[chunk].backward)
-        send(passes[chunk].arrival, \.inputGradient, 1)
+        sendBack(passes[chunk].arrival)
       case .inputGradient(_, let chunk):
         walk.call(passes[chunk].inputGradient)
-        send(passes[chunk].arrival, \.inputGradient, 1)
+        sendBack(passes[chunk].arrival)
       case .weightGradient(_, let chunk):
         walk.call(passes[chunk].weightGradient)
       }
     }
-    for settle in pending.sorted(by: { $0.key < $1.key }) { walk.call(settle.value) }
+    for settle in [pending.forward, pending.back].compactMap(\.self) { walk.call(settle) }
     // What runs once a step leaves nothing behind: the fullest call alone decides.
     for chunk in 0..<order.chunks {
       for unit in parts[chunk * order.stages + stage].units {
@@ -69,24 +78,25 @@ struct MemoryModel {
   }
 
   /// Parameters with all their parts, and the loss.
-  private func stored(on stage: Int) -> MemoryUse {
-    var use = MemoryUse()
+  private func stored(on stage: Int) -> Amount {
+    var use = Amount.nothing
     for chunk in 0..<order.chunks {
       for unit in parts[chunk * order.stages + stage].units {
         for (_, item) in unit.items { use = use + item.stored * unit.layers.count }
       }
     }
-    use.add(Bytes(precision.bytes(of: .statistic)), .saved)
-    return use
+    var loss = MemoryUse()
+    loss.add(Bytes(precision.bytes(of: .statistic)), .saved)
+    return use + Amount(loss)
   }
 
   /// The passes of a micro-batch through a virtual stage, each as if it were one body.
   private struct Passes {
-    let arrival, departure: PricedBlock?
-    let forward, backward, inputGradient, weightGradient: BodySummary
+    let arrival, departure: Block?
+    let forward, backward, inputGradient, weightGradient: Block.Held
 
     /// `areSplit` says whether gradients of weights are passes of their own.
-    init(_ part: ChainParts<PricedBlock>.Part, areSplit: Bool) {
+    init(_ part: ChainParts<Block>.Part, areSplit: Bool) {
       arrival = part.arrival?.items.first?.item
       departure = part.departure?.items.first?.item
       forward = Self.pass(part.units, arrival?.forward) { walk, unit in
@@ -94,54 +104,53 @@ struct MemoryModel {
       }
       let back = Array(part.units.reversed())
       let received = departure?.inputGradient
-      func pass(
-        _ received: BodySummary?, again: Bool, _ bodies: [KeyPath<PricedBlock, BodySummary>]
-      ) -> BodySummary {
-        Self.pass(back, received) { walk, unit in
-          if again { for body in unit.again { walk.call(body) } }
+      guard areSplit else {
+        backward = Self.pass(back, received) { walk, unit in
+          for body in unit.again() { walk.call(body) }
           for (_, item) in unit.items.reversed() {
-            for body in bodies { walk.call(item[keyPath: body]) }
+            walk.call(item.inputGradient)
+            walk.call(item.weightGradient)
           }
         }
-      }
-      guard areSplit else {
-        backward = pass(received, again: true, [\.inputGradient, \.weightGradient])
-        (inputGradient, weightGradient) = (BodySummary(), BodySummary())
+        (inputGradient, weightGradient) = (.init(), .init())
         return
       }
-      backward = BodySummary()
-      inputGradient = pass(received, again: true, [\.inputGradient])
-      weightGradient = pass(nil, again: false, [\.weightGradient])
+      backward = .init()
+      inputGradient = Self.pass(back, received) { walk, unit in
+        for body in unit.again() { walk.call(body) }
+        for (_, item) in unit.items.reversed() { walk.call(item.inputGradient) }
+      }
+      weightGradient = Self.pass(back, nil) { walk, unit in
+        for (_, item) in unit.items.reversed() { walk.call(item.weightGradient) }
+      }
     }
 
     /// Layers that are alike change what is held by the same amount each, so that the fullest of them
     /// is the first or the last.
     private static func pass(
-      _ units: [ChainParts<PricedBlock>.Unit], _ first: BodySummary?,
-      _ layer: (inout Walk, ChainParts<PricedBlock>.Unit) -> Void
-    ) -> BodySummary {
-      var walk = Walk(held: MemoryUse())
+      _ units: [ChainParts<Block>.Unit], _ first: Block.Held?,
+      _ layer: (inout Walk, ChainParts<Block>.Unit) -> Void
+    ) -> Block.Held {
+      var walk = Walk(held: .nothing)
       if let first { walk.call(first) }
       for unit in units {
         walk.repeated(unit.layers.count) { layer(&$0, unit) }
       }
-      var summary = BodySummary()
-      (summary.peak, summary.change) = (walk.fullest, walk.held)
-      return summary
+      return Block.Held(peak: walk.fullest, change: walk.held)
     }
   }
 
   fileprivate struct Walk {
-    var held: MemoryUse
-    var fullest: MemoryUse
+    var held: Amount
+    var fullest: Amount
 
-    init(held: MemoryUse) {
+    init(held: Amount) {
       self.held = held
       fullest = held
     }
 
-    mutating func call(_ body: BodySummary) {
-      if (held.program + body.peak.program) > fullest.program { fullest = held + body.peak }
+    mutating func call(_ body: Block.Held) {
+      if held.bytes + body.peak.bytes > fullest.bytes { fullest = held + body.peak }
       held = held + body.change
     }
 
@@ -159,9 +168,9 @@ struct MemoryModel {
   }
 }
 
-extension ChainParts<PricedBlock>.Unit {
+extension ChainParts.Unit {
   /// What one of its layers computes again, in order.
-  var again: [BodySummary] {
+  fileprivate func again<Amount>() -> [HeldBlock<Amount>.Held] where Item == HeldBlock<Amount> {
     items.enumerated().compactMap { index, item in
       item.item.again(recompute, isLast: index == items.count - 1)
     }

@@ -84,8 +84,8 @@ struct ChainParts<Item> {
   /// The chain as units, first to last. A joint after block b of n is numbered n + b.
   var units: [Unit] { counts.indices.flatMap { units($0, 0..<counts[$0]) } }
 
-  /// The chain cut into virtual stages.
-  func parts(_ map: StageMap?) -> [Part] {
+  /// The chain cut into virtual stages; those of other stages than `only` left empty.
+  func parts(_ map: StageMap?, only: Int? = nil) -> [Part] {
     guard let map, !map.isWhole else {
       return [Part(arrival: nil, units: units, departure: nil)]
     }
@@ -95,11 +95,14 @@ struct ChainParts<Item> {
     for segment in counts.indices {
       let stages = stages(of: segment, firstLayer: layer, map)
       for (stage, layers) in stages {
+        defer { last = (stage, segment, layers.upperBound - 1) }
+        let isOwn = only.map { stage % map.stages == $0 } ?? true
+        let isNext = only.map { (last?.stage ?? stage) % map.stages == $0 } ?? true
+        guard isOwn || isNext else { continue }
         if let last, last.stage < stage {
           cut(&parts, from: last, to: (stage, segment, layers.lowerBound))
         }
-        parts[stage].units += units(segment, layers, firstLayer: layer, map)
-        last = (stage, segment, layers.upperBound - 1)
+        if isOwn { parts[stage].units += units(segment, layers, firstLayer: layer, map) }
       }
       if areLayers[segment] { layer += counts[segment] }
     }

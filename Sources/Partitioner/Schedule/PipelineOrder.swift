@@ -22,7 +22,7 @@ package enum StageOperation: Hashable, Sendable {
 /// - `zb-h1`: 1f1b whose gradients of weights are put off, on stage p by p micro-batches, to where
 ///   the stage would wait; as many micro-batches are held as by the first stage of 1f1b (Qi et al.,
 ///   Zero Bubble Pipeline Parallelism, 2023, section 2.1).
-package struct PipelineOrder: Sendable {
+package struct PipelineOrder: Hashable, Sendable {
   package let schedule: PipelineSchedule
   package let stages, chunks, microBatches: Int
 
@@ -49,6 +49,13 @@ package struct PipelineOrder: Sendable {
     case .interleaved: interleaved(stage)
     case .zeroBubble: zeroBubble(stage)
     }
+  }
+
+  /// The same of as many micro-batches as it takes until what stages hold repeats itself.
+  var settled: PipelineOrder {
+    guard schedule != .gpipe, stages > 1, microBatches > 4 * stages else { return self }
+    return PipelineOrder(
+      schedule: schedule, stages: stages, chunks: chunks, microBatches: 4 * stages)
   }
 
   private var allThenAll: [StageOperation] {

@@ -32,6 +32,21 @@ struct BlockTable {
     return try made.get()
   }
 
+  /// `choices` with each form of the token table, and with its gradients added before they are
+  /// scattered or not, where that makes a difference.
+  mutating func tables(_ choices: PlanChoices) throws(ConstraintViolation) -> [PlanChoices] {
+    var result: [PlanChoices] = []
+    for var choices in try training.tableForms(choices) {
+      result.append(choices)
+      guard choices.degree("pipeline") == 1,
+        try lowered(training.groups.ends, choices).addsTableGradients
+      else { continue }
+      choices.tableGradients = .apart
+      result.append(choices)
+    }
+    return result
+  }
+
   /// Forgets meshes that no further candidate has; what was lowered stays.
   mutating func forget() { known.removeAll(keepingCapacity: true) }
 
@@ -53,5 +68,20 @@ struct BlockTable {
     }
     relevant.layout = .mixed
     return relevant
+  }
+}
+
+extension TrainingGraph {
+  /// `choices` with each form in which its layouts store the token table.
+  func tableForms(_ choices: PlanChoices) throws(ConstraintViolation) -> [PlanChoices] {
+    let layout = try LayoutCatalog.layout(choices.blocks[.embedding] ?? choices.layout)
+    let head = try LayoutCatalog.layout(choices.blocks[.head] ?? choices.layout)
+    var forms = model.has(.embedding) ? layout.tableForms(isTied: isTied) : [.gathered]
+    if isTied { forms += head.tableForms(isTied: isTied).filter { !forms.contains($0) } }
+    return forms.map { form in
+      var choices = choices
+      choices.tableForm = form
+      return choices
+    }
   }
 }

@@ -1,10 +1,11 @@
 import PlanIR
 
-/// The families of candidates that the pins leave, in a fixed order.
+/// The candidates that the pins leave, in a fixed order: how devices are split, the shapes of the tensor
+/// mesh, and what varies on each.
 ///
 /// Where points coincide they are one, named as pinned: shapes that are another layout's, sequence
 /// parallelism that splits nothing, key/value heads that are never copied, weights sharded over axes
-/// of one. What is gathered, tables, micro-batches and placement are left to ``FamilySearch``.
+/// of one. What is gathered again, tables, placement and layers of stages are left to ``PlanSearch``.
 struct CandidateSpace {
   let request: SearchRequest
   private(set) var violations: [ConstraintViolation] = []
@@ -12,39 +13,30 @@ struct CandidateSpace {
   init(_ request: SearchRequest) { self.request = request }
 
   private var pins: Pins { request.pins }
+  private var training: TrainingGraph { request.training }
 
-  /// The families; what stands in the way of each that is excluded goes to ``violations``.
-  mutating func families() -> [Family] {
+  // MARK: - Devices
+
+  /// The ways to split the devices; none where the pins contradict each other or nothing divides, of
+  /// which ``violations`` then tells.
+  mutating func splits() -> [DeviceSplit] {
     violations += PinRules.unbuilt(pins)
-    if pins.layout == .mixed && request.training.isAnnotated {
-      violations.append(
-        ConstraintViolation(
-          constraint: "mixtures for a model with written shardings are not built in this version",
-          found: "layout mixed", needed: "one layout", remedy: "no --layout, or no shardings"))
-    }
-    let context = pins.context ?? 1
-    let recomputes = (pins.recompute ?? .none) != .none
-    if pins.layout == .mixed && (stageCounts != [1] || context > 1 || recomputes) {
-      violations.append(
-        ConstraintViolation(
-          constraint:
-            "mixtures over stages or context, or with recomputation, are not searched in this version",
-          found: "layout mixed with one of them", needed: "one layout, or none of them",
-          remedy: "no --layout mixed, or --pipeline 1, --context 1 and --recompute none"))
-    }
-    if pins.recompute == .selective && request.training.workload.attention == .fused {
+    violations += PinRules.unsearched(request)
+    if pins.recompute == .selective && training.workload.attention == .fused {
       violations.append(.selectiveOfFused)
     }
     guard violations.isEmpty, pinsMultiply() else { return [] }
-    var result: [Family] = []
-    for stages in stageCounts where request.devices % (stages * context) == 0 {
-      let devices = request.devices / stages / context
-      for tensor in divisors(of: devices) where pins.tensor.map({ $0 == tensor }) ?? true {
-        let data = devices / tensor
-        guard pins.data.map({ $0 == data }) ?? true else { continue }
-        guard let microBatches = microBatches(data: data) else { continue }
-        for shape in shapes(tensor: tensor) {
-          result += families(shape, data: data, stages: stages, microBatches)
+    var result: [DeviceSplit] = []
+    for stages in stageCounts where request.devices % stages == 0 {
+      for context in contexts where request.devices / stages % context == 0 {
+        let devices = request.devices / stages / context
+        for tensor in divisors(of: devices) where pins.tensor.map({ $0 == tensor }) ?? true {
+          let split = DeviceSplit(
+            data: devices / tensor, stages: stages, context: context, tensor: tensor)
+          guard pins.data.map({ $0 == split.data }) ?? true, hasMicroBatches(split),
+            !shapes(tensor: tensor).isEmpty
+          else { continue }
+          result.append(split)
         }
       }
     }
@@ -52,21 +44,29 @@ struct CandidateSpace {
     return result
   }
 
-  /// Numbers of pipeline stages: as pinned, one where nothing of pipelines is, any where a schedule is.
+  /// Whether plans have one stage and no context axis unless pinned: mixtures and written shardings.
+  private var isFlat: Bool { pins.layout == .mixed || training.isAnnotated }
+
+  /// Numbers of pipeline stages: as pinned, or any that leaves a layer to each but the first and the
+  /// last; more than one where a schedule is pinned.
   private var stageCounts: [Int] {
     if let pinned = pins.pipeline { return [pinned] }
     let wantsStages = (pins.schedule ?? .none) != .none || (pins.interleave ?? 1) > 1
-    return wantsStages ? divisors(of: request.devices).filter { $0 > 1 } : [1]
+    if isFlat && !wantsStages { return [1] }
+    let most = training.model.layers + 2
+    return divisors(of: request.devices).filter { $0 <= most && ($0 > 1 || !wantsStages) }
+  }
+
+  private var contexts: [Int] {
+    pins.context.map { [$0] } ?? (isFlat ? [1] : divisors(of: request.devices))
   }
 
   private mutating func pinsMultiply() -> Bool {
     let mesh = pins.mesh?.reduce(1, *)
-    let tensor = pins.tensor ?? mesh ?? 1
-    let data = pins.data ?? 1
-    let stages = pins.pipeline ?? 1
-    let context = pins.context ?? 1
-    let isWhole =
-      (pins.tensor ?? mesh) != nil && pins.data != nil && (stageCounts == [1] || stages > 1)
+    let known = [pins.tensor ?? mesh, pins.data, pins.pipeline, pins.context]
+    let isWhole = !known.contains(nil)
+    let (tensor, data) = (known[0] ?? 1, known[1] ?? 1)
+    let (stages, context) = (known[2] ?? 1, known[3] ?? 1)
     let product = tensor * data * stages * context
     if isWhole ? product == request.devices : request.devices % product == 0 { return true }
     violations.append(
@@ -80,29 +80,38 @@ struct CandidateSpace {
     return false
   }
 
-  private mutating func microBatches(data: Int) -> [Int]? {
-    let batch = request.training.workload.globalBatch
-    guard batch % data == 0 else {
+  // MARK: - Micro-batches
+
+  /// Sizes of micro-batches that divide the batch, ascending, as pinned.
+  func microBatches(data: Int) -> [Int] {
+    let batch = training.workload.globalBatch
+    guard batch % data == 0 else { return [] }
+    return divisors(of: batch / data)
+      .filter { size in pins.microBatch.map { $0 == size } ?? true }
+  }
+
+  private mutating func hasMicroBatches(_ split: DeviceSplit) -> Bool {
+    guard microBatches(data: split.data).isEmpty else { return true }
+    let (batch, data) = (training.workload.globalBatch, split.data)
+    let violation: ConstraintViolation
+    if batch % data == 0 {
+      let pinned = pins.microBatch ?? 1
+      violation = ConstraintViolation(
+        constraint: "global batch = data x micro_batch x micro_batches",
+        found: "\(batch) = \(data) x \(pinned) x ?", needed: "\(batch / data) % \(pinned) == 0",
+        remedy: "--micro-batch \(divisors(of: batch / data).last { $0 <= pinned } ?? 1)")
+    } else {
       let below = batch / data * data
       let nearest = below > 0 ? "\(below) or \(below + data)" : "\(data)"
-      violations.append(
-        ConstraintViolation(
-          constraint: "global batch divisible by data", found: "\(batch) over data \(data)",
-          needed: "\(batch) % \(data) == 0", remedy: "--global-batch \(nearest)"))
-      return nil
+      violation = ConstraintViolation(
+        constraint: "global batch divisible by data", found: "\(batch) over data \(data)",
+        needed: "\(batch) % \(data) == 0", remedy: "--global-batch \(nearest)")
     }
-    let sizes = divisors(of: batch / data)
-      .filter { size in pins.microBatch.map { $0 == size } ?? true }
-    if sizes.isEmpty, let pinned = pins.microBatch {
-      violations.append(
-        ConstraintViolation(
-          constraint: "global batch = data x micro_batch x micro_batches",
-          found: "\(batch) = \(data) x \(pinned) x ?", needed: "\(batch / data) % \(pinned) == 0",
-          remedy: "--micro-batch \(divisors(of: batch / data).last { $0 <= pinned } ?? 1)"))
-      return nil
-    }
-    return sizes
+    if !violations.contains(violation) { violations.append(violation) }
+    return false
   }
+
+  // MARK: - Meshes
 
   /// The shapes of a tensor mesh of `tensor` devices that the pins leave: of mixtures too, in which
   /// one block's layout may have what another's lacks.
@@ -119,34 +128,29 @@ struct CandidateSpace {
       }
   }
 
-  // MARK: - Families of a shape
-
-  private func families(
-    _ shape: LayoutShape, data: Int, stages: Int, _ microBatches: [Int]
-  ) -> [Family] {
+  /// The choices of `shape` under `split`, everything kept and gathered whole unless pinned: with every
+  /// form of attention over the context axis, of sequence parallelism and of key/value heads that makes a
+  /// difference. Micro-batches, placement, tables and what is sharded over data are not set.
+  func variants(_ shape: LayoutShape, _ split: DeviceSplit) -> [PlanChoices] {
     guard let layout = LayoutCatalog.all.first(where: { $0.name == shape.layout }),
       let axes = try? layout.axes(for: shape.degrees)
     else { return [] }
-    let outer = [
-      MeshAxis("data", data), MeshAxis("pipeline", stages),
-      MeshAxis("context", pins.context ?? 1),
-    ]
-    let mesh = Mesh(outer + axes)
     var choices = PlanChoices(
       layout: shape.layout,
       blocks: Dictionary(uniqueKeysWithValues: BlockClass.allCases.map { ($0, shape.layout) }),
-      mesh: mesh, placement: [], sequenceParallel: false, gathersInputs: .saved,
-      keyValue: .copied, microBatch: 0, microBatches: 0, layers: request.training.model.layers)
-    if stages > 1 && request.training.isTied { choices.tableGradients = .apart }
-    let counts = StageMap.even(layers: request.training.model.layers, stages: stages)
-    choices.recompute = pins.recompute ?? .none
-    choices.stages = counts.map { StageChoice(layers: $0, choices.recompute) }
-    var result: [Family] = []
-    for (schedule, interleave) in orders(stages: stages) {
-      (choices.schedule, choices.interleave) = (schedule, interleave)
-      for attention in contextAttentions {
-        choices.contextAttention = attention
-        result += families(shape, layout, choices, microBatches)
+      mesh: Mesh(split.outerAxes + axes), placement: [], sequenceParallel: false,
+      gathersInputs: pins.gathersInputs ?? .saved, keyValue: .copied, microBatch: 0,
+      microBatches: 0, layers: training.model.layers)
+    choices.gathersWeights = pins.gathersWeights ?? .saved
+    guard let matmul = matmuls(layout, shape).first else { return [] }
+    choices.matmul = matmul
+    if split.stages > 1 && training.isTied { choices.tableGradients = .apart }
+    var result: [PlanChoices] = []
+    for attention in contextAttentions(split.context) {
+      choices.contextAttention = attention
+      for (parallel, form) in forms(layout, choices) {
+        (choices.sequenceParallel, choices.keyValue) = (parallel, form)
+        result.append(choices)
       }
     }
     return result
@@ -154,57 +158,36 @@ struct CandidateSpace {
 
   /// Forms of attention over the context axis: as pinned, a ring beside all-to-all where there is
   /// fused attention over several devices.
-  private var contextAttentions: [ContextAttention] {
+  private func contextAttentions(_ context: Int) -> [ContextAttention] {
     if let pinned = pins.contextAttention { return [pinned] }
-    let mayBeRing = (pins.context ?? 1) > 1 && request.training.hasFusedAttention
+    let mayBeRing = context > 1 && training.hasFusedAttention
     return mayBeRing ? ContextAttention.allCases : [.allToAll]
   }
 
-  /// Schedules with chunks a stage: as pinned, else those of which none needs more memory and time
-  /// than another.
-  private func orders(stages: Int) -> [(PipelineSchedule, interleave: Int)] {
-    guard stages > 1 else { return [(.none, 1)] }
-    let isInterleaved = (pins.interleave ?? 1) > 1
-    let schedules =
-      pins.schedule.map { [$0] }
-      ?? (isInterleaved ? [.interleaved] : [.oneForwardOneBackward, .zeroBubble])
-    return schedules.flatMap { schedule -> [(PipelineSchedule, interleave: Int)] in
-      guard schedule == .interleaved else { return [(schedule, pins.interleave ?? 1)] }
-      if let pinned = pins.interleave { return [(schedule, pinned)] }
-      let most = request.training.model.layers / stages
-      let chunks = most < 2 ? [2] : Array(2...most)
-      return chunks.map { (schedule, $0) }
+  /// Sequence parallelism and key/value forms, those left out that change nothing.
+  private func forms(
+    _ layout: any Layout, _ choices: PlanChoices
+  ) -> [(parallel: Bool, form: KeyValueForm)] {
+    let probe = LayoutProbe(layout, choices, training)
+    let parallel: [Bool]
+    switch pins.sequenceParallel {
+    case let pinned?: parallel = !pinned || layout.hasSequenceParallelism ? [pinned] : []
+    case nil: parallel = probe.sequenceParallelismSplits ? [false, true] : [false]
     }
+    let forms = probe.keyValueHeadsAreCopied ? KeyValueForm.allCases : [.copied]
+    return parallel.flatMap { isParallel in forms.map { (isParallel, $0) } }
   }
 
-  private func families(
-    _ shape: LayoutShape, _ layout: any Layout, _ choices: PlanChoices, _ microBatches: [Int]
-  ) -> [Family] {
-    var choices = choices
-    let mesh = choices.mesh
-    var result: [Family] = []
-    for (over, zero) in shards(layout, mesh) {
-      (choices.weightsOver, choices.zero) = (over, zero)
-      for matmul in schedules(layout, shape) {
-        choices.matmul = matmul
-        for (parallel, form) in splits(layout, choices) {
-          (choices.sequenceParallel, choices.keyValue) = (parallel, form)
-          result.append(Family(choices: choices, shape: shape, microBatches: microBatches))
-        }
-      }
-    }
-    return result
-  }
+  // MARK: - What is kept, sharded and looped over
 
-  /// Sets of axes over which weights may be sharded, each with what is sharded over data: beside whole
-  /// weights, unless pinned, optimizer state or nothing. ZeRO 2 takes as long as 1 or longer, but for
-  /// what kernels read and write of gradients, and doubles what is lowered.
-  private func shards(_ layout: any Layout, _ mesh: Mesh) -> [(over: [String], zero: Int)] {
-    weightsOver(layout, mesh).flatMap { over -> [(over: [String], zero: Int)] in
+  /// Sets of axes over which weights may be sharded, each with what is sharded over data.
+  func shards(_ choices: PlanChoices) -> [(over: [String], zero: Int)] {
+    guard let layout = try? LayoutCatalog.layout(choices.layout) else { return [] }
+    let hasData = choices.mesh.axis("data") != nil
+    return weightsOver(layout, choices.mesh).flatMap { over -> [(over: [String], zero: Int)] in
       if let pinned = pins.zero { return [(over, pinned)] }
       if over.contains("data") { return [(over, 3)] }
-      let isOpen = over.isEmpty && mesh.axis("data") != nil
-      return (isOpen ? [0, 1] : [0]).map { (over, $0) }
+      return (over.isEmpty && hasData ? [0, 1, 2] : [0]).map { (over, $0) }
     }
   }
 
@@ -226,7 +209,8 @@ struct CandidateSpace {
     return sets
   }
 
-  private func schedules(_ layout: any Layout, _ shape: LayoutShape) -> [MatmulSchedule] {
+  /// Products gathered whole, or in panels; the first is never slower.
+  func matmuls(_ layout: any Layout, _ shape: LayoutShape) -> [MatmulSchedule] {
     let hasPanels = layout.hasPanels && shape.degrees[0] * shape.degrees[1] > 1
     if let pinned = pins.matmul { return pinned == .gathered || hasPanels ? [pinned] : [] }
     let panels =
@@ -238,21 +222,27 @@ struct CandidateSpace {
   /// is most of a loop's time.
   private static let mostPanels = 32
 
-  /// Sequence parallelism and key/value forms, those left out that change nothing.
-  private func splits(
-    _ layout: any Layout, _ choices: PlanChoices
-  ) -> [(parallel: Bool, form: KeyValueForm)] {
-    let probe = LayoutProbe(layout, choices, request.training)
-    let parallel: [Bool]
-    switch pins.sequenceParallel {
-    case let pinned?: parallel = !pinned || layout.hasSequenceParallelism ? [pinned] : []
-    case nil: parallel = probe.sequenceParallelismSplits ? [false, true] : [false]
+  // MARK: - Schedules
+
+  /// Schedules of `stages` with chunks a stage: as pinned, else all that `microBatches` can run.
+  func orders(stages: Int, microBatches: Int) -> [(PipelineSchedule, interleave: Int)] {
+    guard stages > 1 else { return [(.none, 1)] }
+    let isInterleaved = (pins.interleave ?? 1) > 1
+    let schedules =
+      pins.schedule.map { [$0] }
+      ?? (isInterleaved
+        ? [.interleaved] : [.oneForwardOneBackward, .interleaved, .zeroBubble, .gpipe])
+    return schedules.flatMap { schedule -> [(PipelineSchedule, interleave: Int)] in
+      guard schedule == .interleaved else { return [(schedule, pins.interleave ?? 1)] }
+      if let pinned = pins.interleave { return [(schedule, pinned)] }
+      let most = training.model.layers / stages
+      if pins.schedule == nil && (most < 2 || microBatches % stages != 0) { return [] }
+      return (most < 2 ? [2] : Array(2...most)).map { (schedule, $0) }
     }
-    let forms = probe.keyValueHeadsAreCopied ? KeyValueForm.allCases : [.copied]
-    return parallel.flatMap { isParallel in forms.map { (isParallel, $0) } }
   }
 
-  private func nothingDivides() -> ConstraintViolation {
+  /// Why nothing is left where nothing else says so.
+  func nothingDivides() -> ConstraintViolation {
     if pins.matmul == .stepped {
       return ConstraintViolation(
         constraint: "stepped matmuls loop over the panels of a layout that has some",
@@ -272,29 +262,12 @@ struct CandidateSpace {
   }
 }
 
-/// Candidates that are lowered alike but for what is gathered, tables and micro-batches.
-struct Family {
-  /// Micro-batches, placement, gathers and table are not set.
-  let choices: PlanChoices
-  let shape: LayoutShape
-  /// Sizes of micro-batches that divide the batch, ascending.
-  let microBatches: [Int]
+/// How devices are split outside and inside the tensor mesh.
+struct DeviceSplit: Hashable {
+  var data, stages, context, tensor: Int
 
-  fileprivate func isSplit(as other: Family) -> Bool {
-    ["data", "pipeline"].allSatisfy { choices.degree($0) == other.choices.degree($0) }
-  }
-}
-
-extension [Family] {
-  /// Families of the same devices for data, stages and tensor mesh, together.
-  var bySplit: [[Family]] {
-    reduce(into: []) { result, family in
-      if let last = result.last?.first, last.isSplit(as: family) {
-        result[result.count - 1].append(family)
-      } else {
-        result.append([family])
-      }
-    }
+  var outerAxes: [MeshAxis] {
+    [MeshAxis("data", data), MeshAxis("pipeline", stages), MeshAxis("context", context)]
   }
 }
 
@@ -318,6 +291,29 @@ struct LayoutProbe {
     return !layout.factors(of: keys, in: context)[.headWidth].isEmpty
   }
 
+  /// A dimension that the tables split into parts which do not divide it, seen before anything is lowered;
+  /// the batch counts whole.
+  func indivisible(_ workload: Workload) -> ConstraintViolation? {
+    let linears = [
+      LinearRole(from: .stream, to: .heads), LinearRole(from: .heads, to: .stream),
+      LinearRole(from: .stream, to: .wide), LinearRole(from: .wide, to: .stream),
+    ]
+    let tables =
+      [ValueState.stream, .heads, .wide].map { layout.storage(of: $0, in: context) }
+      + linears.flatMap {
+        [layout.weight(of: $0, in: context), layout.factors(of: $0, in: context)]
+      }
+    for table in tables {
+      for dimension in table.dimensions where dimension != .vocabulary {
+        let size = dimension == .batch ? workload.globalBatch : context.sizes[dimension]
+        if size % table[dimension].groupSize != 0 {
+          return .indivisible(dimension, size: size, by: table[dimension], in: context.mesh)
+        }
+      }
+    }
+    return nil
+  }
+
   var sequenceParallelismSplits: Bool {
     var parallel = context
     parallel.sequenceParallel = true
@@ -339,4 +335,32 @@ enum PinRules {
     refuse(pins.opensFactors, "layout any", "no --layout: every named layout is searched")
     return found
   }
+  /// What is asked beside mixtures that these are not searched with.
+  static func unsearched(_ request: SearchRequest) -> [ConstraintViolation] {
+    let pins = request.pins
+    guard pins.layout == .mixed else { return [] }
+    if request.training.isAnnotated {
+      return [
+        ConstraintViolation(
+          constraint: "mixtures for a model with written shardings are not built in this version",
+          found: "layout mixed", needed: "one layout", remedy: "no --layout, or no shardings")
+      ]
+    }
+    let isStaged =
+      (pins.pipeline ?? 1) > 1 || (pins.schedule ?? .none) != .none || (pins.interleave ?? 1) > 1
+    let recomputes = (pins.recompute ?? .none) != .none
+    guard isStaged || (pins.context ?? 1) > 1 || recomputes else { return [] }
+    return [
+      ConstraintViolation(
+        constraint:
+          "mixtures over stages or context, or with recomputation, are not searched in this version",
+        found: "layout mixed with one of them", needed: "one layout, or none of them",
+        remedy: "no --layout mixed, or --pipeline 1, --context 1 and --recompute none")
+    ]
+  }
+}
+
+extension DeviceSplit {
+  /// Whether `axis` is none of the tensor mesh.
+  func isOuter(_ axis: MeshAxis) -> Bool { outerAxes.contains { $0.name == axis.name } }
 }

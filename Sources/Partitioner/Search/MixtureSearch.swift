@@ -14,10 +14,12 @@ struct MixtureSearch {
   let data, tensor: Int
   private let request: SearchRequest
   private let shapes: [LayoutShape]
-  /// Choices, everything kept and gathered whole, of which a mixture that might have been kept is over
-  /// the memory limit.
-  private var over: Set<PlanChoices> = []
   private var joints: [JointKey: JointProfile?] = [:]
+
+  /// The shapes that blocks of attention and mlp may have.
+  struct OpenShapes {
+    let attention, mlp: [LayoutShape]
+  }
 
   private struct JointKey: Hashable {
     let giver, taker: LayoutShape
@@ -33,18 +35,17 @@ struct MixtureSearch {
 
   private var training: TrainingGraph { request.training }
 
-  /// Mixtures under `knobs` of families of these devices, in micro-batches of `microBatches`.
+  /// Mixtures under `knobs` on these devices, of the shapes that are open in micro-batches of each size.
   mutating func consider(
-    _ knobs: [PlanChoices], _ microBatches: [Int], table: inout BlockTable,
+    _ knobs: [PlanChoices], _ open: [Int: OpenShapes], table: inout BlockTable,
     ranking: inout Ranking
   ) {
     for choices in knobs {
-      for size in microBatches {
-        if isDominated(choices, size) { continue }
+      for (size, shapes) in open.sorted(by: { $0.key < $1.key }) {
         var choices = choices
         choices.microBatch = size
         choices.microBatches = training.workload.globalBatch / data / size
-        consider(choices, table: &table, ranking: &ranking)
+        consider(choices, shapes, table: &table, ranking: &ranking)
       }
     }
   }
@@ -59,22 +60,11 @@ struct MixtureSearch {
     let memory: [BlockGroup: [PricedBlock]]
   }
 
-  /// Whether `choices` gather again, or panel by panel, what the same mixtures may keep or gather
-  /// whole: they cannot win where of those no mixture that might be kept is over the memory limit.
-  private func isDominated(_ choices: PlanChoices, _ microBatch: Int) -> Bool {
-    guard request.prunesDominated else { return false }
-    let least = choices.keepingAll(microBatch)
-    let isLeast =
-      choices.matmul == .gathered && choices.gathersInputs == .saved
-      && choices.gathersWeights == .saved
-    return !isLeast && !over.contains(least)
-  }
-
   private mutating func consider(
-    _ choices: PlanChoices, table: inout BlockTable, ranking: inout Ranking
+    _ choices: PlanChoices, _ known: OpenShapes, table: inout BlockTable, ranking: inout Ranking
   ) {
     let least = leastEnds
-    let open = openShapes(choices, least, &table, ranking)
+    let open = openShapes(choices, known, least, &table, ranking)
     let attention = options(.attention, choices, open.attention, &table)
     let mlp = options(.mlp, choices, open.mlp, &table)
     for first in attention {
@@ -84,9 +74,13 @@ struct MixtureSearch {
           ranking.prune(count: pairs.count)
           continue
         }
-        if ranking.isOver(first.held + second.held) {
+        let held = first.held + second.held + request.cluster.device.framework
+        if ranking.isBeaten(memory: held) {
+          ranking.prune(count: pairs.count)
+          continue
+        }
+        if ranking.isOver(held) {
           ranking.refuseOverMemory(count: pairs.count)
-          over.insert(choices.keepingAll(choices.microBatch))
           continue
         }
         let mixtures =
@@ -137,23 +131,28 @@ struct MixtureSearch {
   /// The shapes of attention and of mlp blocks that may be in a mixture which is kept: however they gather
   /// they take as long as with everything kept and gathered whole at least.
   private mutating func openShapes(
-    _ choices: PlanChoices, _ ends: Picoseconds, _ table: inout BlockTable, _ ranking: Ranking
-  ) -> (attention: [LayoutShape], mlp: [LayoutShape]) {
-    guard request.prunesDominated, let worst = ranking.worstKept else { return (shapes, shapes) }
+    _ choices: PlanChoices, _ known: OpenShapes, _ ends: Picoseconds, _ table: inout BlockTable,
+    _ ranking: Ranking
+  ) -> OpenShapes {
+    guard request.prunesDominated, let worst = ranking.worstKept else { return known }
     var whole = choices
     (whole.gathersInputs, whole.gathersWeights, whole.matmul) = (.saved, .saved, .gathered)
-    if whole == choices { return (shapes, shapes) }
-    let attention = options(.attention, whole, shapes, &table)
-    let mlp = options(.mlp, whole, shapes, &table)
+    if whole == choices { return known }
+    let attention = options(.attention, whole, known.attention, &table)
+    let mlp = options(.mlp, whole, known.mlp, &table)
     guard let first = attention.map(\.time).min(), let second = mlp.map(\.time).min() else {
-      return (shapes, shapes)
+      return known
     }
     /// Without those that take too long beside the fastest of the others.
-    func open(_ options: [Option], beside other: Picoseconds) -> [LayoutShape] {
+    func open(
+      _ shapes: [LayoutShape], _ options: [Option], beside other: Picoseconds
+    ) -> [LayoutShape] {
       let slow = options.filter { $0.time + other + ends > worst }.map(\.shape)
       return shapes.filter { !slow.contains($0) }
     }
-    return (open(attention, beside: second), open(mlp, beside: first))
+    return OpenShapes(
+      attention: open(known.attention, attention, beside: second),
+      mlp: open(known.mlp, mlp, beside: first))
   }
 
   /// The shapes of a class and what its blocks in them take of a step; one without blocks has one.
@@ -235,7 +234,7 @@ struct MixtureSearch {
     if let worst = ranking.worstKept, layers + outer + leastEnds > worst {
       return ranking.prune(count: 1)
     }
-    guard let variants = try? FamilySearch.tables(mixed, training, &table) else { return }
+    guard let variants = try? table.tables(mixed) else { return }
     for choices in variants {
       guard let ends = try? table.lowered(training.groups.ends, choices),
         data * choices.microBatch % ends.unit == 0
@@ -254,8 +253,7 @@ struct MixtureSearch {
       var blocks = memory
       blocks[training.groups.ends] = priced.blocks.map(\.memory)
       let peak = peak(assignment, blocks, choices) + request.cluster.device.framework
-      if ranking.isOver(peak) { over.insert(choices.keepingAll(choices.microBatch)) }
-      ranking.offer(.mixed, step: step, memory: peak) {
+      ranking.offer(step: step, memory: peak) {
         var choices = choices
         choices.placement = network.placements[0]
         return choices
@@ -293,7 +291,10 @@ struct MixtureSearch {
     }
     let chain = ChainParts(
       counts: training.segments.map(\.count), blocks: blocks, joints: joints, exits: exits)
-    return MemoryModel(chain: chain, precision: training.workload.precision).peak().program
+    let peak = MemoryModel<TotalBytes>(
+      chain: chain.map { HeldBlock($0) }, precision: training.workload.precision
+    ).peak().bytes
+    return Bytes(peak)
   }
 
   /// What the joint between blocks of two classes holds; nil where nothing moves.

@@ -27,6 +27,8 @@ struct NearestSizes {
 
   private var pins: Pins { request.pins }
   private var microBatch: Int { pins.microBatch ?? 1 }
+  /// Devices along the axes that are taken as pinned.
+  private var outer: Int { (pins.pipeline ?? 1) * (pins.context ?? 1) }
   private var pinnedTensor: Int? { pins.tensor ?? pins.mesh?.reduce(1, *) }
 
   /// One reason for each of the three that there is.
@@ -130,7 +132,8 @@ struct NearestSizes {
     return tensors.flatMap { tensor in
       degrees.map {
         Candidate(
-          size: $0 * tensor, split: Split(data: $0, tensor: tensor, mesh: pins.mesh), batch: batch)
+          size: $0 * tensor * outer, split: Split(data: $0, tensor: tensor, mesh: pins.mesh),
+          batch: batch)
       }
       .filter { $0.size <= 1 << 24 }
       .sorted { abs($0.size - devices) < abs($1.size - devices) }.prefix(2)
@@ -140,8 +143,8 @@ struct NearestSizes {
   /// For each split of the devices the multiples around the batch of what the split needs.
   private mutating func batches() -> [Candidate] {
     var found: [Candidate] = []
-    for tensor in divisors(of: devices) {
-      let data = devices / tensor
+    for tensor in divisors(of: devices / outer) {
+      let data = devices / outer / tensor
       guard pinnedTensor.map({ $0 == tensor }) ?? true, pins.data.map({ $0 == data }) ?? true
       else { continue }
       let split = Split(data: data, tensor: tensor, mesh: pins.mesh)
@@ -170,20 +173,23 @@ struct NearestSizes {
   private mutating func multiple(_ split: Split) -> Int? {
     if let found = known[split] { return found }
     var other = request
-    other.devices = split.data * split.tensor
+    other.devices = split.data * split.tensor * outer
     (other.pins.tensor, other.pins.data, other.pins.microBatch) = (split.tensor, split.data, 1)
     other.pins.mesh = split.mesh
-    other.training = request.training.withBatch(other.devices)
+    other.training = request.training.withBatch(split.data * split.tensor)
+    other.pins.pipeline = pins.pipeline ?? 1
+    other.pins.context = pins.context ?? 1
     var space = CandidateSpace(other)
     let groups = request.training.groups
-    let multiples = space.families().compactMap { family -> Int? in
-      var multiple = split.data
-      for group in groups.layers + [groups.ends] {
-        guard let lowered = try? templates.lowered(group, family.choices)
-        else { return nil }
-        multiple = leastCommonMultiple(multiple, lowered.unit)
+    var multiples: [Int] = []
+    for own in space.splits() {
+      for choices in space.shapes(tensor: own.tensor).flatMap({ space.variants($0, own) }) {
+        var multiple = own.data
+        let lowered = (groups.layers + [groups.ends]).map { try? templates.lowered($0, choices) }
+        guard !lowered.contains(where: { $0 == nil }) else { continue }
+        for group in lowered { multiple = leastCommonMultiple(multiple, group?.unit ?? 1) }
+        multiples.append(multiple)
       }
-      return multiple
     }
     known[split] = .some(multiples.min())
     return multiples.min()

@@ -30,11 +30,13 @@ package struct SearchRequest: Sendable {
   package var pins: Pins
   package var objective: Objective
   package var timings: TimingTable
-  /// Whether candidates that cannot win are priced all the same, but for mixtures that are too slow.
+  /// Whether candidates that cannot be kept are priced all the same, but for mixtures that are too slow.
   package var exhaustive: Bool
   /// How many plans to keep, and whether to keep all that no other beats in time and memory both.
   package var keep: Int
   package var keepsFront: Bool
+  /// Whether to find the best plan of each layout, too.
+  package var comparesLayouts = false
 
   package init(
     training: TrainingGraph, cluster: Cluster, devices: Int, memory: MemoryLimit = .device,
@@ -56,13 +58,12 @@ package struct SearchRequest: Sendable {
   /// The limit in bytes; nil for none.
   package var limit: Bytes? { memory.bytes(on: cluster) }
 
-  /// Whether candidates that take longer than another for the sake of less memory are left out where
-  /// the other fits: gathering again, loops over panels. Products with measured times are not known
-  /// to take longer in panels; where layers are recomputed to fit, gathering again may save that.
+  /// Whether mixtures that take longer than another for the sake of less memory are left out where the
+  /// other fits: gathering again, loops over panels. Products with measured times are not known to take
+  /// longer in panels.
   var prunesDominated: Bool {
     objective == .time && !exhaustive && !keepsFront && timings.isEmpty
       && pins.gathersInputs == nil && pins.gathersWeights == nil && pins.matmul == nil
-      && pins.recompute != .mixed
   }
 }
 

@@ -24,7 +24,9 @@ struct PricedChain {
     let parts = ChainParts(
       counts: training.segments.map(\.count), blocks: chain,
       joints: chain.map { $0.map { _ in nil } }, exits: chain.map { _ in nil })
-    return MemoryModel(chain: parts, precision: precision).peak().program
+    let peak = MemoryModel<TotalBytes>(chain: parts.map { HeldBlock($0) }, precision: precision)
+      .peak().bytes
+    return Bytes(peak)
   }
 
   /// The time of a step under a placement.

@@ -6,14 +6,12 @@ struct Ranking {
   private let limit: Bytes?
   private let keep: Int
   private let keepsFront: Bool
+  /// Whether what cannot be kept is left out.
+  private let prunes: Bool
   /// The best so far, best first.
   private(set) var best: [Entry] = []
   /// Those that no other beats in time and memory both, fastest first; kept where asked.
   private(set) var front: [Entry] = []
-  /// The best of each layout, by layout.
-  private(set) var bestOfLayouts: [LayoutName: Entry] = [:]
-  /// Of those that do not fit, the one that needs least.
-  private(set) var leastOver: Entry?
   private(set) var space = SearchAnswer.Space()
   private(set) var overMemory = 0
   private(set) var refusals: [String: Int] = [:]
@@ -32,6 +30,7 @@ struct Ranking {
     limit = request.limit
     keep = request.keep
     keepsFront = request.keepsFront
+    prunes = !request.exhaustive
   }
 
   /// Counts `count` candidates that `violation` excludes.
@@ -52,48 +51,51 @@ struct Ranking {
 
   /// The time that a plan must not exceed to be kept, by time; nil while any is.
   var worstKept: Picoseconds? {
-    guard order.objective == .time, !keepsFront, best.count >= keep else { return nil }
+    guard prunes, order.objective == .time, !keepsFront, best.count >= keep else { return nil }
     return best.last?.step
   }
 
-  /// The time that a plan of `layout` must not exceed to be kept, or to be the best of its layout.
-  func worstShown(of layout: LayoutName) -> Picoseconds? {
-    guard let worstKept, let best = bestOfLayouts[layout] else { return nil }
-    return max(worstKept, best.step)
+  /// Whether no candidate that `bound` bounds from below, in what is asked for, can be kept.
+  func isBeaten(_ bound: Int) -> Bool {
+    guard prunes, !keepsFront, best.count >= keep, let last = best.last else { return false }
+    return bound > (order.objective == .time ? last.step.count : last.memory.count)
+  }
+
+  /// Whether no candidate that holds `memory` can be kept, where memory is asked for.
+  func isBeaten(memory: Bytes) -> Bool {
+    order.objective == .memory && isBeaten(memory.count)
+  }
+
+  /// Whether no candidate that takes `step` at least and holds `memory` can be kept.
+  func isBeaten(_ step: Int, memory: Bytes) -> Bool {
+    guard keepsFront else { return order.objective == .time && isBeaten(step) }
+    return prunes
+      && front.contains {
+        ($0.step.count < step && $0.memory <= memory)
+          || ($0.step.count <= step && $0.memory < memory)
+      }
   }
 
   /// Whether `memory` is more than the limit.
   func isOver(_ memory: Bytes) -> Bool { limit.map { memory > $0 } ?? false }
 
-  /// Whether a candidate over the limit may be the one that needs least.
-  func mayNeedLeast(_ memory: Bytes) -> Bool { leastOver.map { memory <= $0.memory } ?? true }
-
   /// Takes a candidate into account; `choices` are asked for only where they matter.
   mutating func offer(
-    _ layout: LayoutName, step: Picoseconds, memory: Bytes, choices: () -> PlanChoices
+    step: Picoseconds, memory: Bytes, choices: () -> PlanChoices
   ) {
     if isOver(memory) {
-      refuseOverMemory(count: 1)
-      if leastOver.map({ memory <= $0.memory }) ?? true {
-        let entry = Entry(choices: choices(), step: step, memory: memory)
-        if leastOver.map({ PlanOrder(.memory).precedes(entry, $0) }) ?? true { leastOver = entry }
-      }
-      return
+      return refuseOverMemory(count: 1)
     }
     space.evaluated += 1
     let mayBeKept =
       best.count < keep
       || best.last.map { order.key(step, memory) <= order.key($0.step, $0.memory) } ?? true
-    let ofLayout = bestOfLayouts[layout]
-    let isLayoutsBest =
-      ofLayout.map { order.key(step, memory) <= order.key($0.step, $0.memory) } ?? true
-    guard mayBeKept || isLayoutsBest || keepsFront else { return }
+    guard mayBeKept || keepsFront else { return }
     let entry = Entry(choices: choices(), step: step, memory: memory)
     if best.count < keep || best.last.map({ order.precedes(entry, $0) }) ?? true {
       Self.insert(entry, into: &best, order)
       if best.count > keep { best.removeLast() }
     }
-    if ofLayout.map({ order.precedes(entry, $0) }) ?? true { bestOfLayouts[layout] = entry }
     if keepsFront { addToFront(entry) }
   }
 

@@ -62,33 +62,69 @@ package struct Search {
 
   private func answer() -> SearchAnswer {
     var space = CandidateSpace(request)
-    let families = space.families().bySplit
-    var ranking = ranking(of: families, bounds: true)
-    // Where nothing fits the plan that needs least is wanted: nothing is left out then.
-    if ranking.best.isEmpty && ranking.overMemory > 0 {
-      ranking = self.ranking(of: families, bounds: false)
-    }
+    let splits = space.splits()
+    let ranking = ranking(space, splits, mixtures: true)
     var answer = SearchAnswer()
     answer.plans = plans(ranking.best, &answer.mispriced)
     answer.front = plans(ranking.front, &answer.mispriced)
-    let order = PlanOrder(request.objective)
-    // Mixtures that cannot win are pruned: theirs is the best only where it is the best of all.
-    let ofLayouts = ranking.bestOfLayouts.values.sorted(by: order.precedes)
-      .filter { $0.choices.layout != .mixed || $0.choices == ranking.best.first?.choices }
-    answer.bestOfLayouts = plans(ofLayouts, &answer.mispriced)
     answer.space = ranking.space
     answer.overMemory = ranking.overMemory
     answer.refusals = ranking.refusals
+    if request.comparesLayouts { answer.bestOfLayouts = bestOfLayouts(answer) }
     guard answer.plans.isEmpty else { return answer }
-    answer.nearest = plans(ranking.leastOver.map { [$0] } ?? [], &answer.mispriced).first
-    answer.reasons = reasons(space.violations + ranking.violations, answer.nearest)
+    if ranking.overMemory > 0 { answer.nearest = leastMemory(&answer.mispriced) }
+    var violations = space.violations + ranking.violations
+    if violations.isEmpty && ranking.overMemory == 0 { violations = [space.nothingDivides()] }
+    answer.reasons = reasons(violations, answer.nearest)
     return answer
   }
 
-  private func ranking(of families: [[Family]], bounds: Bool) -> Ranking {
-    var search = FamilySearch(request, bounds: bounds)
-    search.consider(families)
-    return search.ranking
+  private func ranking(
+    _ space: CandidateSpace, _ splits: [DeviceSplit], mixtures: Bool
+  ) -> Ranking {
+    if request.training.isAnnotated {
+      var search = AnnotatedSearch(request, space)
+      search.run(splits)
+      return search.ranking
+    }
+    var search = PlanSearch(request, space, request.pins.layout == .mixed ? [] : splits)
+    search.run()
+    var ranking = search.ranking
+    if mixtures && MixturePass.isOpen(request) {
+      var pass = MixturePass(request, space)
+      pass.run(splits, search.layerPoints, &ranking)
+    }
+    return ranking
+  }
+
+  /// The best plan of each layout that has one, best first; a mixture only where it is the best of all.
+  private func bestOfLayouts(_ answer: SearchAnswer) -> [RankedPlan] {
+    guard let best = answer.plans.first else { return [] }
+    var found = [best]
+    for layout in LayoutCatalog.all.map(\.name)
+    where layout != best.choices.layout && request.pins.layout ?? layout == layout {
+      var other = request
+      (other.pins.layout, other.keep, other.keepsFront) = (layout, 1, false)
+      other.comparesLayouts = false
+      found += Search.run(other).plans.prefix(1).filter { $0.choices.layout == layout }
+    }
+    let order = PlanOrder(request.objective)
+    return found.sorted { order.precedes($0.entry, $1.entry) }
+  }
+
+  /// The plan that needs least memory of those of one layout, whatever the limit.
+  private func leastMemory(_ mispriced: inout [String]) -> RankedPlan? {
+    var other = request
+    (other.objective, other.memory, other.keep) = (.memory, .unlimited, 1)
+    (other.keepsFront, other.exhaustive) = (false, false)
+    if request.pins.layout == .mixed {
+      (other.pins.layout, other.pins.pipeline, other.pins.context) = (nil, 1, 1)
+      other.pins.recompute = Recomputation.none
+    }
+    var space = CandidateSpace(other)
+    let splits = space.splits()
+    let ranking = Search(request: other).ranking(space, splits, mixtures: false)
+    return plans(ranking.best, &mispriced).first
   }
 
   /// Each entry's whole prediction, by the path that reads a plan file; what does not agree with its
@@ -128,5 +164,11 @@ package struct Search {
       constraint: "memory of a device", found: "\(limit.count) bytes",
       needed: "\(needed.count) bytes by the plan that needs least",
       remedy: "--memory \(needed.count), more devices, or a smaller --global-batch")
+  }
+}
+
+extension RankedPlan {
+  var entry: Ranking.Entry {
+    Ranking.Entry(choices: choices, step: predicted.step, memory: predicted.memory.total)
   }
 }

@@ -61,6 +61,40 @@ struct BlockProfile {
     return result
   }
 
+  /// What a micro-batch of `units` units takes at least, by placement, of which `routes` are what its groups
+  /// meet, and holds at least, whatever of weights and gradients is sharded over data.
+  func least(
+    _ units: Int, _ cost: ClusterCost, _ routes: [[Route]], isLast: Bool
+  ) -> (times: [LayerTimes], memory: LayerMemory) {
+    let values = sizes.values(units)
+    func computed(_ body: BodyTemplate?) -> Picoseconds { body?.kernels(values, cost) ?? .zero }
+    func sent(_ body: BodyTemplate?, _ routes: [Route]) -> Picoseconds {
+      (body?.uses ?? []).reduce(.zero) { sum, use in
+        sum
+          + routes[use.group].time(use.pattern, bytes: values[use.term] * use.width) * use.count
+      }
+    }
+    let (forward, input) = (computed(template.forward), computed(template.inputGradient))
+    let weight = template.weightGradient?.products(values, cost) ?? .zero
+    let again = template.lean.mapValues { computed($0.recompute) }
+    let times = routes.map { routes in
+      LayerTimes(
+        passes: PassBound(
+          forward: forward + sent(template.forward, routes),
+          inputGradient: input + sent(template.inputGradient, routes),
+          weightGradient: weight + sent(template.weightGradient, routes)),
+        again: again.reduce(into: [:]) { result, item in
+          result[item.key] = item.value + sent(template.lean[item.key]?.recompute, routes)
+        })
+    }
+    var memory = LayerMemory()
+    memory.stored = template.storedUse(values)
+    memory.kept[.none] = template.forward?.memory(values).change ?? 0
+    for (kind, lean) in template.lean { memory.kept[kind] = lean.forward.memory(values).change }
+    if isLast { memory.transient = template.inputGradient?.memory(values).peak ?? 0 }
+    return (times, memory)
+  }
+
   /// What one layer holds when its forward pass ends, above what was held before it began and with
   /// its parameters.
   func held(_ units: Int) -> Int {

@@ -125,6 +125,17 @@ struct BodyTemplate {
     return time
   }
 
+  /// What its products take at least, at full speed and touching nothing.
+  func products(_ values: [Int], _ cost: ClusterCost) -> Picoseconds {
+    var time = Picoseconds.zero
+    for kernel in kernels {
+      guard var shape = kernel.matmul else { continue }
+      (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
+      time += cost.leastTime(flops: shape.flops) * kernel.count
+    }
+    return time
+  }
+
   /// What it holds at its fullest instant above what was held before, and afterwards.
   func memory(_ values: [Int]) -> (peak: Int, change: Int) {
     var (peak, held) = (0, 0)

@@ -73,6 +73,22 @@ struct ChainTable {
       boundaries: try boundaries(context))
   }
 
+  /// `choices` with each form of the token table, and with its gradients added before they are
+  /// scattered or not, where that makes a difference.
+  mutating func tables(_ choices: PlanChoices) throws(ConstraintViolation) -> [PlanChoices] {
+    var result: [PlanChoices] = []
+    for var choices in try training.tableForms(choices) {
+      result.append(choices)
+      // Over stages the two are on devices of their own.
+      guard choices.degree("pipeline") == 1,
+        try ends(try training.openContext(choices)).addsTableGradients
+      else { continue }
+      choices.tableGradients = .apart
+      result.append(choices)
+    }
+    return result
+  }
+
   /// Boundaries of each segment, inside and after it; none without stages.
   mutating func boundaries(
     _ context: LoweringContext

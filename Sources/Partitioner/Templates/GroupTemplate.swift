@@ -65,8 +65,8 @@ struct BlockTemplate {
   let reduceGradients, optimize: BodyTemplate?
   let settle: BodyTemplate?
   let lean: [Recomputation: (forward: BodyTemplate, recompute: BodyTemplate?)]
-  /// What one repetition's parameters take: sizes and bytes of each element.
-  let stored: [(term: Int, width: Int)]
+  /// What one repetition's parameters take: sizes and bytes of each element, and what they are.
+  let stored: [(term: Int, width: Int, bufferClass: BufferClass)]
 
   init(
     _ bodies: BlockBodies, _ parameters: [StoredParameter], _ builder: inout TemplateBuilder
@@ -90,7 +90,7 @@ struct BlockTemplate {
       parameter.parts.map { part in
         (
           builder.count(parameter.type(of: part)),
-          builder.precision.bytes(of: part.width)
+          builder.precision.bytes(of: part.width), part.bufferClass
         )
       }
     }
@@ -101,5 +101,12 @@ extension BlockTemplate {
   /// What one repetition's parameters take, where `values` are the group's sizes.
   func storedBytes(_ values: [Int]) -> Int {
     stored.reduce(0) { $0 + values[$1.term] * $1.width }
+  }
+
+  /// The same by what they are.
+  func storedUse(_ values: [Int]) -> MemoryUse {
+    stored.reduce(into: MemoryUse()) { use, part in
+      use.add(Bytes(values[part.term] * part.width), part.bufferClass)
+    }
   }
 }

@@ -116,15 +116,19 @@ private struct TemplateChoices: Hashable {
     gathersWeights = choices.gathersWeights
     let layouts = Set(classes.map { choices.blocks[$0] ?? choices.layout })
     let loops = LayoutCatalog.all.contains { $0.hasPanels && layouts.contains($0.name) }
-    matmul = loops ? choices.matmul : .gathered
-    isRing = choices.contextAttention == .ring
-    let isLooped = matmul == .stepped || isRing
-    // Loops run over rows and columns; depth leaves them as they are.
-    let open: Set<String> =
-      isRing || !choices.blockMeshes.isEmpty
-      ? ["data", "pipeline"] : ["data", "pipeline", "depth"]
-    degrees =
-      isLooped ? choices.mesh.axes.map { open.contains($0.name) ? 0 : $0.size } : []
+    let matmul = loops ? choices.matmul : .gathered
+    self.matmul = matmul
+    let isRing = choices.contextAttention == .ring
+    self.isRing = isRing
+    // Loops run over rows and columns, depth leaves them as they are; rings over the context.
+    let looped: (String) -> Bool = { name in
+      if choices.blockMeshes.isEmpty {
+        return (isRing && name == "context")
+          || (matmul == .stepped && !["data", "pipeline", "context", "depth"].contains(name))
+      }
+      return matmul == .stepped && !["data", "pipeline"].contains(name)
+    }
+    degrees = choices.mesh.axes.map { looped($0.name) ? $0.size : 0 }
     let hasEnds = classes.contains { $0 == .embedding || $0 == .head }
     tableForm = hasEnds ? choices.tableForm : nil
     tableGradients = hasEnds ? choices.tableGradients : nil

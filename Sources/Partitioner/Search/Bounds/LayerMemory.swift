@@ -1,0 +1,182 @@
+import PlanIR
+
+/// What a layer holds at least, and what it takes to hold less: of several kinds of layers the least of each.
+struct LayerMemory {
+  /// Bytes of one layer's parameters, by what they are.
+  var stored = MemoryUse()
+  /// Bytes that one layer keeps of a micro-batch past the forward pass, by what of it is computed again.
+  var kept: [Recomputation: Int] = [:]
+  /// What computing the layer again takes at least.
+  var again: [Recomputation: Picoseconds] = [:]
+  /// Bytes that the gradient of its last block holds beside what was kept.
+  var transient = 0
+
+  init() {}
+
+  /// One layer of `blocks`, which take `again` for being computed again.
+  init(_ blocks: [HeldBlock<TotalBytes>], again: [Recomputation: Picoseconds]) {
+    self.again = again
+    stored.add(Bytes(blocks.reduce(0) { $0 + $1.stored.bytes }), .weight)
+    transient = blocks.last?.inputGradient.peak.bytes ?? 0
+    for kind in [Recomputation.none] + again.keys {
+      kept[kind] = blocks.reduce(0) { $0 + $1.forward(kind).change.bytes }
+    }
+  }
+
+  /// The lesser of each.
+  func least(_ other: LayerMemory) -> LayerMemory {
+    var result = self
+    result.stored.weights = min(stored.weights, other.stored.weights)
+    result.stored.gradients = min(stored.gradients, other.stored.gradients)
+    result.stored.optimizer = min(stored.optimizer, other.stored.optimizer)
+    result.transient = min(transient, other.transient)
+    result.kept.merge(other.kept) { min($0, $1) }
+    result.again.merge(other.again) { min($0, $1) }
+    return result
+  }
+
+  /// Adds a block of the same layer.
+  mutating func add(_ block: LayerMemory) {
+    stored = stored + block.stored
+    transient += block.transient
+    kept.merge(block.kept, uniquingKeysWith: +)
+    again.merge(block.again, uniquingKeysWith: +)
+  }
+
+  /// Bytes of one layer's parameters at least where they are sharded as `choices` say, of which nothing
+  /// is sharded over data.
+  func storedBytes(sharding choices: PlanChoices) -> Int {
+    let over = choices.weightsOver.reduce(1) { $0 * choices.degree($1) }
+    let data = choices.degree("data")
+    let optimizer = choices.zero == 1 || choices.zero == 2 ? over * data : over
+    let gradients = choices.zero == 2 ? over * data : over
+    return stored.weights.count / over + stored.gradients.count / gradients
+      + stored.optimizer.count / optimizer
+  }
+}
+
+/// What the busiest stage takes at least of a micro-batch for every stage to fit in memory: layers that do
+/// not fit as they are must be computed again, and those that fit nowhere have no plan.
+///
+/// Each stage may hold any part of a layer. With S bytes of parameters a layer and K of a micro-batch, of
+/// which computing it again saves D, a stage of n layers with I micro-batches in flight must save
+/// (S + I K) n - M bytes of the M that it has, at a rate of no less than the cheapest kind's. The longer
+/// stages may take, the more layers they hold: the least time at which they hold all is found by halving.
+struct FittingStages {
+  let stages, microBatches: Int
+  /// Layers to hold, and bytes that each stage has for them.
+  let layers: Int
+  let room: Double
+  private let stored, kept, saved: Double
+  /// Bytes that a layer's gradient holds beside.
+  let transient: Int
+  /// What a layer takes, and picoseconds a byte that is saved of it.
+  private let each, rate: Double
+
+  /// Of layers that take `passes` and hold `memory`, `storedBytes` of it parameters; where `recompute` is
+  /// pinned, all alike.
+  init(
+    stages: Int, microBatches: Int, layers: Int, room: Bytes, passes: PassBound,
+    memory: LayerMemory, storedBytes: Int, recompute: Recomputation?
+  ) {
+    (self.stages, self.microBatches, self.layers) = (stages, microBatches, layers)
+    self.room = Double(room.count)
+    stored = Double(storedBytes)
+    transient = memory.transient
+    let pinned = recompute.flatMap { $0 == .mixed ? nil : $0 }
+    let whole = Double(memory.kept[pinned ?? .none] ?? 0)
+    kept = whole
+    each = Double(passes.all.count + (pinned.flatMap { memory.again[$0] } ?? .zero).count)
+    guard pinned == nil else {
+      (saved, rate) = (0, 0)
+      return
+    }
+    var (most, least) = (0.0, Double.infinity)
+    for (kind, bytes) in memory.kept where kind != .none && Double(bytes) < whole {
+      let saving = whole - Double(bytes)
+      most = max(most, saving)
+      least = min(least, Double((memory.again[kind] ?? .zero).count) / saving)
+    }
+    (saved, rate) = (most, most > 0 ? least : 0)
+  }
+
+  /// Micro-batches in flight on a stage at least, and of one layer at most.
+  private func inFlight(_ stage: Int, isInterleaved: Bool) -> (all: Double, layer: Double) {
+    let least = min(stages - stage, microBatches)
+    guard isInterleaved else { return (Double(least), Double(least)) }
+    let most = min(microBatches, max(stages, 2 * (stages - stage) - 1))
+    return (Double(least), Double(most))
+  }
+
+  /// Layers that a stage can hold if it may take `time` of a micro-batch.
+  private func layers(_ stage: Int, in time: Double, isInterleaved: Bool) -> Double {
+    let (all, layer) = inFlight(stage, isInterleaved: isInterleaved)
+    let held = stored + all * kept
+    // All computed again.
+    let most = room / max(stored + all * (kept - saved), 1)
+    var count = min(each > 0 ? time / each : Double(layers), most)
+    if held * count > room {
+      guard saved > 0 else { return room / held }
+      // each n + rate (held n - room) / layer = time
+      let slope = rate * held / layer
+      count = min(count, (time + rate * room / layer) / max(each + slope, 1e-9))
+    }
+    return min(max(count, 0), Double(layers))
+  }
+
+  /// What the fullest stage must have room for at least: cut in the best way, as much computed again as helps.
+  func leastRoom(isInterleaved: Bool) -> Int {
+    func held(_ stage: Int) -> Double {
+      stored + inFlight(stage, isInterleaved: isInterleaved).all * (kept - saved)
+    }
+    var (low, high) = (0.0, Double(layers) * (0..<stages).reduce(0) { max($0, held($1)) } + 1)
+    for _ in 0..<30 {
+      let middle = (low + high) / 2
+      let count = (0..<stages).reduce(0.0) { $0 + (middle / max(held($1), 1)).rounded(.down) }
+      if count >= Double(layers) { high = middle } else { low = middle }
+    }
+    return Int(low)
+  }
+
+  /// What a stage of `count` layers must have room for at least.
+  func room(_ stage: Int, layers count: Int, isInterleaved: Bool) -> Int {
+    let all = inFlight(stage, isInterleaved: isInterleaved).all
+    return Int((stored + all * (kept - saved)) * Double(count) * (1 - 1e-9))
+  }
+
+  /// What a stage of `count` layers takes more at least for computing again what it must to fit; nil where it
+  /// does not.
+  func more(_ stage: Int, layers count: Int, isInterleaved: Bool) -> Picoseconds? {
+    let (all, layer) = inFlight(stage, isInterleaved: isInterleaved)
+    let missing = (stored + all * kept) * Double(count) - room
+    guard missing > 0 else { return .zero }
+    guard saved > 0 else { return nil }
+    let least = (missing / (layer * saved) * (1 - 1e-9)).rounded(.up)
+    let fits = (stored + all * (kept - saved)) * Double(count) * (1 - 1e-9) <= room
+    guard least <= Double(count), fits else { return nil }
+    return Picoseconds(Int(max(least * saved, missing / layer) * rate * (1 - 1e-9)))
+  }
+
+  private func holds(_ time: Double, isInterleaved: Bool) -> Bool {
+    var sum = 1e-6
+    for stage in 0..<stages {
+      sum += (layers(stage, in: time, isInterleaved: isInterleaved) * (1 + 1e-9)).rounded(.down)
+      if sum >= Double(layers) { return true }
+    }
+    return false
+  }
+
+  /// The least time of the busiest stage, no less than `least`; nil where the layers do not fit.
+  func busiest(atLeast least: Int, isInterleaved: Bool) -> Int? {
+    var low = Double(least)
+    if room >= 0, holds(low, isInterleaved: isInterleaved) { return least }
+    let all = Double(layers) * (each + rate * (stored + Double(microBatches) * kept))
+    var high = max(all, low) * 2 + 1
+    guard room > 0, holds(high, isInterleaved: isInterleaved) else { return nil }
+    for _ in 0..<20 {
+      let middle = (low + high) / 2
+      if holds(middle, isInterleaved: isInterleaved) { high = middle } else { low = middle }
+    }
+    return Int(low)
+  }
+}

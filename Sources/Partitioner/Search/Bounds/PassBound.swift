@@ -1,0 +1,77 @@
+package import PlanIR
+
+/// What the passes of one micro-batch take, through a layer or several.
+package struct PassBound: Hashable {
+  package var forward, inputGradient, weightGradient: Picoseconds
+
+  package init(
+    forward: Picoseconds = .zero, inputGradient: Picoseconds = .zero,
+    weightGradient: Picoseconds = .zero
+  ) {
+    self.forward = forward
+    self.inputGradient = inputGradient
+    self.weightGradient = weightGradient
+  }
+
+  /// All three.
+  var all: Picoseconds { forward + inputGradient + weightGradient }
+
+  static func + (left: PassBound, right: PassBound) -> PassBound {
+    PassBound(
+      forward: left.forward + right.forward,
+      inputGradient: left.inputGradient + right.inputGradient,
+      weightGradient: left.weightGradient + right.weightGradient)
+  }
+
+  static func * (left: PassBound, right: Int) -> PassBound {
+    PassBound(
+      forward: left.forward * right, inputGradient: left.inputGradient * right,
+      weightGradient: left.weightGradient * right)
+  }
+
+  /// The lesser of each.
+  func least(_ other: PassBound) -> PassBound {
+    PassBound(
+      forward: min(forward, other.forward), inputGradient: min(inputGradient, other.inputGradient),
+      weightGradient: min(weightGradient, other.weightGradient))
+  }
+}
+
+/// What a layer, or a block of one, takes under a placement.
+struct LayerTimes {
+  var passes = PassBound()
+  /// What computing it again takes.
+  var again: [Recomputation: Picoseconds] = [:]
+
+  static func + (left: LayerTimes, right: LayerTimes) -> LayerTimes {
+    LayerTimes(
+      passes: left.passes + right.passes,
+      again: left.again.merging(right.again, uniquingKeysWith: +))
+  }
+}
+
+/// What a chain's layers take: all of them, and the one that takes least.
+struct LayerBound {
+  var total = PassBound()
+  var least: PassBound?
+  /// What computing a layer again takes at least.
+  var again: [Recomputation: Picoseconds] = [:]
+
+  /// Adds `count` layers that each take `times`.
+  mutating func add(_ times: LayerTimes, layers count: Int) {
+    total = total + times.passes * count
+    least = least.map { $0.least(times.passes) } ?? times.passes
+    again.merge(times.again) { min($0, $1) }
+  }
+
+  /// Whether `other` takes no less, in any of it.
+  func isLeast(_ other: LayerBound) -> Bool {
+    func isLeast(_ left: PassBound, _ right: PassBound) -> Bool {
+      left.forward <= right.forward && left.inputGradient <= right.inputGradient
+        && left.weightGradient <= right.weightGradient
+    }
+    return isLeast(total, other.total)
+      && isLeast(least ?? PassBound(), other.least ?? PassBound())
+      && again.allSatisfy { $0.value <= other.again[$0.key] ?? $0.value }
+  }
+}

@@ -1,0 +1,301 @@
+import PlanIR
+
+/// Finds the best plans by best-first branch and bound: what is least bounded is looked at next, and what
+/// is bounded by more than the plans kept is left out.
+///
+/// A point of layers (a tensor mesh and context, in one form) bounds all ways to spread it over replicas
+/// and stages; each of these all micro-batches; a node (what is gathered, sharded and looped over) is lowered
+/// and bounds its placements; ``StageSearch`` bounds its schedules and cuts, and prices them.
+struct PlanSearch {
+  let request: SearchRequest
+  private let space: CandidateSpace
+  private let splits: [DeviceSplit]
+  private var chains: ChainTable
+  private var points: [LayerPoint] = []
+  private var heap = BoundHeap<Item>()
+  private var counts: CandidateCounts
+  private var traces = TraceTable()
+  private(set) var ranking: Ranking
+
+  /// What waits to be looked at.
+  private enum Item {
+    /// A point's layers over replicas and stages, in any micro-batch.
+    case spread(point: Int, DeviceSplit)
+    case batch(point: Int, DeviceSplit, microBatch: Int)
+    /// A node that is not lowered.
+    case open(PlanNode)
+    /// What gathers again, or loops over panels, what a node keeps and gathers whole.
+    case leaner(PlanNode)
+    case lowered(PlanNode, LoweredNode)
+    /// Schedules and cuts from the one numbered `next` on.
+    case stages(StageSearch, next: Int)
+    case fitted(StageSearch, StageSearch.Fitted)
+  }
+
+  init(_ request: SearchRequest, _ space: CandidateSpace, _ splits: [DeviceSplit]) {
+    self.request = request
+    self.space = space
+    self.splits = splits
+    let training = request.training
+    let unfused: Set<Recomputation> =
+      training.workload.attention == .unfused ? [.selective] : []
+    chains = ChainTable(training, recomputing: unfused.union([.full]))
+    counts = CandidateCounts(request, space)
+    ranking = Ranking(request)
+  }
+
+  private var training: TrainingGraph { request.training }
+
+  /// The points, for mixtures.
+  var layerPoints: [LayerPoint] { points }
+
+  mutating func run() {
+    findPoints()
+    while let (item, bound) = heap.pop() {
+      if ranking.isBeaten(bound) {
+        prune(item)
+        continue
+      }
+      switch item {
+      case .spread(let point, let split): spread(point, split)
+      case .batch(let point, let split, let size): nodes(point, split, size)
+      case .open(let node): lower(node, bound: bound)
+      case .leaner(let node): leaner(node, bound: bound)
+      case .lowered(let node, let lowered): open(node, lowered)
+      case .stages(let search, let next): cut(search, next)
+      case .fitted(let search, let fitted): search.price(fitted, &traces, &ranking)
+      }
+    }
+  }
+
+  // MARK: - Points
+
+  /// Lowers the layers of every tensor mesh and context once.
+  private mutating func findPoints() {
+    var known: [DeviceSplit: [DeviceSplit]] = [:]
+    var order: [DeviceSplit] = []
+    for split in splits {
+      var key = split
+      (key.data, key.stages) = (LayerPoint.replicas, 1)
+      if known[key] == nil { order.append(key) }
+      known[key, default: []].append(split)
+    }
+    for key in order {
+      for shape in space.shapes(tensor: key.tensor) {
+        for choices in space.variants(shape, key) { add(choices, shape, known[key] ?? []) }
+      }
+    }
+  }
+
+  private mutating func add(
+    _ choices: PlanChoices, _ shape: LayoutShape, _ splits: [DeviceSplit]
+  ) {
+    do throws(ConstraintViolation) {
+      let layout = try LayoutCatalog.layout(choices.layout)
+      let probe = LayoutProbe(layout, choices, training)
+      if let violation = probe.indivisible(training.workload) { throw violation }
+      points.append(try LayerPoint(choices, shape, request, &chains))
+      for split in splits {
+        let bound = spreadBound(points.count - 1, split)
+        if let bound {
+          heap.push(.spread(point: points.count - 1, split), bound: bound)
+        } else {
+          refuse(points.count - 1, split, sizes: space.microBatches(data: split.data))
+        }
+      }
+    } catch {
+      ranking.refuse(error, count: splits.reduce(0) { $0 + counts.of($1, choices) })
+    }
+  }
+
+  /// The bound of the best micro-batch that divides; nil where none does.
+  private mutating func spreadBound(_ point: Int, _ split: DeviceSplit) -> Int? {
+    space.microBatches(data: split.data).filter { points[point].divides($0) }
+      .map { bound(point, split, $0) }.min()
+  }
+
+  /// What a step takes at least, or holds at least, in whatever form; where that is not known to fit, what it
+  /// would.
+  private mutating func bound(_ point: Int, _ split: DeviceSplit, _ microBatch: Int) -> Int {
+    let bounds = points[point].bounds(microBatch, training)
+    guard request.objective == .time else { return 0 }
+    return clocks(bounds, split, microBatch).map { clock in
+      clock.step(
+        busiest: clock.busiest, isInterleaved: mayInterleave(split, clock.microBatches))
+    }.min() ?? 0
+  }
+
+  private func clocks(
+    _ bounds: LayerPoint.Bounds, _ split: DeviceSplit, _ microBatch: Int
+  ) -> [StageBound] {
+    bounds.layers.map {
+      StageBound(
+        stages: split.stages,
+        microBatches: training.workload.globalBatch / split.data / microBatch,
+        layers: training.model.layers, $0, ends: request.leastHead(split, microBatch))
+    }
+  }
+
+  private func mayInterleave(_ split: DeviceSplit, _ microBatches: Int) -> Bool {
+    space.orders(stages: split.stages, microBatches: microBatches)
+      .contains { $0.interleave > 1 }
+  }
+
+  // MARK: - Micro-batches and nodes
+
+  /// Counts what does not divide in micro-batches of `sizes`.
+  private mutating func refuse(_ point: Int, _ split: DeviceSplit, sizes: [Int]) {
+    for size in sizes {
+      let count = counts.of(split, points[point].choices, microBatch: size)
+      ranking.refuse(points[point].indivisible(size, split), count: count)
+    }
+  }
+
+  private mutating func spread(_ point: Int, _ split: DeviceSplit) {
+    for size in space.microBatches(data: split.data) {
+      guard points[point].divides(size) else {
+        refuse(point, split, sizes: [size])
+        continue
+      }
+      heap.push(
+        .batch(point: point, split, microBatch: size), bound: bound(point, split, size))
+    }
+  }
+
+  /// The nodes of a point, with what they take at least if they are to fit.
+  private mutating func nodes(_ point: Int, _ split: DeviceSplit, _ microBatch: Int) {
+    var choices = points[point].choices
+    choices.mesh = Mesh(split.outerAxes + choices.mesh.axes.filter { !split.isOuter($0) })
+    if split.stages > 1 && training.isTied { choices.tableGradients = .apart }
+    choices.microBatch = microBatch
+    choices.microBatches = training.workload.globalBatch / split.data / microBatch
+    let bounds = points[point].bounds(microBatch, training)
+    let clocks = clocks(bounds, split, microBatch)
+    let (request, space) = (request, space)
+    for (over, zero) in space.shards(choices) {
+      (choices.weightsOver, choices.zero) = (over, zero)
+      let stored = bounds.memory.storedBytes(sharding: choices)
+      func bound(_ memory: LayerMemory) -> Int? {
+        zip(clocks, bounds.layers).compactMap { clock, layers in
+          request.bound(clock, layers, memory, stored: stored, space)
+        }.min()
+      }
+      let node = PlanNode(choices: choices, shape: points[point].shape, point: point)
+      if let bound = bound(bounds.memory) {
+        heap.push(.open(node), bound: bound)
+      } else {
+        ranking.refuseOverMemory(count: counts.of(node))
+        pushLeaner(node) { bound($0) }
+      }
+    }
+  }
+
+  /// Puts what gathers again, or loops over panels, what `node` keeps and gathers whole where it belongs by
+  /// `bound`, of what its layers keep at least: it takes longer, and keeps no less than where all is
+  /// gathered again.
+  private mutating func pushLeaner(_ node: PlanNode, _ bound: (LayerMemory) -> Int?) {
+    guard !node.isLeaner else { return }
+    let memory = points[node.point].leanMemory(
+      node.choices.microBatch, request, &chains)
+    if let bound = bound(memory) {
+      heap.push(.leaner(node), bound: request.timings.isEmpty ? bound : 0)
+    }
+  }
+
+  private mutating func leaner(_ node: PlanNode, bound: Int) {
+    do throws(ConstraintViolation) {
+      let context = try training.openContext(node.choices)
+      let groups = try chains.layers(context) + [chains.ends(context)]
+      for other in node.leaner(groups, space) { heap.push(.open(other), bound: bound) }
+    } catch {
+      ranking.refuse(error, count: counts.of(node))
+    }
+  }
+
+  private mutating func lower(_ node: PlanNode, bound: Int) {
+    do throws(ConstraintViolation) {
+      let (request, space) = (request, space)
+      let lowered = try LoweredNode(node, request, &chains)
+      if let own = lowered.bound(request, space) {
+        heap.push(.lowered(node, lowered), bound: max(bound, own))
+      } else {
+        ranking.refuseOverMemory(count: counts.of(node))
+      }
+      pushLeaner(node) { lowered.bound(request, space, keeping: $0.kept) }
+    } catch {
+      ranking.refuse(error, count: counts.of(node))
+    }
+  }
+
+  private mutating func open(_ node: PlanNode, _ lowered: LoweredNode) {
+    do throws(ConstraintViolation) {
+      for choices in try chains.tables(node.choices) {
+        let search = try StageSearch(choices, lowered, request, space, &chains)
+        search.open(ranking)
+        ranking.prune(count: search.left)
+        ranking.refuseOverMemory(count: search.overMemory)
+        if ranking.best.count < request.keep, let first = search.candidates.first {
+          // Something to hold others against.
+          for fitted in search.fitted(first, &ranking) {
+            search.price(fitted, &traces, &ranking)
+          }
+          push(search, 1)
+        } else {
+          push(search, 0)
+        }
+      }
+    } catch {
+      ranking.refuse(error, count: counts.of(node))
+    }
+  }
+
+  private mutating func push(_ search: StageSearch, _ next: Int) {
+    guard next < search.candidates.count else { return }
+    heap.push(.stages(search, next: next), bound: search.candidates[next].bound)
+  }
+
+  /// Finds what of a schedule and a cut fits, and bounds that.
+  private mutating func cut(_ search: StageSearch, _ next: Int) {
+    push(search, next + 1)
+    for fitted in search.fitted(search.candidates[next], &ranking) {
+      let bound = request.objective == .time ? fitted.bound : fitted.memory.count
+      if ranking.isBeaten(bound) || ranking.isBeaten(fitted.bound, memory: fitted.memory) {
+        ranking.prune(count: 1)
+      } else if request.exhaustive || request.keepsFront {
+        search.price(fitted, &traces, &ranking)
+      } else {
+        heap.push(.fitted(search, fitted), bound: bound)
+      }
+    }
+  }
+
+  private mutating func prune(_ item: Item) {
+    let count: Int
+    switch item {
+    case .spread(let point, let split): count = counts.of(split, points[point].choices)
+    case .batch(let point, let split, let size):
+      count = counts.of(split, points[point].choices, microBatch: size)
+    case .open(let node), .leaner(let node), .lowered(let node, _): count = counts.of(node)
+    case .stages(let search, let next):
+      count = (search.candidates.count - next) * search.network.costs.count
+    case .fitted: count = 1
+    }
+    ranking.prune(count: count)
+  }
+}
+
+/// The traces of orders, each found once.
+struct TraceTable {
+  private var known: [PipelineOrder: StageTrace?] = [:]
+
+  init() {}
+
+  /// Nil of one stage.
+  mutating func of(_ order: PipelineOrder) -> StageTrace? {
+    guard order.stages > 1 else { return nil }
+    if let found = known[order] { return found }
+    let made = StageTrace(order)
+    known[order] = made
+    return made
+  }
+}

@@ -1,0 +1,192 @@
+import PlanIR
+
+/// What stages hold, and the fewest of their layers that must be computed again for them to fit: as few as
+/// can be, for each takes time.
+///
+/// Stages do not depend on each other: what a stage holds follows from its own layers, for its
+/// micro-batches in flight are the schedule's. More layers recomputed never hold more between calls;
+/// a stage that recomputes one holds that layer's forward pass again, so that the first layer may
+/// cost memory. The fewest that fit are found by trying none, then halving from all.
+struct StageMemory {
+  private let request: SearchRequest
+  private let chain: ChainParts<HeldBlock<TotalBytes>>
+  private let orders: [PipelineOrder]
+  /// Whether stages of as many layers hold as much wherever their layers lie in the chain.
+  private let isUniform: Bool
+  private var peaks: [Key: Bytes] = [:]
+  private var again: [Recomputation: Picoseconds] = [:]
+
+  private struct Key: Hashable {
+    let order, stage: Int
+    let own: StageChoice
+    /// Layers before the stage's own, where that matters.
+    let before: Int
+  }
+
+  init(
+    request: SearchRequest, choices: PlanChoices, chain: ChainParts<HeldBlock<TotalBytes>>,
+    orders: [PipelineOrder]
+  ) {
+    self.request = request
+    self.chain = chain
+    self.orders = orders
+    isUniform = chain.areLayers.count { $0 } == 1
+  }
+
+  /// `choices`, of which nothing is computed again, with what must be for it to fit, and what it then
+  /// holds; none where it does not fit. Where the front of time and memory is asked for, with what takes
+  /// ever less memory. `again` says what computing a layer again takes.
+  mutating func fitted(
+    _ choices: PlanChoices, _ order: Int, again: [Recomputation: Picoseconds]
+  ) -> [(PlanChoices, Bytes)] {
+    self.again = again
+    if request.keepsFront { return front(choices, order) }
+    if request.objective == .memory { return [least(choices, order)].filter(fits) }
+    guard let fitted = fewest(choices, order, limit: request.limit) else { return [] }
+    return [fitted]
+  }
+
+  private func fits(_ fitted: (PlanChoices, Bytes)) -> Bool {
+    request.limit.map { fitted.1 <= $0 } ?? true
+  }
+
+  private mutating func front(_ choices: PlanChoices, _ order: Int) -> [(PlanChoices, Bytes)] {
+    var found: [(PlanChoices, Bytes)] = []
+    var limit = request.limit
+    while let next = fewest(choices, order, limit: limit) {
+      found.append(next)
+      limit = next.1 - Bytes(1)
+    }
+    return found
+  }
+
+  // MARK: - Fewest and least
+
+  private mutating func fewest(
+    _ choices: PlanChoices, _ order: Int, limit: Bytes?
+  ) -> (PlanChoices, Bytes)? {
+    var stages = choices.stages
+    var most = Bytes.zero
+    for stage in stages.indices {
+      guard let own = fewest(choices, order, stage, limit) else { return nil }
+      stages[stage] = own.choice
+      most = max(most, own.peak)
+    }
+    return (choices.recomputing(stages), most)
+  }
+
+  private mutating func fewest(
+    _ choices: PlanChoices, _ order: Int, _ stage: Int, _ limit: Bytes?
+  ) -> (choice: StageChoice, peak: Bytes)? {
+    let layers = choices.stages[stage].layers
+    if let kind = pinned {
+      let own = StageChoice(layers: layers, kind)
+      let peak = peak(choices, order, stage, own)
+      return limit.map { peak <= $0 } ?? true ? (own, peak) : nil
+    }
+    var best: (choice: StageChoice, peak: Bytes, cost: Int)?
+    // Where the attention core alone may be computed again, every number of whole layers beside it.
+    for full in recomputesCore ? Array(0...layers) : [0] {
+      let range = 0...(layers - full)
+      let halved = halve(range) { count in
+        let own = recomputesCore ? (full, count) : (count, 0)
+        let choice = StageChoice(
+          layers: layers, recomputeNone: layers - own.0 - own.1, recomputeSelective: own.1,
+          recomputeFull: own.0)
+        let peak = peak(choices, order, stage, choice)
+        return limit.map { peak <= $0 } ?? true ? (choice, peak) : nil
+      }
+      guard let (choice, peak) = halved else { continue }
+      let cost = cost(choice)
+      if best.map({ (cost, peak.count) < ($0.cost, $0.peak.count) }) ?? true {
+        best = (choice, peak, cost)
+      }
+    }
+    return best.map { ($0.choice, $0.peak) }
+  }
+
+  /// The first of `range` that `fits`, trying the least, then halving.
+  private func halve<Found>(_ range: ClosedRange<Int>, _ fits: (Int) -> Found?) -> Found? {
+    if let found = fits(range.lowerBound) { return found }
+    guard range.count > 1, var best = fits(range.upperBound) else { return nil }
+    var (low, high) = (range.lowerBound + 1, range.upperBound)
+    while low < high {
+      let middle = (low + high) / 2
+      if let found = fits(middle) {
+        (high, best) = (middle, found)
+      } else {
+        low = middle + 1
+      }
+    }
+    return best
+  }
+
+  /// The choices under which every stage holds least.
+  private mutating func least(_ choices: PlanChoices, _ order: Int) -> (PlanChoices, Bytes) {
+    var stages = choices.stages
+    var most = Bytes.zero
+    for stage in stages.indices {
+      let layers = stages[stage].layers
+      let kinds =
+        pinned.map { [$0] } ?? (recomputesCore ? [.none, .selective, .full] : [.none, .full])
+      var least: (choice: StageChoice, peak: Bytes)?
+      for kind in kinds {
+        let own = StageChoice(layers: layers, kind)
+        let peak = peak(choices, order, stage, own)
+        if least.map({ peak < $0.peak }) ?? true { least = (own, peak) }
+      }
+      guard let least else { continue }
+      stages[stage] = least.choice
+      most = max(most, least.peak)
+    }
+    return (choices.recomputing(stages), most)
+  }
+
+  /// What all layers do alike, where that is pinned.
+  private var pinned: Recomputation? {
+    request.pins.recompute.flatMap { $0 == .mixed ? nil : $0 }
+  }
+
+  private var recomputesCore: Bool { request.training.workload.attention == .unfused }
+
+  /// What computing layers again takes, to weigh one kind against another.
+  private func cost(_ choice: StageChoice) -> Int {
+    let whole = (again[.full] ?? .zero) * choice.recomputeFull
+    return (whole + (again[.selective] ?? .zero) * choice.recomputeSelective).count
+  }
+
+  // MARK: - Peaks
+
+  /// What `stage` holds at its fullest instant under `own`, with what frameworks allocate.
+  private mutating func peak(
+    _ choices: PlanChoices, _ order: Int, _ stage: Int, _ own: StageChoice
+  ) -> Bytes {
+    let before = isUniform ? 0 : choices.stages[..<stage].reduce(0) { $0 + $1.layers }
+    let key = Key(order: order, stage: stage, own: own, before: before)
+    if let known = peaks[key] { return known }
+    var choices = choices
+    choices.stages[stage] = own
+    guard let map = try? StageMap(choices) else { return Bytes(Int.max) }
+    let model = MemoryModel(
+      chain: chain, map: map, order: orders[order].settled,
+      precision: request.training.workload.precision, only: stage)
+    let peak = Bytes(model.peak(of: stage).bytes) + request.cluster.device.framework
+    peaks[key] = peak
+    return peak
+  }
+}
+
+extension PlanChoices {
+  /// These choices with `stages`, and the word for what they compute again together.
+  func recomputing(_ stages: [StageChoice]) -> PlanChoices {
+    var choices = self
+    choices.stages = stages
+    func all(_ count: KeyPath<StageChoice, Int>) -> Bool {
+      stages.allSatisfy { $0[keyPath: count] == $0.layers }
+    }
+    choices.recompute =
+      all(\.recomputeNone)
+      ? .none : all(\.recomputeFull) ? .full : all(\.recomputeSelective) ? .selective : .mixed
+    return choices
+  }
+}

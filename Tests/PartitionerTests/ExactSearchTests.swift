@@ -1,0 +1,69 @@
+import Partitioner
+import PlanIR
+import TestSupport
+import Testing
+
+/// What a search leaves out, against what it finds where nothing is left out.
+@Suite struct ExactSearchTests {
+  /// A small search drawn from a seed: model, batch, devices, pins and limit.
+  struct Draw: Sendable, CustomTestStringConvertible {
+    let seed: UInt64
+
+    var testDescription: String { "seed \(seed)" }
+
+    func request() throws -> SearchRequest {
+      var random = CaseGenerator(state: seed)
+      var sample = SampleModel()
+      let heads = random.pick([2, 3, 4, 6])
+      (sample.hidden, sample.heads, sample.headWidth) = (heads * 8, heads, 8)
+      (sample.keyValueHeads, sample.layers) = (heads, random.pick([1, 2, 3, 5]))
+      (sample.wide, sample.isTied) = (heads * random.pick([16, 24]), random.pick([true, false]))
+      var workload = Workload(globalBatch: random.pick([2, 3, 4, 8]), sequence: 16)
+      workload.attention = random.pick([.fused, .fused, .unfused])
+      let isLlama = random.pick([true, false])
+      var pins = Pins()
+      pins.layout = random.pick([nil, .megatron, .summa, .stationary, .sequence])
+      let devices = pins.layout == nil ? random.pick([1, 2, 3]) : random.pick([2, 4])
+      let model = isLlama ? sample.llama() : sample.gpt2()
+      var request = SearchRequest(
+        training: try TrainingGraph(model: model, workload: workload),
+        cluster: SyntheticCluster.cluster, devices: devices, memory: .unlimited, pins: pins,
+        keep: 5)
+      guard random.pick([true, true, false]) else { return request }
+      // Between what the leanest plan needs and what the fastest does.
+      let fastest = Search.run(request).plans.first?.predicted.memory.total ?? .zero
+      request.objective = .memory
+      let least = Search.run(request).plans.first?.predicted.memory.total ?? .zero
+      let room = Double(max(0, fastest.count - least.count)) * random.pick([0, 0.2, 0.5, 0.9])
+      request.memory = .bytes(least + Bytes(Int(room)))
+      request.objective = random.pick([.time, .time, .memory])
+      return request
+    }
+  }
+
+  static let draws = (1...16).map { Draw(seed: UInt64($0) &* 0x9E37_79B9_7F4A_7C15) }
+
+  @Test(arguments: draws)
+  func `what is pruned is never among the best`(draw: Draw) throws {
+    var request = try draw.request()
+    let pruned = Search.run(request)
+    request.exhaustive = true
+    let whole = Search.run(request)
+    #expect(pruned.mispriced.isEmpty && whole.mispriced.isEmpty)
+    #expect(
+      pruned.plans.map(\.choices.canonicalText) == whole.plans.map(\.choices.canonicalText))
+    #expect(pruned.plans.map(\.predicted) == whole.plans.map(\.predicted))
+  }
+}
+
+/// SplitMix64 (Steele et al., 2014).
+private struct CaseGenerator {
+  var state: UInt64
+
+  mutating func pick<Value>(_ values: [Value]) -> Value {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return values[Int((mixed ^ (mixed >> 31)) % UInt64(values.count))]
+  }
+}

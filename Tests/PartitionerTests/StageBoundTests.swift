@@ -1,0 +1,74 @@
+import Partitioner
+import PlanIR
+import Testing
+
+/// What stages take at least, against when their orders end on random durations.
+@Suite struct StageBoundTests {
+  private struct Drawn {
+    var passes: [PassBound] = []
+    var firstChunk: [PassBound] = []
+    var times: [PassTimes] = []
+  }
+
+  /// Durations of each stage's chunks, drawn alike or apart.
+  private func draw(
+    _ test: ScheduleTests.Case, _ random: inout SystemRandomNumberGenerator
+  ) -> Drawn {
+    var drawn = Drawn()
+    drawn.times = Array(
+      repeating: PassTimes(forward: .zero, inputGradient: .zero, weightGradient: .zero),
+      count: test.stages * test.chunks)
+    for stage in 0..<test.stages {
+      var sum = PassBound()
+      for chunk in 0..<test.chunks {
+        func time() -> Picoseconds { Picoseconds(Int.random(in: 0...1000, using: &random)) }
+        let own = PassBound(
+          forward: time(), inputGradient: time(), weightGradient: time())
+        if chunk == 0 { drawn.firstChunk.append(own) }
+        sum = PassBound(
+          forward: sum.forward + own.forward,
+          inputGradient: sum.inputGradient + own.inputGradient,
+          weightGradient: sum.weightGradient + own.weightGradient)
+        drawn.times[chunk * test.stages + stage] = PassTimes(
+          forwardReceive: time(), forward: own.forward, inputGradient: own.inputGradient,
+          weightGradient: own.weightGradient)
+      }
+      drawn.passes.append(sum)
+    }
+    return drawn
+  }
+
+  @Test(arguments: ScheduleTests.cases)
+  func `no step of stages is shorter than their bound`(test: ScheduleTests.Case) throws {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<50 {
+      let drawn = draw(test, &random)
+      let clock = try #require(StageClock(test.order, times: drawn.times))
+      let bound = CutBound(test.order, drawn.passes, firstChunk: drawn.firstChunk).step
+      #expect(bound <= (clock.ends.max() ?? .zero).count, "\(drawn)")
+    }
+  }
+
+  @Test(arguments: ScheduleTests.cases.filter { $0.schedule != .interleaved })
+  func `no step of layers is shorter than the bound of the busiest stage`(
+    test: ScheduleTests.Case
+  ) throws {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<50 {
+      func time() -> Picoseconds { Picoseconds(Int.random(in: 1...1000, using: &random)) }
+      let each = PassBound(forward: time(), inputGradient: time(), weightGradient: time())
+      let layers = (0..<test.stages).map { _ in Int.random(in: 1...5, using: &random) }
+      let times = layers.map { count in
+        PassTimes(
+          forward: each.forward * count, inputGradient: each.inputGradient * count,
+          weightGradient: each.weightGradient * count)
+      }
+      let clock = try #require(StageClock(test.order, times: times))
+      let bound = StageBound(
+        stages: test.stages, microBatches: test.microBatches, layers: layers.reduce(0, +),
+        each: each)
+      let step = bound.step(busiest: bound.busiest, isInterleaved: false)
+      #expect(step <= (clock.ends.max() ?? .zero).count, "\(each), \(layers)")
+    }
+  }
+}
