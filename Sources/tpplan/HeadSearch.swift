@@ -11,6 +11,7 @@ struct HeadSearch {
   /// How many plans are kept.
   var keep = 10
   var keepsFront = false
+  var comparesLayouts = false
   /// The database of measured times; nil for the default one.
   var timings: String?
 
@@ -25,6 +26,7 @@ struct HeadSearch {
       training: training, cluster: head.cluster, devices: head.devices, memory: head.memory,
       pins: pins, objective: objective, exhaustive: isExhaustive, keep: keep,
       keepsFront: keepsFront)
+    request.comparesLayouts = comparesLayouts
     let answer =
       head.cluster.isLocal
       ? try LocalSearch(path: timings).run(&request) : Search.run(request)

@@ -41,7 +41,10 @@ import Testing
     }
   }
 
-  static let draws = (1...16).map { Draw(seed: UInt64($0) &* 0x9E37_79B9_7F4A_7C15) }
+  /// Many more where the full matrices are asked for.
+  static let draws = (1...(LayoutMatrix.isFull ? 400 : 16)).map {
+    Draw(seed: UInt64($0) &* 0x9E37_79B9_7F4A_7C15)
+  }
 
   @Test(arguments: draws)
   func `what is pruned is never among the best`(draw: Draw) throws {

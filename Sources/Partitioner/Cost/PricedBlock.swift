@@ -46,21 +46,13 @@ struct PricedBlock {
     return stored
   }
 
-  /// The forward pass of a layer that is computed again so.
-  func forward(_ recompute: Recomputation) -> BodySummary { lean[recompute]?.forward ?? forward }
-
-  /// What is computed again before a layer's gradients: of a block what it left out, of a joint inside a
-  /// layer whose blocks keep nothing the stream.
-  func again(_ recompute: Recomputation, isLast: Bool) -> BodySummary? {
-    if recompute == .none { return nil }
-    if let lean = lean[recompute] { return lean.recompute }
-    return recompute == .full && !isLast ? forward : nil
-  }
+  /// The forward pass, whole and as layers have it that are computed again.
+  var forms: ForwardForms<BodySummary> { ForwardForms(whole: forward, lean: lean) }
 
   /// The bodies of a block that run for every micro-batch in a layer that is computed again so.
   private func everyMicroBatch(_ recompute: Recomputation) -> [BodySummary] {
-    let again = lean[recompute].map { [$0.recompute] } ?? []
-    return [forward(recompute)] + again + [inputGradient, weightGradient]
+    let again = forms.again(recompute, isLast: true).map { [$0] } ?? []
+    return [forms.forward(recompute)] + again + [inputGradient, weightGradient]
   }
 
   private var onceAStep: [BodySummary] { [reduceGradients, optimize] }

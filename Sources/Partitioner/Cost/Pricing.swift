@@ -143,14 +143,16 @@ extension Pricing {
 extension ChainParts<PricedBlock>.Unit {
   /// The bodies that run for every micro-batch in one of its layers.
   var everyMicroBatch: [BodySummary] {
-    items.flatMap { [$0.item.forward(recompute), $0.item.inputGradient, $0.item.weightGradient] }
+    items.flatMap {
+      [$0.item.forms.forward(recompute), $0.item.inputGradient, $0.item.weightGradient]
+    }
       + again
   }
 
   /// What one of its layers computes again, in order.
   private var again: [BodySummary] {
     items.enumerated().compactMap { index, item in
-      item.item.again(recompute, isLast: index == items.count - 1)
+      item.item.forms.again(recompute, isLast: index == items.count - 1)
     }
   }
 }

@@ -91,10 +91,11 @@ extension PassTimes {
     var (each, again) = (PassBound(), Picoseconds.zero)
     for (index, item) in unit.items.enumerated() {
       let block = item.item
-      each.forward += block.forward(unit.recompute)
+      each.forward += block.forms.forward(unit.recompute)
       each.inputGradient += block.inputGradient
       each.weightGradient += block.weightGradient
-      again += block.again(unit.recompute, isLast: index == unit.items.count - 1)
+      again +=
+        block.forms.again(unit.recompute, isLast: index == unit.items.count - 1) ?? .zero
     }
     forward += each.forward * unit.layers.count
     inputGradient += (each.inputGradient + again) * unit.layers.count

@@ -40,47 +40,23 @@ struct HeldBlock<Amount: MemoryAmount> {
     var change = Amount.nothing
   }
 
-  var forward, inputGradient, weightGradient, reduceGradients, optimize, settle: Held
+  let forms: ForwardForms<Held>
+  let inputGradient, weightGradient, reduceGradients, optimize, settle: Held
   /// What one repetition's parameters take, with all their parts.
-  var stored: Amount
-  private var selective, full: Lean?
-
-  private struct Lean {
-    var forward, recompute: Held
-  }
+  let stored: Amount
 
   init(_ block: PricedBlock) {
     func held(_ body: BodySummary) -> Held {
       Held(peak: Amount(body.peak), change: Amount(body.change))
     }
-    func lean(_ kind: Recomputation) -> Lean? {
-      block.lean[kind].map { Lean(forward: held($0.forward), recompute: held($0.recompute)) }
-    }
-    forward = held(block.forward)
+    forms = block.forms.map(held)
     inputGradient = held(block.inputGradient)
     weightGradient = held(block.weightGradient)
     reduceGradients = held(block.reduceGradients)
     optimize = held(block.optimize)
     settle = held(block.settle)
     stored = Amount(block.stored)
-    (selective, full) = (lean(.selective), lean(.full))
   }
 
-  private func lean(_ recompute: Recomputation) -> Lean? {
-    switch recompute {
-    case .selective: selective
-    case .full: full
-    case .none, .mixed: nil
-    }
-  }
-
-  /// The forward pass of a layer that is computed again so.
-  func forward(_ recompute: Recomputation) -> Held { lean(recompute)?.forward ?? forward }
-
-  /// What is computed again before a layer's gradients, as ``PricedBlock/again(_:isLast:)`` has it.
-  func again(_ recompute: Recomputation, isLast: Bool) -> Held? {
-    if recompute == .none { return nil }
-    if let lean = lean(recompute) { return lean.recompute }
-    return recompute == .full && !isLast ? forward : nil
-  }
+  var forward: Held { forms.whole }
 }

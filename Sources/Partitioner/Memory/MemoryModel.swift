@@ -100,7 +100,7 @@ struct MemoryModel<Amount: MemoryAmount> {
       arrival = part.arrival?.items.first?.item
       departure = part.departure?.items.first?.item
       forward = Self.pass(part.units, arrival?.forward) { walk, unit in
-        for (_, item) in unit.items { walk.call(item.forward(unit.recompute)) }
+        for (_, item) in unit.items { walk.call(item.forms.forward(unit.recompute)) }
       }
       let back = Array(part.units.reversed())
       let received = departure?.inputGradient
@@ -172,7 +172,7 @@ extension ChainParts.Unit {
   /// What one of its layers computes again, in order.
   fileprivate func again<Amount>() -> [HeldBlock<Amount>.Held] where Item == HeldBlock<Amount> {
     items.enumerated().compactMap { index, item in
-      item.item.again(recompute, isLast: index == items.count - 1)
+      item.item.forms.again(recompute, isLast: index == items.count - 1)
     }
   }
 }

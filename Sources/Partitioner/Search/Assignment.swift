@@ -77,6 +77,17 @@ struct Assignment: Hashable {
 }
 
 extension PlanChoices {
+  /// The knobs of a mixture alone, with everything kept and gathered whole.
+  func keepingAll(_ microBatch: Int) -> PlanChoices {
+    var choices = self
+    (choices.gathersInputs, choices.gathersWeights, choices.matmul) = (.saved, .saved, .gathered)
+    (choices.tableForm, choices.tableGradients) = (.gathered, .added)
+    (choices.layout, choices.blocks, choices.blockMeshes) = (.mixed, [:], [:])
+    (choices.mesh, choices.placement) = (Mesh([]), [])
+    (choices.microBatch, choices.microBatches) = (microBatch, 0)
+    return choices
+  }
+
   /// These choices for one shape of every block.
   func uniform(_ shape: LayoutShape, data: Int) -> PlanChoices {
     guard let layout = LayoutCatalog.all.first(where: { $0.name == shape.layout }) else {

@@ -14,6 +14,9 @@ struct MixtureSearch {
   let data, tensor: Int
   private let request: SearchRequest
   private let shapes: [LayoutShape]
+  /// Choices, everything kept and gathered whole, of which a mixture that might have been kept is over
+  /// the memory limit.
+  private var over: Set<PlanChoices> = []
   private var joints: [JointKey: JointProfile?] = [:]
 
   /// The shapes that blocks of attention and mlp may have.
@@ -42,6 +45,7 @@ struct MixtureSearch {
   ) {
     for choices in knobs {
       for (size, shapes) in open.sorted(by: { $0.key < $1.key }) {
+        if isDominated(choices, size) { continue }
         var choices = choices
         choices.microBatch = size
         choices.microBatches = training.workload.globalBatch / data / size
@@ -58,6 +62,18 @@ struct MixtureSearch {
     let held: Bytes
     /// What its groups of blocks hold, by group.
     let memory: [BlockGroup: [PricedBlock]]
+  }
+
+  /// Whether `choices` gather again, or panel by panel, what the same mixtures may keep or gather
+  /// whole: they cannot win where of those no mixture that might be kept is over the memory limit. Where
+  /// mixtures alone are searched, of any four layouts, there are too many to look at them for lower ranks.
+  private func isDominated(_ choices: PlanChoices, _ microBatch: Int) -> Bool {
+    guard request.pins.layout == .mixed, request.prunesDominated else { return false }
+    let least = choices.keepingAll(microBatch)
+    let isLeast =
+      choices.matmul == .gathered && choices.gathersInputs == .saved
+      && choices.gathersWeights == .saved
+    return !isLeast && !over.contains(least)
   }
 
   private mutating func consider(
@@ -81,6 +97,7 @@ struct MixtureSearch {
         }
         if ranking.isOver(held) {
           ranking.refuseOverMemory(count: pairs.count)
+          over.insert(choices.keepingAll(choices.microBatch))
           continue
         }
         let mixtures =
@@ -253,6 +270,7 @@ struct MixtureSearch {
       var blocks = memory
       blocks[training.groups.ends] = priced.blocks.map(\.memory)
       let peak = peak(assignment, blocks, choices) + request.cluster.device.framework
+      if ranking.isOver(peak) { over.insert(choices.keepingAll(choices.microBatch)) }
       ranking.offer(step: step, memory: peak) {
         var choices = choices
         choices.placement = network.placements[0]

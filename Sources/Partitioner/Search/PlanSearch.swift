@@ -114,11 +114,10 @@ struct PlanSearch {
       .map { bound(point, split, $0) }.min()
   }
 
-  /// What a step takes at least, or holds at least, in whatever form; where that is not known to fit, what it
-  /// would.
+  /// What a step takes at least, whether or not it fits; where memory is asked for nothing is known yet.
   private mutating func bound(_ point: Int, _ split: DeviceSplit, _ microBatch: Int) -> Int {
-    let bounds = points[point].bounds(microBatch, training)
     guard request.objective == .time else { return 0 }
+    let bounds = points[point].bounds(microBatch, training)
     return clocks(bounds, split, microBatch).map { clock in
       clock.step(
         busiest: clock.busiest, isInterleaved: mayInterleave(split, clock.microBatches))

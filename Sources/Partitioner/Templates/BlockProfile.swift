@@ -95,13 +95,6 @@ struct BlockProfile {
     return (times, memory)
   }
 
-  /// What one layer holds when its forward pass ends, above what was held before it began and with
-  /// its parameters.
-  func held(_ units: Int) -> Int {
-    let values = sizes.values(units)
-    return template.storedBytes(values) + (template.forward?.memory(values).change ?? 0)
-  }
-
   /// The block at `units` units of batch.
   func priced(_ units: Int, _ cost: ClusterCost) -> ProfiledBlock {
     let values = sizes.values(units)

@@ -17,17 +17,10 @@ struct AuditCommand: ParsableCommand {
       contradict each other or MODEL; 65 bad data in a file; 66 a named file is missing.
       """)
 
-  @Argument(help: "The model: a file, a folder, or a shipped name.")
-  var model: String
+  @OptionGroup var target: ClusterOptions
 
   @Option(help: "How many devices the launch uses, all of them.")
   var devices: Int
-
-  @Option(help: "A shipped cluster's name, or a cluster file.")
-  var cluster = "h100-sxm"
-
-  @Option(help: "Bytes a device may hold: 80GiB, 80GB, a number, unlimited (the device's own).")
-  var memory: MemoryArgument?
 
   @OptionGroup(title: "Launch") var launch: LaunchOptions
   @OptionGroup(title: "Workload, where the launch does not say it") var workload: WorkloadOptions
@@ -46,15 +39,15 @@ struct AuditCommand: ParsableCommand {
 
   func run() throws {
     try answering(json: json) {
-      let model = try Inputs.model(model)
+      let model = try Inputs.model(target.model)
       var reading = try launch.read(model, devices: devices)
       try checkDevices(reading)
       var batches = LaunchWorkload(devices: devices, given: workload.overrides)
       let workload = try batches.resolve(&reading, model)
-      let cluster = Inputs.adapted(try Inputs.cluster(cluster), devices: devices)
+      let cluster = Inputs.adapted(try Inputs.cluster(target.cluster), devices: devices)
       let head = SearchHead(
         model: model, cluster: cluster, workload: workload, devices: devices,
-        memory: memory?.limit ?? .device)
+        memory: target.limit)
       let answer = try audit(head, reading)
       if json {
         try StandardOutput.print(AuditJSON.document(head, reading, answer))

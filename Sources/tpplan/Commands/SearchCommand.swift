@@ -14,17 +14,10 @@ struct SearchCommand: ParsableCommand {
       (tpplan.model/1), or the name of a shipped model (tpplan models).
       """)
 
-  @Argument(help: "The model: a file, a folder, or a shipped name.")
-  var model: String
+  @OptionGroup var target: ClusterOptions
 
   @Option(help: "How many devices the plan uses, all of them.")
   var devices: Int
-
-  @Option(help: "A shipped cluster's name, or a cluster file.")
-  var cluster = "h100-sxm"
-
-  @Option(help: "Bytes a device may hold: 80GiB, 80GB, a number, unlimited (the device's own).")
-  var memory: MemoryArgument?
 
   @Option(help: "Write the best plan to this file.")
   var emit: String?
@@ -44,7 +37,10 @@ struct SearchCommand: ParsableCommand {
   @Flag(help: "Show the plans that no other beats in time and memory both.")
   var pareto = false
 
-  @Flag(help: "Price what cannot win, too, but for mixtures that are too slow.")
+  @Flag(help: "Show the best plan of each layout, too, by a search of each.")
+  var byLayout = false
+
+  @Flag(help: "Price what cannot be kept, too, but for mixtures that are too slow.")
   var exhaustive = false
 
   @Option(help: "The database of measured times, for --cluster local.")
@@ -76,17 +72,18 @@ struct SearchCommand: ParsableCommand {
   }
 
   private func asked() throws -> SearchHead {
-    let model = try Inputs.model(model)
-    let cluster = Inputs.adapted(try Inputs.cluster(cluster), devices: devices)
+    let model = try Inputs.model(target.model)
+    let cluster = Inputs.adapted(try Inputs.cluster(target.cluster), devices: devices)
     return SearchHead(
       model: model, cluster: cluster, workload: workload.workload(for: model), devices: devices,
-      memory: memory?.limit ?? .device)
+      memory: target.limit)
   }
 
   private func search(_ asked: SearchHead) throws -> SearchAnswer {
     try HeadSearch(
       head: asked, pins: pins.pins, objective: objective, isExhaustive: exhaustive,
-      keep: max(top, 10), keepsFront: pareto, timings: timings
+      keep: max(top, 10), keepsFront: pareto, comparesLayouts: byLayout,
+      timings: timings
     ).answer()
   }
 

@@ -16,19 +16,12 @@ struct SweepCommand: ParsableCommand {
       Exit codes: 0 something fits at one of the counts; 1 nothing fits at any; 64 wrong usage.
       """)
 
-  @Argument(help: "The model: a file, a folder, or a shipped name.")
-  var model: String
+  @OptionGroup var target: ClusterOptions
 
   @Option(
     help: ArgumentHelp("The device counts, each used whole.", valueName: "counts"),
     transform: DeviceCounts.init(parsing:))
   var devices: DeviceCounts
-
-  @Option(help: "A shipped cluster's name, or a cluster file.")
-  var cluster = "h100-sxm"
-
-  @Option(help: "Bytes a device may hold: 80GiB, 80GB, a number, unlimited (the device's own).")
-  var memory: MemoryArgument?
 
   @Flag(help: "Print one JSON document.")
   var json = false
@@ -64,10 +57,11 @@ struct SweepCommand: ParsableCommand {
   }
 
   private func asked() throws -> SweepHead {
-    let model = try Inputs.model(model)
+    let model = try Inputs.model(target.model)
     return SweepHead(
-      model: model, cluster: try Inputs.cluster(cluster), workload: workload.workload(for: model),
-      counts: devices.counts, memory: memory?.limit ?? .device)
+      model: model, cluster: try Inputs.cluster(target.cluster),
+      workload: workload.workload(for: model),
+      counts: devices.counts, memory: target.limit)
   }
 
   private func sweep(_ asked: SweepHead) throws -> SweepAnswer {

@@ -24,7 +24,9 @@ struct PlacedTimes {
       least = least.map { $0.least(passes) } ?? passes
       once = isFirst ? Self.once(blocks) : min(once, Self.once(blocks))
       for kind in [Recomputation.selective, .full] {
-        let time = blocks.reduce(Picoseconds.zero) { $0 + $1.again(kind, isLast: true) }
+        let time = blocks.reduce(Picoseconds.zero) {
+          $0 + ($1.forms.again(kind, isLast: true) ?? .zero)
+        }
         again[kind] = min(again[kind] ?? time, time)
       }
     }

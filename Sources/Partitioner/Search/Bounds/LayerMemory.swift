@@ -19,7 +19,7 @@ struct LayerMemory {
     stored.add(Bytes(blocks.reduce(0) { $0 + $1.stored.bytes }), .weight)
     transient = blocks.last?.inputGradient.peak.bytes ?? 0
     for kind in [Recomputation.none] + again.keys {
-      kept[kind] = blocks.reduce(0) { $0 + $1.forward(kind).change.bytes }
+      kept[kind] = blocks.reduce(0) { $0 + $1.forms.forward(kind).change.bytes }
     }
   }
 
