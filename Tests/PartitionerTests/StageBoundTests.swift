@@ -71,4 +71,45 @@ import Testing
       #expect(step <= (clock.ends.max() ?? .zero).count, "\(each), \(layers)")
     }
   }
+
+  @Test(arguments: ScheduleTests.cases.filter { $0.schedule == .interleaved })
+  func `no step of layers in chunks is shorter than the bound of the busiest stage`(
+    test: ScheduleTests.Case
+  ) throws {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<50 {
+      func time() -> Picoseconds { Picoseconds(Int.random(in: 1...1000, using: &random)) }
+      let each = PassBound(forward: time(), inputGradient: time(), weightGradient: time())
+      // Those inside differ by one layer at most, the larger ones last; only the first chunk may be empty.
+      let inside = Int.random(in: test.chunks...test.chunks + 3, using: &random)
+      let larger = Int.random(in: 0...max(0, test.stages - 2), using: &random)
+      let layers = (0..<test.stages).map { stage in
+        switch stage {
+        case 0: Int.random(in: test.chunks - 1...test.chunks + 4, using: &random)
+        case test.stages - 1: Int.random(in: test.chunks...test.chunks + 4, using: &random)
+        default: inside + (stage >= test.stages - 1 - larger ? 1 : 0)
+        }
+      }
+      let clock = try #require(StageClock(test.order, times: chunks(of: layers, test, each)))
+      let bound = StageBound(
+        stages: test.stages, microBatches: test.microBatches, layers: layers.reduce(0, +),
+        each: each)
+      let step = bound.step(busiest: bound.busiest, isInterleaved: true)
+      #expect(step <= (clock.ends.max() ?? .zero).count, "\(each), \(layers)")
+    }
+  }
+
+  /// What each chunk takes of stages with `layers`, cut as plans cut them.
+  private func chunks(
+    of layers: [Int], _ test: ScheduleTests.Case, _ each: PassBound
+  ) -> [PassTimes] {
+    (0..<test.chunks).flatMap { chunk in
+      layers.map { count in
+        let own = count * (chunk + 1) / test.chunks - count * chunk / test.chunks
+        return PassTimes(
+          forward: each.forward * own, inputGradient: each.inputGradient * own,
+          weightGradient: each.weightGradient * own)
+      }
+    }
+  }
 }

@@ -69,6 +69,7 @@ package struct ClusterCost: CostModel {
   let mesh: Mesh
   let placement: [AxisPlacement]
   let timings: TimingTable
+  private let digits: MeshDigits
   /// How many devices share one core, of a cluster whose devices are threads.
   private let contention: Double
 
@@ -84,6 +85,7 @@ package struct ClusterCost: CostModel {
     self.placement =
       placement.isEmpty
       ? Placement.innermostFirst(mesh, perNode: cluster.devicesPerNode) : placement
+    digits = MeshDigits(mesh: mesh, placement: self.placement)
     self.timings = timings
   }
 
@@ -120,7 +122,7 @@ package struct ClusterCost: CostModel {
   }
 
   private func span(of axes: [AxisReference]) -> GroupSpan {
-    GroupSpan(over: axes, of: mesh, placement: placement, cluster: cluster)
+    GroupSpan(over: axes, digits, cluster)
   }
 
   /// The outermost level that a group over `axes` crosses.

@@ -10,7 +10,7 @@ struct ForwardForms<Body> {
     let forward, recompute: Body
   }
 
-  init(whole: Body, lean: [Recomputation: (forward: Body, recompute: Body)]) {
+  init(whole: Body, lean: ByRecomputation<(forward: Body, recompute: Body)>) {
     self.whole = whole
     selective = lean[.selective].map { Lean(forward: $0.forward, recompute: $0.recompute) }
     full = lean[.full].map { Lean(forward: $0.forward, recompute: $0.recompute) }

@@ -22,8 +22,12 @@ struct GroupSpan: Hashable {
   init(
     over axes: [AxisReference], of mesh: Mesh, placement: [AxisPlacement], cluster: Cluster
   ) {
+    self.init(over: axes, MeshDigits(mesh: mesh, placement: placement), cluster)
+  }
+
+  /// As above, of a mesh whose numbers are known.
+  init(over axes: [AxisReference], _ digits: MeshDigits, _ cluster: Cluster) {
     size = axes.groupSize
-    let digits = Digits(mesh: mesh, placement: placement)
     var inner = 1
     for (index, level) in cluster.levels.enumerated() {
       let unit = level.devices.map { digits.unit($0, of: cluster) }
@@ -40,12 +44,12 @@ struct GroupSpan: Hashable {
 }
 
 /// A mesh's devices as numbers of mixed radix: parts of axes across nodes, then parts inside.
-private struct Digits {
-  let mesh: Mesh
-  let inside: [Int]
+struct MeshDigits: Sendable {
+  private let mesh: Mesh
+  private let inside: [Int]
   /// Devices between two that differ by one in an axis's part across nodes, or in that inside.
-  private(set) var acrossStride: [Int]
-  private(set) var insideStride: [Int]
+  private var acrossStride: [Int]
+  private var insideStride: [Int]
 
   init(mesh: Mesh, placement: [AxisPlacement]) {
     self.mesh = mesh
@@ -69,14 +73,14 @@ private struct Digits {
 
   /// How many of the mesh's devices a unit of `devices` holds: nodes that the mesh does not fill
   /// count as full.
-  func unit(_ devices: Int, of cluster: Cluster) -> Int {
+  fileprivate func unit(_ devices: Int, of cluster: Cluster) -> Int {
     if mesh.deviceCount <= devices { return devices }
     if devices <= cluster.devicesPerNode { return min(devices, perNode) }
     return max(1, devices / cluster.devicesPerNode) * perNode
   }
 
   /// Members of a group over `axes` that share a unit of `unit` consecutive devices.
-  func members(of axes: [AxisReference], sharing unit: Int) -> Int {
+  fileprivate func members(of axes: [AxisReference], sharing unit: Int) -> Int {
     axes.reduce(1) { $0 * members(of: $1, sharing: unit) }
   }
 

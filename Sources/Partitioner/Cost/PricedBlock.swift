@@ -9,7 +9,7 @@ struct PricedBlock {
   var optimize = BodySummary()
   var settle = BodySummary()
   /// Of layers that are computed again.
-  var lean: [Recomputation: (forward: BodySummary, recompute: BodySummary)] = [:]
+  var lean: ByRecomputation<(forward: BodySummary, recompute: BodySummary)> = [:]
   /// What one repetition's parameters take, with all their parts.
   var stored = MemoryUse()
 
@@ -30,7 +30,8 @@ struct PricedBlock {
     reduceGradients = summary(bodies.reduceGradients)
     optimize = summary(bodies.optimize)
     settle = summary(bodies.settle)
-    lean = bodies.lean.mapValues { (summary($0.forward), summary($0.recompute)) }
+    lean = ByRecomputation(
+      bodies.lean.mapValues { (summary($0.forward), summary($0.recompute)) })
     stored = Self.stored(parameters, precision)
   }
 

@@ -8,12 +8,12 @@ struct LoweringContext {
   /// Whole sizes: the batch that enters the mesh at a time, the vocabulary padded.
   let sizes: DimensionSizes
   /// Each block class's layout with what its tables may depend on.
-  let layouts: [BlockClass: PlacedLayout]
+  let layouts: ByBlockClass<PlacedLayout>
   let data: [AxisReference]
   /// By block class, the parts of the context axis in the order in which they split the sequence.
-  private let contextAxes: [BlockClass: [AxisReference]]
-  /// Where each state is stored in blocks of each class, asked for by every operation.
-  private let stateStorage: [BlockClass: [ValueState: DimensionAxes]]
+  private let contextAxes: ByBlockClass<[AxisReference]>
+  /// Where each state is stored in blocks of each class, by the states' places: every operation asks.
+  private let stateStorage: ByBlockClass<[DimensionAxes]>
   /// Where what must divide is noted instead of checked, by templates for meshes of any size.
   private var log: DivisibilityLog?
   /// For each parameter of the chain where it is stored and what its gradient stays unreduced over.
@@ -83,22 +83,41 @@ struct LoweringContext {
     self.data = data
     try Self.checkRing(choices, workload, sizes)
     let sequence = ContextAxes(mesh.whole("context"), choices.contextAttention)
-    stateStorage = layouts.mapValues { layout in
-      Dictionary(
-        uniqueKeysWithValues: ValueState.allCases.map { state in
-          var axes = sequence.storage(of: state, in: layout)
-          axes[.batch] = data + axes[.batch]
-          return (state, axes)
-        })
+    var (storage, contexts) = (ByBlockClass<[DimensionAxes]>(), ByBlockClass<[AxisReference]>())
+    for blockClass in BlockClass.allCases {
+      if let same = Self.same(as: blockClass, choices) {
+        (storage[blockClass], contexts[blockClass]) = (storage[same], contexts[same])
+        continue
+      }
+      guard let layout = layouts[blockClass] else { continue }
+      storage[blockClass] = ValueState.allCases.map { state in
+        var axes = sequence.storage(of: state, in: layout)
+        axes[.batch] = data + axes[.batch]
+        return axes
+      }
+      contexts[blockClass] = sequence.sequence(of: layout)
     }
-    contextAxes = layouts.mapValues { sequence.sequence(of: $0) }
+    (stateStorage, contextAxes) = (storage, contexts)
+  }
+
+  /// A kind of blocks named before `blockClass` that has its layout and mesh; nil where there is none.
+  private static func same(as blockClass: BlockClass, _ choices: PlanChoices) -> BlockClass? {
+    func layout(_ own: BlockClass) -> LayoutName { choices.blocks[own] ?? choices.layout }
+    return BlockClass.allCases.prefix { $0 != blockClass }.first { other in
+      layout(other) == layout(blockClass)
+        && choices.blockMeshes[other] == choices.blockMeshes[blockClass]
+    }
   }
 
   private static func place(
     _ choices: PlanChoices, sizes: DimensionSizes, isTied: Bool
-  ) throws(ConstraintViolation) -> [BlockClass: PlacedLayout] {
-    var layouts: [BlockClass: PlacedLayout] = [:]
+  ) throws(ConstraintViolation) -> ByBlockClass<PlacedLayout> {
+    var layouts = ByBlockClass<PlacedLayout>()
     for blockClass in BlockClass.allCases {
+      if let same = same(as: blockClass, choices) {
+        layouts[blockClass] = layouts[same]
+        continue
+      }
       let layout = try LayoutCatalog.layout(choices.blocks[blockClass] ?? choices.layout)
       let context = LayoutContext(
         mesh: choices.mesh, axes: try choices.axes(of: layout, in: blockClass), sizes: sizes,
@@ -106,7 +125,7 @@ struct LoweringContext {
         tableForm: choices.tableForm, isTied: isTied)
       layouts[blockClass] = PlacedLayout(layout: layout, context: context)
     }
-    try checkCuts(layouts)
+    try checkCuts(layouts, choices)
     for blockClass in choices.blockMeshes.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
       guard let layout = layouts[blockClass] else { continue }
       try checkSplits(of: layout, choices.blockMeshes[blockClass] ?? [])
@@ -117,10 +136,10 @@ struct LoweringContext {
   /// Parts of an axis must be cut so that one divides the other: where a mixture's meshes and the
   /// number of key/value heads cut it.
   private static func checkCuts(
-    _ layouts: [BlockClass: PlacedLayout]
+    _ layouts: ByBlockClass<PlacedLayout>, _ choices: PlanChoices
   ) throws(ConstraintViolation) {
     var references: [AxisReference] = []
-    for blockClass in BlockClass.allCases {
+    for blockClass in BlockClass.allCases where same(as: blockClass, choices) == nil {
       guard let layout = layouts[blockClass] else { continue }
       references += layout.context.axes.values.joined()
       references += layout.storage(of: .keyValue)[.keyValueHeads]
@@ -158,7 +177,7 @@ struct LoweringContext {
   }
 
   /// The distinct axes that split the vocabulary anywhere.
-  private static func vocabularyAxes(_ layouts: [BlockClass: PlacedLayout]) -> [AxisReference] {
+  private static func vocabularyAxes(_ layouts: ByBlockClass<PlacedLayout>) -> [AxisReference] {
     let linears = [
       LinearRole(from: .logits, to: .stream), LinearRole(from: .stream, to: .logits),
     ]
@@ -178,7 +197,7 @@ struct LoweringContext {
   private func factors(of linear: LinearRole, in graph: BlockGraph) -> DimensionAxes {
     var result = layout(of: graph).factors(of: linear)
     result[.batch] = data + result[.batch]
-    result[.sequence] = contextAxes[graph.blockClass, default: []] + result[.sequence]
+    result[.sequence] = (contextAxes[graph.blockClass] ?? []) + result[.sequence]
     return result
   }
 
@@ -205,7 +224,7 @@ struct LoweringContext {
 
   /// Where `state` is stored in blocks of class `blockClass`.
   func storage(of state: ValueState, in blockClass: BlockClass) -> DimensionAxes {
-    stateStorage[blockClass]?[state] ?? DimensionAxes()
+    stateStorage[blockClass]?[state.place] ?? DimensionAxes()
   }
 
   /// Where `value` is stored between operations. Gradients of key/value heads stay partial over the

@@ -11,10 +11,12 @@ struct BlockGroup: Hashable {
   }
 }
 
-extension TrainingGraph {
-  /// The chain's blocks in groups: the ends (blocks of class embedding and head, and what borrows or
-  /// lends parameters) together, every other block alone.
-  var groups: (ends: BlockGroup, layers: [BlockGroup]) {
+extension BlockGroup {
+  /// A chain's blocks in groups: see ``TrainingGraph/groups``.
+  static func groups(
+    of segments: [TrainingGraph.Segment]
+  ) -> (ends: BlockGroup, layers: [BlockGroup]) {
+    let blocks = segments.flatMap(\.blocks)
     let borrowed = Set(blocks.flatMap { $0.graph.parameters.filter { !$0.isOwn }.map(\.name) })
     var ends: [BlockGroup.Place] = []
     var layers: [BlockGroup] = []
@@ -32,7 +34,9 @@ extension TrainingGraph {
     }
     return (BlockGroup(places: ends), layers)
   }
+}
 
+extension TrainingGraph {
   func block(_ place: BlockGroup.Place) -> GradientGraph {
     segments[place.segment].blocks[place.block]
   }

@@ -156,11 +156,15 @@ struct CandidateSpace {
     return result
   }
 
+  /// Devices of the longest rings that are searched unless rings are pinned: beyond, latency is most of a
+  /// round's time.
+  private static let mostHops = 64
+
   /// Forms of attention over the context axis: as pinned, a ring beside all-to-all where there is
   /// fused attention over several devices.
   private func contextAttentions(_ context: Int) -> [ContextAttention] {
     if let pinned = pins.contextAttention { return [pinned] }
-    let mayBeRing = context > 1 && training.hasFusedAttention
+    let mayBeRing = context > 1 && context <= Self.mostHops && training.hasFusedAttention
     return mayBeRing ? ContextAttention.allCases : [.allToAll]
   }
 
@@ -241,6 +245,14 @@ struct CandidateSpace {
     }
   }
 
+  /// Whether schedules of `stages` are interleaved: of some, of others, of both.
+  func interleaves(stages: Int, microBatches: Int) -> [Bool] {
+    let orders = orders(stages: stages, microBatches: microBatches)
+    return [false, true].filter { isInterleaved in
+      orders.contains { ($0.interleave > 1) == isInterleaved }
+    }
+  }
+
   /// Why nothing is left where nothing else says so.
   func nothingDivides() -> ConstraintViolation {
     if pins.matmul == .stepped {
@@ -265,6 +277,17 @@ struct CandidateSpace {
 /// How devices are split outside and inside the tensor mesh.
 struct DeviceSplit: Hashable {
   var data, stages, context, tensor: Int
+
+  init(data: Int, stages: Int, context: Int, tensor: Int) {
+    (self.data, self.stages, self.context, self.tensor) = (data, stages, context, tensor)
+  }
+
+  /// That of `choices`.
+  init(_ choices: PlanChoices) {
+    (data, stages) = (choices.degree("data"), choices.degree("pipeline"))
+    context = choices.degree("context")
+    tensor = choices.mesh.deviceCount / (data * stages * context)
+  }
 
   var outerAxes: [MeshAxis] {
     [MeshAxis("data", data), MeshAxis("pipeline", stages), MeshAxis("context", context)]

@@ -7,7 +7,11 @@ struct LayerPoint {
   let choices: PlanChoices
   let shape: LayoutShape
   let context: Int
-  private let groups: [Group]
+  private var groups: [Group]
+  /// Groups that are not lowered yet: the bounds of a point without them hold, too.
+  private var pending: [BlockGroup]
+  /// Why it cannot be, seen when the rest of it was lowered.
+  private(set) var refusal: ConstraintViolation?
   /// The same gathering again what may be, of all forms that which keeps least; lowered where asked for.
   private var lean: [Group]?
   private let cost: ClusterCost
@@ -15,6 +19,23 @@ struct LayerPoint {
   private var known: [Int: Bounds] = [:]
 
   private var knownLean: [Int: LayerMemory] = [:]
+  private var forms: [Form: Result<Lowered, ConstraintViolation>] = [:]
+
+  /// In what layers of a node may differ from those of the point.
+  private struct Form: Hashable {
+    let weightsOver: [String]
+    let zero: Int
+    let gathersInputs, gathersWeights: GatherChoice
+    let matmul: MatmulSchedule
+    let hasReplicas: Bool
+  }
+
+  /// Layers on a mesh that others share but for the sizes of outer axes.
+  private struct Lowered {
+    let mesh: Mesh
+    let sizes: DimensionSizes
+    let groups: [LoweredGroup]
+  }
 
   /// What layers take of a micro-batch at least, where the axes of its mesh lie in one way or another over
   /// nodes, and hold at least.
@@ -38,7 +59,8 @@ struct LayerPoint {
   /// on how many there are.
   static let replicas = 2
 
-  /// The layers of `choices`, whose data axis has ``replicas``.
+  /// The layers of `choices`, whose data axis has ``replicas``; those of attention, which there are most kinds
+  /// of, when they are asked for.
   init(
     _ choices: PlanChoices, _ shape: LayoutShape, _ request: SearchRequest,
     _ chains: inout ChainTable
@@ -46,20 +68,38 @@ struct LayerPoint {
     self.choices = choices
     self.shape = shape
     context = choices.degree("context")
-    groups = try Self.groups(choices, request, &chains)
     let training = request.training
+    let first = training.groupsBesideAttention
+    pending = training.groups.layers.filter { !first.contains($0) }
+    groups = try Self.groups(first, choices, request, &chains)
     cost = ClusterCost(
       cluster: request.cluster, precision: training.workload.precision, mesh: choices.mesh,
       placement: [], timings: request.timings, devices: request.devices)
   }
 
+  /// Whether all of its layers are lowered.
+  var isWhole: Bool { pending.isEmpty }
+
+  /// Lowers the rest.
+  mutating func complete(_ request: SearchRequest, _ chains: inout ChainTable) {
+    guard !isWhole else { return }
+    do throws(ConstraintViolation) {
+      groups += try Self.groups(pending, choices, request, &chains)
+    } catch {
+      refusal = error
+    }
+    pending = []
+    known = [:]
+  }
+
   private static func groups(
-    _ choices: PlanChoices, _ request: SearchRequest, _ chains: inout ChainTable
+    _ own: [BlockGroup], _ choices: PlanChoices, _ request: SearchRequest,
+    _ chains: inout ChainTable
   ) throws(ConstraintViolation) -> [Group] {
     let training = request.training
-    let lowered = try chains.layers(try training.openContext(choices))
+    let lowered = try chains.lowered(own, try training.openContext(choices))
     let costs = costs(choices.mesh, request)
-    return zip(training.groups.layers, lowered).map { group, lowered in
+    return zip(own, lowered).map { group, lowered in
       Group(
         lowered: lowered, routes: costs.map { cost in lowered.axes.map { cost.route(over: $0) } },
         segments: group.places.map(\.segment),
@@ -81,6 +121,45 @@ struct LayerPoint {
       return ClusterCost(
         cluster: request.cluster, precision: request.training.workload.precision, mesh: whole,
         placement: placement, timings: request.timings, devices: request.devices)
+    }
+  }
+
+  /// The layers of a node's `choices`, lowered once for all numbers of replicas and stages.
+  mutating func layers(
+    _ choices: PlanChoices, _ training: TrainingGraph, _ chains: inout ChainTable
+  ) throws(ConstraintViolation) -> [LoweredGroup] {
+    let form = Form(
+      weightsOver: choices.weightsOver, zero: choices.zero, gathersInputs: choices.gathersInputs,
+      gathersWeights: choices.gathersWeights, matmul: choices.matmul,
+      hasReplicas: choices.degree("data") > 1)
+    let known = forms[form] ?? lower(form, training, &chains)
+    forms[form] = known
+    let lowered = try known.get()
+    var groups: [LoweredGroup] = []
+    for group in lowered.groups {
+      guard let own = try group.moved(from: lowered.mesh, to: choices.mesh, lowered.sizes) else {
+        return try chains.layers(try training.openContext(choices))
+      }
+      groups.append(own)
+    }
+    return groups
+  }
+
+  private func lower(
+    _ form: Form, _ training: TrainingGraph, _ chains: inout ChainTable
+  ) -> Result<Lowered, ConstraintViolation> {
+    var choices = choices
+    if !form.hasReplicas { choices.mesh = Mesh(choices.mesh.axes.filter { $0.name != "data" }) }
+    (choices.weightsOver, choices.zero) = (form.weightsOver, form.zero)
+    choices.gathersInputs = form.gathersInputs
+    choices.gathersWeights = form.gathersWeights
+    choices.matmul = form.matmul
+    do throws(ConstraintViolation) {
+      let context = try training.openContext(choices)
+      return .success(
+        Lowered(mesh: choices.mesh, sizes: context.sizes, groups: try chains.layers(context)))
+    } catch {
+      return .failure(error)
     }
   }
 
@@ -107,7 +186,7 @@ struct LayerPoint {
       again.gathersWeights = .again
     }
     if again == choices { return groups }
-    return (try? Self.groups(again, request, &chains)) ?? groups
+    return (try? Self.groups(request.training.groups.layers, again, request, &chains)) ?? groups
   }
 
   /// Whether micro-batches of `size` divide as its tables split them.
@@ -156,39 +235,55 @@ struct LayerPoint {
   /// One layer of each segment that has any.
   private func segments(
     _ groups: [Group], _ size: Int, _ training: TrainingGraph
-  ) -> [(times: [LayerTimes], memory: LayerMemory)?] {
-    var result = [(times: [LayerTimes], memory: LayerMemory)?](
-      repeating: nil, count: training.segments.count)
+  ) -> [BlockPasses?] {
+    var result = [BlockPasses?](repeating: nil, count: training.segments.count)
     for group in groups {
       let units = Self.replicas * size / group.lowered.unit
       for (index, profile) in group.lowered.profiles.enumerated() {
-        let own = profile.least(units, cost, group.routes, isLast: group.areLast[index])
+        let own = profile.passes(
+          units, cost, group.routes, isLast: group.areLast[index], isShared: true)
         let segment = group.segments[index]
-        guard var sum = result[segment] else {
-          result[segment] = own
-          continue
-        }
-        sum.times = zip(sum.times, own.times).map { $0 + $1 }
-        sum.memory.add(own.memory)
-        result[segment] = sum
+        result[segment] = result[segment].map { $0 + own } ?? own
       }
     }
     return result
   }
 
-  /// What the blocks of each class take at least of a micro-batch of `size`, in all layers, devices numbered
-  /// as the mesh numbers them: so they are in mixtures.
-  func leastOfClasses(_ size: Int, _ training: TrainingGraph) -> [BlockClass: Picoseconds] {
-    var times: [BlockClass: Picoseconds] = [:]
+  /// What the blocks of each class take at least of a micro-batch of `size`, and hold, in all layers, devices
+  /// numbered as the mesh numbers them: so they are in mixtures.
+  func leastOfClasses(_ size: Int, _ training: TrainingGraph) -> [BlockClass: ClassLeast] {
+    var found: [BlockClass: ClassLeast] = [:]
     for group in groups {
       let units = Self.replicas * size / group.lowered.unit
       for (index, profile) in group.lowered.profiles.enumerated() {
-        let own = profile.least(units, cost, Array(group.routes.prefix(1)), isLast: false).times
-        times[group.classes[index], default: .zero] +=
-          (own.first?.passes.all ?? .zero) * training.segments[group.segments[index]].count
+        let own = profile.passes(
+          units, cost, Array(group.routes.prefix(1)), isLast: false, isShared: true)
+        let layers = training.segments[group.segments[index]].count
+        found[group.classes[index], default: ClassLeast()].add(own, layers: layers)
       }
     }
-    return times
+    return found
+  }
+
+  /// What all blocks of a class take of a micro-batch at least, and what their parameters take.
+  struct ClassLeast {
+    private(set) var time = Picoseconds.zero
+    private(set) var memory = LayerMemory()
+
+    fileprivate mutating func add(_ block: BlockPasses, layers: Int) {
+      time += (block.times.first?.passes.all ?? .zero) * layers
+      var stored = LayerMemory()
+      stored.stored = block.memory.stored * layers
+      memory.add(stored)
+    }
+
+    /// The lesser of each.
+    func least(_ other: ClassLeast) -> ClassLeast {
+      var result = self
+      result.time = min(time, other.time)
+      result.memory = memory.least(other.memory)
+      return result
+    }
   }
 }
 
@@ -205,5 +300,16 @@ extension SearchRequest {
     let stageDevices = Double(split.data * split.context * split.tensor)
     let seconds = flops / (peak * device.matmulEfficiency * stageDevices)
     return Picoseconds(seconds: seconds * 0.999 * cluster.contention(among: devices))
+  }
+}
+
+extension TrainingGraph {
+  /// The groups of layers without attention, where every kind of layer has blocks in one; else all.
+  fileprivate var groupsBesideAttention: [BlockGroup] {
+    let others = groups.layers.filter { group in
+      !group.places.contains { block($0).graph.blockClass == .attention }
+    }
+    let segments = Set(groups.layers.flatMap { $0.places.map(\.segment) })
+    return Set(others.flatMap { $0.places.map(\.segment) }) == segments ? others : groups.layers
   }
 }

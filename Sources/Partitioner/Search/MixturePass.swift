@@ -34,11 +34,14 @@ struct MixturePass {
         open[size] = openShapes(size, split, own, shapes, ranking)
       }
       let variants = shapes.flatMap { space.variants($0, split) }
-      let knobs = self.knobs(variants, shapes)
+      let all = knobs(variants, shapes)
       guard !open.isEmpty else {
-        ranking.prune(count: knobs.count * shapes.count * shapes.count)
+        ranking.prune(count: all.count * shapes.count * shapes.count)
         continue
       }
+      let stored = leastStored(split, own)
+      let knobs = all.filter { fits($0, split, stored) }
+      ranking.refuseOverMemory(count: (all.count - knobs.count) * shapes.count * shapes.count)
       var search = MixtureSearch(
         request, data: split.data, tensor: split.tensor, shapes: shapes)
       for matmul in [MatmulSchedule.gathered, .stepped] {
@@ -63,7 +66,7 @@ struct MixturePass {
     for point in points where point.divides(size) {
       let own = point.leastOfClasses(size, training)
       for blockClass in classes {
-        let time = own[blockClass] ?? .zero
+        let time = own[blockClass]?.time ?? .zero
         let known = times[blockClass]?[point.shape]
         times[blockClass, default: [:]][point.shape] = min(known ?? time, time)
       }
@@ -80,6 +83,27 @@ struct MixturePass {
     let (attention, mlp) = (open(.attention, beside: .mlp), open(.mlp, beside: .attention))
     if attention.isEmpty || mlp.isEmpty { return nil }
     return MixtureSearch.OpenShapes(attention: attention, mlp: mlp)
+  }
+
+  /// What parameters of layers take at least, of each class in the shape where that is least; nothing is
+  /// sharded over data.
+  private func leastStored(_ split: DeviceSplit, _ points: [LayerPoint]) -> LayerMemory {
+    var least: [BlockClass: LayerPoint.ClassLeast] = [:]
+    for point in points {
+      guard let size = space.microBatches(data: split.data).first(where: point.divides) else {
+        continue
+      }
+      least.merge(point.leastOfClasses(size, training)) { $0.least($1) }
+    }
+    return least.values.reduce(into: LayerMemory()) { $0.add($1.memory) }
+  }
+
+  /// Whether parameters of layers alone leave room under `knobs`.
+  private func fits(_ knobs: PlanChoices, _ split: DeviceSplit, _ stored: LayerMemory) -> Bool {
+    guard let limit = request.limit, !request.exhaustive else { return true }
+    var choices = knobs
+    choices.mesh = Mesh(split.outerAxes)
+    return Bytes(stored.storedBytes(sharding: choices)) + request.cluster.device.framework <= limit
   }
 
   /// What mixtures may choose beside layouts, each once.

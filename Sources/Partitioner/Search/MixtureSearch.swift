@@ -18,6 +18,8 @@ struct MixtureSearch {
   /// the memory limit.
   private var over: Set<PlanChoices> = []
   private var joints: [JointKey: JointProfile?] = [:]
+  /// By choices, everything kept and gathered whole: the shapes that were open when it was last looked at.
+  private var knownOpen: [PlanChoices: OpenShapes] = [:]
 
   /// The shapes that blocks of attention and mlp may have.
   struct OpenShapes {
@@ -155,6 +157,16 @@ struct MixtureSearch {
     var whole = choices
     (whole.gathersInputs, whole.gathersWeights, whole.matmul) = (.saved, .saved, .gathered)
     if whole == choices { return known }
+    if let found = knownOpen[whole] { return found }
+    let found = openShapes(whole, known, ends, worst, &table)
+    knownOpen[whole] = found
+    return found
+  }
+
+  private func openShapes(
+    _ whole: PlanChoices, _ known: OpenShapes, _ ends: Picoseconds, _ worst: Picoseconds,
+    _ table: inout BlockTable
+  ) -> OpenShapes {
     let attention = options(.attention, whole, known.attention, &table)
     let mlp = options(.mlp, whole, known.mlp, &table)
     guard let first = attention.map(\.time).min(), let second = mlp.map(\.time).min() else {

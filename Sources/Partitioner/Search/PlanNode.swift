@@ -1,13 +1,18 @@
 import PlanIR
 
 /// A candidate but for its placement, table, schedule, and layers of stages.
-struct PlanNode {
+final class PlanNode {
   let choices: PlanChoices
   let shape: LayoutShape
   /// The number of its point.
   let point: Int
   /// Whether it gathers again, or loops over panels, what another keeps and gathers whole.
-  var isLeaner = false
+  let isLeaner: Bool
+
+  init(choices: PlanChoices, shape: LayoutShape, point: Int, isLeaner: Bool = false) {
+    (self.choices, self.shape, self.point) = (choices, shape, point)
+    self.isLeaner = isLeaner
+  }
 
   /// The nodes that gather again, or loop over panels, what this one keeps and gathers whole; `groups` are
   /// all its blocks.
@@ -34,13 +39,23 @@ struct PlanNode {
 }
 
 /// A node's layers on its own mesh: what they take under each placement, and what they hold.
-struct LoweredNode {
+final class LoweredNode {
   let groups: [LoweredGroup]
   let network: NetworkTable
   /// By placement.
   private let layers: [PlacedLayers]
   private let memory: LayerMemory
-  private let choices: PlanChoices
+  let node: PlanNode
+  /// The placements under which it may fit, those bounded least first, each with what a step takes at least,
+  /// or holds.
+  private(set) var ranked: [(placement: Int, bound: Int)] = []
+  private let stages: Int
+  /// Whether schedules are interleaved: those that may be.
+  private let interleaves: [Bool]
+  /// What the head takes of a micro-batch at least.
+  private let head: Picoseconds
+  /// Its chains, one for each form of the table; put together where asked for.
+  private var knownChains: [StageChain]?
 
   /// What layers take under a placement.
   struct PlacedLayers {
@@ -49,68 +64,101 @@ struct LoweredNode {
     var once: Picoseconds?
   }
 
+  /// `groups` are the node's layers, `network` the costs of its mesh.
   init(
-    _ node: PlanNode, _ request: SearchRequest, _ chains: inout ChainTable
+    _ node: PlanNode, _ groups: [LoweredGroup], _ network: NetworkTable, _ request: SearchRequest,
+    _ space: CandidateSpace
   ) throws(ConstraintViolation) {
+    self.node = node
     let choices = node.choices
     let training = request.training
-    groups = try chains.layers(try training.openContext(choices))
+    stages = choices.degree("pipeline")
+    interleaves = space.interleaves(stages: stages, microBatches: choices.microBatches)
+    head = request.leastHead(DeviceSplit(choices), choices.microBatch)
+    (self.groups, self.network) = (groups, network)
     let batch = choices.degree("data") * choices.microBatch
     if let split = groups.indivisibleSplit(of: batch) {
       throw ConstraintViolation.indivisible(.batch, size: batch, by: split, in: choices.mesh)
     }
-    network = NetworkTable(request, mesh: choices.mesh)
-    self.choices = choices
-    var sums = SegmentSums(training, placements: network.costs.count)
+    var sums = SegmentSums(training)
     for (group, lowered) in zip(training.groups.layers, groups) {
       let units = batch / lowered.unit
+      let routes = network.costs.map { cost in lowered.axes.map { cost.route(over: $0) } }
       for (place, profile) in zip(group.places, lowered.profiles) {
-        let computed = profile.computed(units, network.costs[0])
-        sums.hold(
-          computed, place.segment,
-          isLast: place.block + 1 == training.segments[place.segment].blocks.count)
-        for (index, cost) in network.costs.enumerated() {
-          let routes = lowered.axes.map { cost.route(over: $0) }
-          sums.add(profile.sending(computed, units, routes), place.segment, index)
-        }
+        let isLast = place.block + 1 == training.segments[place.segment].blocks.count
+        sums.add(
+          profile.passes(units, network.costs[0], routes, isLast: isLast), place.segment)
       }
     }
-    layers = sums.layers
+    layers = sums.layers(network.costs.count)
     memory = sums.least
   }
 
-  /// What a step takes at least under the best placement, or holds; nil where it fits nowhere. Where
-  /// `kept` says so, layers keep as much.
-  func bound(
-    _ request: SearchRequest, _ space: CandidateSpace, keeping kept: [Recomputation: Int]? = nil
-  ) -> Int? {
-    var best: Int?
-    for placed in layers {
-      var memory = memory
-      if let kept { (memory.kept, memory.transient) = (kept, 0) }
-      let (stages, count) = (choices.degree("pipeline"), request.training.model.layers)
-      let clock = StageBound(
-        stages: stages, microBatches: choices.microBatches, layers: count, placed.bound)
-      let stored = memory.stored.program.count
-      guard
-        let step = request.bound(
-          clock, placed.bound, memory, stored: stored, space)
-      else { continue }
-      let each = (placed.bound.least ?? PassBound()).all * choices.microBatches
-      let busiest = (each + (placed.once ?? .zero)) * ((count + stages - 1) / stages)
-      let bound = request.objective == .time ? max(step, busiest.count) : step
-      best = min(best ?? bound, bound)
+  private var choices: PlanChoices { node.choices }
+
+  var placements: Range<Int> { layers.indices }
+
+  /// Ranks its placements, none of which takes less than `least`; where one cannot be kept, it does not ask
+  /// whether it fits.
+  func rank(_ request: SearchRequest, atLeast least: Int, _ ranking: Ranking) {
+    let bounds = placements.compactMap { placement -> (Int, Int)? in
+      let plain = clock(request, placement).step(interleaves)
+      if request.objective == .time && ranking.isBeaten(plain) {
+        return (placement, max(least, plain))
+      }
+      return bound(request, placement: placement, memory).map { (placement, max(least, $0)) }
     }
-    return best
+    ranked = bounds.sorted { ($0.1, $0.0) < ($1.1, $1.0) }
+  }
+
+  private func clock(_ request: SearchRequest, _ placement: Int) -> StageBound {
+    StageBound(
+      stages: stages, microBatches: choices.microBatches, layers: request.training.model.layers,
+      layers[placement].bound, ends: head)
+  }
+
+  /// Its chains, one for each form of the table.
+  func chains(
+    _ request: SearchRequest, _ space: CandidateSpace, _ table: inout ChainTable
+  ) throws(ConstraintViolation) -> [StageChain] {
+    if let knownChains { return knownChains }
+    var made: [StageChain] = []
+    for choices in try table.tables(choices) {
+      made.append(try StageChain(choices, self, request, space, &table))
+    }
+    knownChains = made
+    return made
+  }
+
+  /// What a step takes at least under any placement, where layers keep `kept`; nil where it fits nowhere.
+  func bound(_ request: SearchRequest, keeping kept: ByRecomputation<Int>) -> Int? {
+    var memory = memory
+    (memory.kept, memory.transient) = (kept, 0)
+    return placements.compactMap { bound(request, placement: $0, memory) }.min()
+  }
+
+  /// What a step takes at least under a placement, or holds; nil where it does not fit.
+  private func bound(
+    _ request: SearchRequest, placement: Int, _ memory: LayerMemory
+  ) -> Int? {
+    let placed = layers[placement]
+    let count = request.training.model.layers
+    let clock = clock(request, placement)
+    let stored = memory.stored.program.count
+    guard let step = request.bound(clock, placed.bound, memory, stored: stored, interleaves)
+    else { return nil }
+    let each = (placed.bound.least ?? PassBound()).all * choices.microBatches
+    let busiest = (each + (placed.once ?? .zero)) * ((count + stages - 1) / stages)
+    return request.objective == .time && !request.exhaustive ? max(step, busiest.count) : step
   }
 }
 
 extension SearchRequest {
   /// What is asked for of a step at least: its time if every stage is to fit, or what the fullest holds;
-  /// nil where the layers fit nowhere.
+  /// nil where the layers fit nowhere. `interleaves` says whether schedules are interleaved: those that may be.
   func bound(
     _ clock: StageBound, _ layers: LayerBound, _ memory: LayerMemory, stored: Int,
-    _ space: CandidateSpace
+    _ interleaves: [Bool]
   ) -> Int? {
     if exhaustive { return 0 }
     let framework = cluster.device.framework
@@ -121,8 +169,6 @@ extension SearchRequest {
       room: (limit ?? Bytes(Int.max / 2)) - framework - Bytes(memory.transient),
       passes: layers.least ?? PassBound(), memory: memory, storedBytes: stored,
       recompute: pins.recompute)
-    let orders = space.orders(stages: clock.stages, microBatches: clock.microBatches)
-    let interleaves = Set(orders.map { $0.interleave > 1 })
     guard objective == .time else {
       let least = interleaves.map { fitting.leastRoom(isInterleaved: $0) }.min() ?? 0
       let bound = Bytes(least + memory.transient) + framework
@@ -140,52 +186,31 @@ extension SearchRequest {
 /// Sums over the blocks of each segment of layers.
 private struct SegmentSums {
   private let counts: [Int]
-  private var times: [[LayerTimes?]]
-  private var once: [[Picoseconds]]
-  private var memory: [LayerMemory?]
+  private var known: [BlockPasses?]
 
-  init(_ training: TrainingGraph, placements: Int) {
+  init(_ training: TrainingGraph) {
     counts = training.segments.map(\.count)
-    times = Array(
-      repeating: Array(repeating: nil, count: counts.count), count: placements)
-    once = Array(repeating: Array(repeating: .zero, count: counts.count), count: placements)
-    memory = Array(repeating: nil, count: counts.count)
+    known = Array(repeating: nil, count: counts.count)
   }
 
-  mutating func hold(_ block: PricedBlock, _ segment: Int, isLast: Bool) {
-    var own = LayerMemory()
-    if isLast { own.transient = block.inputGradient.peak.program.count }
-    own.stored = block.stored
-    own.kept[.none] = block.forward.change.program.count
-    for (kind, lean) in block.lean { own.kept[kind] = lean.forward.change.program.count }
-    var sum = memory[segment] ?? LayerMemory()
-    sum.add(own)
-    memory[segment] = sum
+  mutating func add(_ block: BlockPasses, _ segment: Int) {
+    known[segment] = known[segment].map { $0 + block } ?? block
   }
 
   /// One layer of the segment that has least.
   var least: LayerMemory {
-    let own = memory.compactMap(\.self)
+    let own = known.compactMap { $0?.memory }
     return own.dropFirst().reduce(own.first ?? LayerMemory()) { $0.least($1) }
   }
 
-  mutating func add(_ block: PricedBlock, _ segment: Int, _ placement: Int) {
-    let own = LayerTimes(
-      passes: PassBound(
-        forward: block.forward.known, inputGradient: block.inputGradient.known,
-        weightGradient: block.weightGradient.known),
-      again: block.lean.mapValues { $0.recompute.known })
-    times[placement][segment] = (times[placement][segment] ?? LayerTimes()) + own
-    once[placement][segment] += block.reduceGradients.known + block.optimize.known
-  }
-
-  var layers: [LoweredNode.PlacedLayers] {
-    times.indices.map { placement in
+  /// By placement.
+  func layers(_ placements: Int) -> [LoweredNode.PlacedLayers] {
+    (0..<placements).map { placement in
       var placed = LoweredNode.PlacedLayers()
-      for (segment, own) in times[placement].enumerated() {
+      for (own, count) in zip(known, counts) {
         guard let own else { continue }
-        placed.bound.add(own, layers: counts[segment])
-        let once = once[placement][segment]
+        placed.bound.add(own.times[placement], layers: count)
+        let once = own.once[placement]
         placed.once = placed.once.map { min($0, once) } ?? once
       }
       return placed

@@ -15,6 +15,7 @@ struct PlanSearch {
   private var heap = BoundHeap<Item>()
   private var counts: CandidateCounts
   private var traces = TraceTable()
+  private var networks: [Mesh: NetworkTable] = [:]
   private(set) var ranking: Ranking
 
   /// What waits to be looked at.
@@ -26,7 +27,8 @@ struct PlanSearch {
     case open(PlanNode)
     /// What gathers again, or loops over panels, what a node keeps and gathers whole.
     case leaner(PlanNode)
-    case lowered(PlanNode, LoweredNode)
+    /// A node under its placements from the one ranked `next` on.
+    case lowered(LoweredNode, next: Int)
     /// Schedules and cuts from the one numbered `next` on.
     case stages(StageSearch, next: Int)
     case fitted(StageSearch, StageSearch.Fitted)
@@ -46,8 +48,13 @@ struct PlanSearch {
 
   private var training: TrainingGraph { request.training }
 
-  /// The points, for mixtures.
-  var layerPoints: [LayerPoint] { points }
+  /// The points without a context axis, for mixtures.
+  mutating func wholePoints() -> [LayerPoint] {
+    for index in points.indices where points[index].context == 1 {
+      points[index].complete(request, &chains)
+    }
+    return points.filter { $0.context == 1 && $0.refusal == nil }
+  }
 
   mutating func run() {
     findPoints()
@@ -57,11 +64,11 @@ struct PlanSearch {
         continue
       }
       switch item {
-      case .spread(let point, let split): spread(point, split)
+      case .spread(let point, let split): spread(point, split, atLeast: bound)
       case .batch(let point, let split, let size): nodes(point, split, size)
       case .open(let node): lower(node, bound: bound)
       case .leaner(let node): leaner(node, bound: bound)
-      case .lowered(let node, let lowered): open(node, lowered)
+      case .lowered(let node, let next): open(node, next)
       case .stages(let search, let next): cut(search, next)
       case .fitted(let search, let fitted): search.price(fitted, &traces, &ranking)
       }
@@ -118,10 +125,9 @@ struct PlanSearch {
   private mutating func bound(_ point: Int, _ split: DeviceSplit, _ microBatch: Int) -> Int {
     guard request.objective == .time else { return 0 }
     let bounds = points[point].bounds(microBatch, training)
-    return clocks(bounds, split, microBatch).map { clock in
-      clock.step(
-        busiest: clock.busiest, isInterleaved: mayInterleave(split, clock.microBatches))
-    }.min() ?? 0
+    let microBatches = training.workload.globalBatch / split.data / microBatch
+    let interleaves = space.interleaves(stages: split.stages, microBatches: microBatches)
+    return clocks(bounds, split, microBatch).map { $0.step(interleaves) }.min() ?? 0
   }
 
   private func clocks(
@@ -135,11 +141,6 @@ struct PlanSearch {
     }
   }
 
-  private func mayInterleave(_ split: DeviceSplit, _ microBatches: Int) -> Bool {
-    space.orders(stages: split.stages, microBatches: microBatches)
-      .contains { $0.interleave > 1 }
-  }
-
   // MARK: - Micro-batches and nodes
 
   /// Counts what does not divide in micro-batches of `sizes`.
@@ -150,7 +151,18 @@ struct PlanSearch {
     }
   }
 
-  private mutating func spread(_ point: Int, _ split: DeviceSplit) {
+  private mutating func spread(_ point: Int, _ split: DeviceSplit, atLeast least: Int) {
+    if !points[point].isWhole {
+      points[point].complete(request, &chains)
+      if points[point].refusal == nil, let own = spreadBound(point, split), own > least {
+        heap.push(.spread(point: point, split), bound: own)
+        return
+      }
+    }
+    if let refusal = points[point].refusal {
+      ranking.refuse(refusal, count: counts.of(split, points[point].choices))
+      return
+    }
     for size in space.microBatches(data: split.data) {
       guard points[point].divides(size) else {
         refuse(point, split, sizes: [size])
@@ -171,12 +183,14 @@ struct PlanSearch {
     let bounds = points[point].bounds(microBatch, training)
     let clocks = clocks(bounds, split, microBatch)
     let (request, space) = (request, space)
+    let interleaves = space.interleaves(
+      stages: split.stages, microBatches: choices.microBatches)
     for (over, zero) in space.shards(choices) {
       (choices.weightsOver, choices.zero) = (over, zero)
       let stored = bounds.memory.storedBytes(sharding: choices)
       func bound(_ memory: LayerMemory) -> Int? {
         zip(clocks, bounds.layers).compactMap { clock, layers in
-          request.bound(clock, layers, memory, stored: stored, space)
+          request.bound(clock, layers, memory, stored: stored, interleaves)
         }.min()
       }
       let node = PlanNode(choices: choices, shape: points[point].shape, point: point)
@@ -214,22 +228,42 @@ struct PlanSearch {
   private mutating func lower(_ node: PlanNode, bound: Int) {
     do throws(ConstraintViolation) {
       let (request, space) = (request, space)
-      let lowered = try LoweredNode(node, request, &chains)
-      if let own = lowered.bound(request, space) {
-        heap.push(.lowered(node, lowered), bound: max(bound, own))
-      } else {
-        ranking.refuseOverMemory(count: counts.of(node))
-      }
-      pushLeaner(node) { lowered.bound(request, space, keeping: $0.kept) }
+      let groups = try points[node.point].layers(node.choices, training, &chains)
+      let lowered = try LoweredNode(
+        node, groups, network(node.choices.mesh), request, space)
+      lowered.rank(request, atLeast: bound, ranking)
+      let over = lowered.placements.count - lowered.ranked.count
+      ranking.refuseOverMemory(count: each(lowered) * over)
+      push(lowered, 0)
+      pushLeaner(node) { lowered.bound(request, keeping: $0.kept) }
     } catch {
       ranking.refuse(error, count: counts.of(node))
     }
   }
 
-  private mutating func open(_ node: PlanNode, _ lowered: LoweredNode) {
+  /// The costs of `mesh` under each of its placements.
+  private mutating func network(_ mesh: Mesh) -> NetworkTable {
+    if let known = networks[mesh] { return known }
+    let made = NetworkTable(request, mesh: mesh)
+    networks[mesh] = made
+    return made
+  }
+
+  /// How many candidates there are of a node under one of its placements.
+  private mutating func each(_ node: LoweredNode) -> Int {
+    counts.of(node.node) / node.placements.count
+  }
+
+  private mutating func push(_ node: LoweredNode, _ next: Int) {
+    guard next < node.ranked.count else { return }
+    heap.push(.lowered(node, next: next), bound: node.ranked[next].bound)
+  }
+
+  private mutating func open(_ node: LoweredNode, _ next: Int) {
+    push(node, next + 1)
     do throws(ConstraintViolation) {
-      for choices in try chains.tables(node.choices) {
-        let search = try StageSearch(choices, lowered, request, space, &chains)
+      for chain in try node.chains(request, space, &chains) {
+        let search = StageSearch(chain, placement: node.ranked[next].placement)
         search.open(ranking)
         ranking.prune(count: search.left)
         ranking.refuseOverMemory(count: search.overMemory)
@@ -244,7 +278,7 @@ struct PlanSearch {
         }
       }
     } catch {
-      ranking.refuse(error, count: counts.of(node))
+      ranking.refuse(error, count: each(node))
     }
   }
 
@@ -274,9 +308,9 @@ struct PlanSearch {
     case .spread(let point, let split): count = counts.of(split, points[point].choices)
     case .batch(let point, let split, let size):
       count = counts.of(split, points[point].choices, microBatch: size)
-    case .open(let node), .leaner(let node), .lowered(let node, _): count = counts.of(node)
-    case .stages(let search, let next):
-      count = (search.candidates.count - next) * search.network.costs.count
+    case .open(let node), .leaner(let node): count = counts.of(node)
+    case .lowered(let node, let next): count = each(node) * (node.ranked.count - next)
+    case .stages(let search, let next): count = search.candidates.count - next
     case .fitted: count = 1
     }
     ranking.prune(count: count)

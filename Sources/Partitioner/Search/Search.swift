@@ -92,7 +92,7 @@ package struct Search {
     var ranking = search.ranking
     if mixtures && MixturePass.isOpen(request) {
       var pass = MixturePass(request, space)
-      pass.run(splits, search.layerPoints, &ranking)
+      pass.run(splits, search.wholePoints(), &ranking)
     }
     return ranking
   }

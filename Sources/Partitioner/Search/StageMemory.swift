@@ -14,7 +14,7 @@ struct StageMemory {
   /// Whether stages of as many layers hold as much wherever their layers lie in the chain.
   private let isUniform: Bool
   private var peaks: [Key: Bytes] = [:]
-  private var again: [Recomputation: Picoseconds] = [:]
+  private var again: ByRecomputation<Picoseconds> = [:]
 
   private struct Key: Hashable {
     let order, stage: Int
@@ -37,7 +37,7 @@ struct StageMemory {
   /// holds; none where it does not fit. Where the front of time and memory is asked for, with what takes
   /// ever less memory. `again` says what computing a layer again takes.
   mutating func fitted(
-    _ choices: PlanChoices, _ order: Int, again: [Recomputation: Picoseconds]
+    _ choices: PlanChoices, _ order: Int, again: ByRecomputation<Picoseconds>
   ) -> [(PlanChoices, Bytes)] {
     self.again = again
     if request.keepsFront { return front(choices, order) }

@@ -15,6 +15,25 @@ struct AxisParts {
     references = AxisCuts(used + whole).refined(whole)
   }
 
+  private init(_ references: [AxisReference]) { self.references = references }
+
+  /// The same parts on `mesh`, which has the axes of `old`, the outer ones of any size; nil where one of
+  /// those is cut.
+  func moved(from old: Mesh, to mesh: Mesh) -> AxisParts? {
+    var moved: [AxisReference] = []
+    for part in references {
+      let axis = old.axes[part.axis]
+      guard var own = mesh.axis(axis.name) else { return nil }
+      if ["data", "pipeline"].contains(axis.name) {
+        guard part.size == axis.size else { return nil }
+      } else {
+        (own.preSize, own.size) = (part.preSize, part.size)
+      }
+      moved.append(own)
+    }
+    return AxisParts(moved)
+  }
+
   /// The places of the parts that `axes` are made of, in their order.
   func places(of axes: [AxisReference]) -> [Int] {
     var places: [Int] = []
@@ -125,8 +144,4 @@ struct TableSignature: Hashable {
       words.append(255)
     }
   }
-}
-
-extension Dimension {
-  fileprivate var place: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }

@@ -61,11 +61,12 @@ struct BlockProfile {
     return result
   }
 
-  /// What a micro-batch of `units` units takes at least, by placement, of which `routes` are what its groups
-  /// meet, and holds at least, whatever of weights and gradients is sharded over data.
-  func least(
-    _ units: Int, _ cost: ClusterCost, _ routes: [[Route]], isLast: Bool
-  ) -> (times: [LayerTimes], memory: LayerMemory) {
+  /// What a micro-batch of `units` units takes, by placement, of which `routes` are what its groups meet, and
+  /// what is kept of it. Where it `isShared` the same holds at least whatever of weights and gradients is
+  /// sharded over data, and nothing is told of what is done once a step.
+  func passes(
+    _ units: Int, _ cost: ClusterCost, _ routes: [[Route]], isLast: Bool, isShared: Bool = false
+  ) -> BlockPasses {
     let values = sizes.values(units)
     func computed(_ body: BodyTemplate?) -> Picoseconds { body?.kernels(values, cost) ?? .zero }
     func sent(_ body: BodyTemplate?, _ routes: [Route]) -> Picoseconds {
@@ -75,24 +76,33 @@ struct BlockProfile {
       }
     }
     let (forward, input) = (computed(template.forward), computed(template.inputGradient))
-    let weight = template.weightGradient?.products(values, cost) ?? .zero
+    let weight =
+      isShared
+      ? template.weightGradient?.products(values, cost) ?? .zero
+      : computed(template.weightGradient)
     let again = template.lean.mapValues { computed($0.recompute) }
-    let times = routes.map { routes in
+    var result = BlockPasses()
+    result.times = routes.map { routes in
       LayerTimes(
         passes: PassBound(
           forward: forward + sent(template.forward, routes),
           inputGradient: input + sent(template.inputGradient, routes),
           weightGradient: weight + sent(template.weightGradient, routes)),
-        again: again.reduce(into: [:]) { result, item in
-          result[item.key] = item.value + sent(template.lean[item.key]?.recompute, routes)
-        })
+        again: again.merging(template.lean.mapValues { sent($0.recompute, routes) }, +))
     }
-    var memory = LayerMemory()
-    memory.stored = template.storedUse(values)
-    memory.kept[.none] = template.forward?.memory(values).change ?? 0
-    for (kind, lean) in template.lean { memory.kept[kind] = lean.forward.memory(values).change }
-    if isLast { memory.transient = template.inputGradient?.memory(values).peak ?? 0 }
-    return (times, memory)
+    if !isShared {
+      let once = computed(template.reduceGradients) + computed(template.optimize)
+      result.once = routes.map {
+        once + sent(template.reduceGradients, $0) + sent(template.optimize, $0)
+      }
+    }
+    result.memory.stored = template.storedUse(values)
+    result.memory.kept[.none] = template.forward?.memory(values).change ?? 0
+    for (kind, lean) in template.lean {
+      result.memory.kept[kind] = lean.forward.memory(values).change
+    }
+    if isLast { result.memory.transient = template.inputGradient?.memory(values).peak ?? 0 }
+    return result
   }
 
   /// The block at `units` units of batch.
@@ -152,5 +162,21 @@ struct ProfiledBlock {
   struct Use {
     let pattern: CollectiveUse.Pattern
     let route, bytes, count: Int
+  }
+}
+
+/// What a block, or several of one layer, take of a micro-batch by placement, and hold.
+struct BlockPasses {
+  var times: [LayerTimes] = []
+  /// Once a step, by placement.
+  var once: [Picoseconds] = []
+  var memory = LayerMemory()
+
+  static func + (left: BlockPasses, right: BlockPasses) -> BlockPasses {
+    var result = left
+    result.times = zip(left.times, right.times).map(+)
+    result.once = zip(left.once, right.once).map(+)
+    result.memory.add(right.memory)
+    return result
   }
 }

@@ -55,8 +55,15 @@ struct ChainTable {
 
   /// Layers alone, as groups of their blocks.
   mutating func layers(_ context: LoweringContext) throws(ConstraintViolation) -> [LoweredGroup] {
+    try lowered(groups.layers, context)
+  }
+
+  /// Some groups of blocks.
+  mutating func lowered(
+    _ groups: [BlockGroup], _ context: LoweringContext
+  ) throws(ConstraintViolation) -> [LoweredGroup] {
     var result: [LoweredGroup] = []
-    for group in groups.layers { result.append(try templates.lowered(group, context)) }
+    for group in groups { result.append(try templates.lowered(group, context)) }
     return result
   }
 
@@ -68,9 +75,9 @@ struct ChainTable {
   /// The chain of `choices`.
   mutating func chain(of choices: PlanChoices) throws(ConstraintViolation) -> ChainProfile {
     let context = try training.openContext(choices)
-    return try chain(
-      layers: try layers(context), ends: try ends(context),
-      boundaries: try boundaries(context))
+    let (layers, ends) = (try layers(context), try ends(context))
+    let boundaries = try boundaries(context)
+    return try chain(layers: layers, ends: ends, boundaries: boundaries)
   }
 
   /// `choices` with each form of the token table, and with its gradients added before they are

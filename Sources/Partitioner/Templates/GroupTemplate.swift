@@ -64,7 +64,7 @@ struct BlockTemplate {
   let forward, inputGradient, weightGradient: BodyTemplate?
   let reduceGradients, optimize: BodyTemplate?
   let settle: BodyTemplate?
-  let lean: [Recomputation: (forward: BodyTemplate, recompute: BodyTemplate?)]
+  let lean: ByRecomputation<(forward: BodyTemplate, recompute: BodyTemplate?)>
   /// What one repetition's parameters take: sizes and bytes of each element, and what they are.
   let stored: [(term: Int, width: Int, bufferClass: BufferClass)]
 
@@ -80,7 +80,7 @@ struct BlockTemplate {
     reduceGradients = template(bodies.reduceGradients, &builder)
     optimize = template(bodies.optimize, &builder)
     settle = template(bodies.settle, &builder)
-    var lean: [Recomputation: (forward: BodyTemplate, recompute: BodyTemplate?)] = [:]
+    var lean: ByRecomputation<(forward: BodyTemplate, recompute: BodyTemplate?)> = [:]
     for kind in [Recomputation.selective, .full] {
       guard let own = bodies.lean[kind] else { continue }
       lean[kind] = (BodyTemplate(own.forward, &builder), template(own.recompute, &builder))

@@ -15,8 +15,13 @@ struct LoweredGroup {
   /// Whether saving what was gathered and gathering it again differ, for inputs and for weights.
   let keepsGatheredInputs, keepsGatheredWeights: Bool
 
+  private let template: GroupTemplate
+  private let parts: AxisParts
+  private let vocabulary: Int
+
   /// `template` filled in.
   init(_ template: GroupTemplate, _ parts: AxisParts, vocabulary: Int) {
+    (self.template, self.parts, self.vocabulary) = (template, parts, vocabulary)
     let sizes = GroupSizes(template, parts, vocabulary: vocabulary)
     profiles = template.blocks.map { BlockProfile($0, sizes) }
     axes = template.groups.map(parts.axes)
@@ -25,6 +30,16 @@ struct LoweredGroup {
     addsTableGradients = template.addsTableGradients
     keepsGatheredInputs = template.keepsGatheredInputs
     keepsGatheredWeights = template.keepsGatheredWeights
+  }
+
+  /// The same group on `mesh`, which has the axes of `old` but for the sizes of the outer ones; `sizes` are
+  /// the model's. Nil where it must be lowered for itself.
+  func moved(
+    from old: Mesh, to mesh: Mesh, _ sizes: DimensionSizes
+  ) throws(ConstraintViolation) -> LoweredGroup? {
+    guard let parts = parts.moved(from: old, to: mesh) else { return nil }
+    try template.checkDivisibility(parts, sizes, mesh)
+    return LoweredGroup(template, parts, vocabulary: vocabulary)
   }
 
   /// Blocks that were lowered in `context` for themselves.

@@ -118,7 +118,9 @@ private struct TemplateChoices: Hashable {
     let loops = LayoutCatalog.all.contains { $0.hasPanels && layouts.contains($0.name) }
     let matmul = loops ? choices.matmul : .gathered
     self.matmul = matmul
-    let isRing = choices.contextAttention == .ring
+    // Blocks without attention know nothing of the order in which keys come round.
+    let isRing =
+      choices.contextAttention == .ring && classes != [.mlp] && !classes.isEmpty
     self.isRing = isRing
     // Loops run over rows and columns, depth leaves them as they are; rings over the context.
     let looped: (String) -> Bool = { name in

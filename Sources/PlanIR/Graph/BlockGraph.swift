@@ -61,6 +61,17 @@ package enum ValueState: String, Hashable, Sendable, CaseIterable {
   case wide
   /// Carries `vocabulary`.
   case logits
+
+  /// Its place among all.
+  package var place: Int {
+    switch self {
+    case .stream: 0
+    case .heads: 1
+    case .keyValue: 2
+    case .wide: 3
+    case .logits: 4
+    }
+  }
 }
 
 /// Which linear of a transformer a product is, by the states it leads from and to. An embedding

@@ -31,33 +31,55 @@ package enum Dimension: String, Hashable, Sendable, Codable, CaseIterable, Compa
   /// The two values that LayerNorm keeps of a row.
   case statisticPair = "statistic_pair"
 
-  package static func < (left: Dimension, right: Dimension) -> Bool {
-    left.rawValue < right.rawValue
+  /// Its place among all in the order of names, by which they are compared.
+  @inlinable package var place: Int {
+    switch self {
+    case .batch: 0
+    case .wide: 1
+    case .headWidth: 2
+    case .heads: 3
+    case .hidden: 4
+    case .keySequence: 5
+    case .keyValueHeads: 6
+    case .positions: 7
+    case .sequence: 8
+    case .statistic: 9
+    case .statisticPair: 10
+    case .unusedPositions: 11
+    case .vocabulary: 12
+    }
   }
 
-  package static func >= (left: Dimension, right: Dimension) -> Bool {
-    left == right || left.rawValue > right.rawValue
+  @inlinable package static func < (left: Dimension, right: Dimension) -> Bool {
+    left.place < right.place
+  }
+
+  @inlinable package static func == (left: Dimension, right: Dimension) -> Bool {
+    left.place == right.place
   }
 }
 
 /// The size of each named dimension; zero where a model has none.
 package struct DimensionSizes: Hashable, Sendable {
-  private var sizes: [Dimension: Int] = [:]
+  /// By the dimensions' places; 0 of those that have none.
+  private var sizes = [Int](repeating: 0, count: Dimension.allCases.count)
 
   /// No dimension has a size.
   package init() {}
 
   /// Takes the sizes as given.
-  package init(_ sizes: [Dimension: Int]) { self.sizes = sizes }
+  package init(_ sizes: [Dimension: Int]) {
+    for (dimension, size) in sizes { self[dimension] = size }
+  }
 
   package subscript(dimension: Dimension) -> Int {
-    get { sizes[dimension, default: 0] }
-    set { sizes[dimension] = newValue }
+    get { sizes[dimension.place] }
+    set { sizes[dimension.place] = newValue }
   }
 
   /// The dimensions that have a size, by name.
   package var named: [(Dimension, Int)] {
-    sizes.filter { $0.value != 0 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    Dimension.allCases.sorted().map { ($0, self[$0]) }.filter { $0.1 != 0 }
   }
 
   /// The size of each of `dimensions`.

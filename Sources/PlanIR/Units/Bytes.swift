@@ -4,13 +4,17 @@ package struct Bytes: Hashable, Comparable, Sendable, AdditiveArithmetic, Codabl
   package var count: Int
 
   /// Makes a quantity of `count` bytes.
-  package init(_ count: Int) { self.count = count }
+  @inlinable package init(_ count: Int) { self.count = count }
 
-  package static let zero = Bytes(0)
-  package static func + (left: Bytes, right: Bytes) -> Bytes { Bytes(left.count + right.count) }
-  package static func - (left: Bytes, right: Bytes) -> Bytes { Bytes(left.count - right.count) }
-  package static func * (left: Bytes, right: Int) -> Bytes { Bytes(left.count * right) }
-  package static func < (left: Bytes, right: Bytes) -> Bool { left.count < right.count }
+  @inlinable package static var zero: Bytes { Bytes(0) }
+  @inlinable package static func + (left: Bytes, right: Bytes) -> Bytes {
+    Bytes(left.count + right.count)
+  }
+  @inlinable package static func - (left: Bytes, right: Bytes) -> Bytes {
+    Bytes(left.count - right.count)
+  }
+  @inlinable package static func * (left: Bytes, right: Int) -> Bytes { Bytes(left.count * right) }
+  @inlinable package static func < (left: Bytes, right: Bytes) -> Bool { left.count < right.count }
 
   package init(from decoder: any Decoder) throws {
     count = try decoder.singleValueContainer().decode(Int.self)

@@ -7,7 +7,7 @@ package struct Picoseconds: Hashable, Comparable, Sendable, AdditiveArithmetic {
   package var count: Int
 
   /// Makes a duration of `count` picoseconds.
-  package init(_ count: Int) { self.count = count }
+  @inlinable package init(_ count: Int) { self.count = count }
 
   /// The duration nearest to `seconds`, which must be finite; it saturates at about 100 days.
   package init(seconds: Double) {
@@ -18,23 +18,40 @@ package struct Picoseconds: Hashable, Comparable, Sendable, AdditiveArithmetic {
   /// The duration in seconds.
   package var seconds: Double { Double(count) / 1e12 }
 
-  package static let zero = Picoseconds(0)
+  @inlinable package static var zero: Picoseconds { Picoseconds(0) }
+  @inlinable @inline(__always)
+  package static func == (left: Picoseconds, right: Picoseconds) -> Bool {
+    left.count == right.count
+  }
+  @inlinable @inline(__always)
   package static func + (left: Picoseconds, right: Picoseconds) -> Picoseconds {
     saturated(left.count.addingReportingOverflow(right.count), isNegative: right.count < 0)
   }
+  @inlinable @inline(__always)
   package static func - (left: Picoseconds, right: Picoseconds) -> Picoseconds {
     saturated(left.count.subtractingReportingOverflow(right.count), isNegative: right.count > 0)
   }
+  @inlinable @inline(__always)
   package static func * (left: Picoseconds, right: Int) -> Picoseconds {
     saturated(
       left.count.multipliedReportingOverflow(by: right),
       isNegative: (left.count < 0) != (right < 0))
   }
+  @inlinable @inline(__always)
+  package static func += (left: inout Picoseconds, right: Picoseconds) {
+    left = left + right
+  }
+  @inlinable @inline(__always)
+  package static func -= (left: inout Picoseconds, right: Picoseconds) {
+    left = left - right
+  }
+  @inlinable @inline(__always)
   package static func < (left: Picoseconds, right: Picoseconds) -> Bool {
     left.count < right.count
   }
 
-  private static func saturated(
+  @inlinable @inline(__always)
+  static func saturated(
     _ sum: (partialValue: Int, overflow: Bool), isNegative: Bool
   ) -> Picoseconds {
     guard sum.overflow else { return Picoseconds(sum.partialValue) }

@@ -1,198 +1,153 @@
 import PlanIR
 
-/// What layers and ends take under a placement, to bound cuts into stages.
-struct PlacedTimes {
-  /// Of the layer that takes least.
-  private(set) var layer = PassBound()
-  private(set) var once = Picoseconds.zero
-  /// What computing the layer again takes at least, by how much of it.
-  private(set) var again: [Recomputation: Picoseconds] = [:]
-  /// What comes before all layers, and after.
-  private(set) var first = PassBound()
-  private(set) var last = PassBound()
-  private(set) var firstOnce = Picoseconds.zero
-  private(set) var lastOnce = Picoseconds.zero
-
-  /// Of a chain whose times are known.
-  init(_ chain: ChainParts<TimedBlock>) {
-    let own = chain.areLayers.indices.filter { chain.areLayers[$0] }
-    var least: PassBound?
-    for segment in own {
-      let blocks = chain.blocks[segment]
-      let passes = Self.passes(blocks)
-      let isFirst = least == nil
-      least = least.map { $0.least(passes) } ?? passes
-      once = isFirst ? Self.once(blocks) : min(once, Self.once(blocks))
-      for kind in [Recomputation.selective, .full] {
-        let time = blocks.reduce(Picoseconds.zero) {
-          $0 + ($1.forms.again(kind, isLast: true) ?? .zero)
-        }
-        again[kind] = min(again[kind] ?? time, time)
-      }
-    }
-    layer = least ?? PassBound()
-    for segment in chain.blocks.indices where !chain.areLayers[segment] {
-      let blocks = chain.blocks[segment]
-      if segment < own.first ?? 0 {
-        first = first + Self.passes(blocks) * chain.counts[segment]
-        firstOnce += Self.once(blocks) * chain.counts[segment]
-      } else if segment > own.last ?? -1 {
-        last = last + Self.passes(blocks) * chain.counts[segment]
-        lastOnce += Self.once(blocks) * chain.counts[segment]
-      }
-    }
-  }
-
-  /// What a stage computes again of a micro-batch at least.
-  func again(_ choice: StageChoice) -> Picoseconds {
-    (again[.full] ?? .zero) * choice.recomputeFull
-      + (again[.selective] ?? .zero) * choice.recomputeSelective
-  }
-
-  /// The lesser of each.
-  func least(_ other: PlacedTimes) -> PlacedTimes {
-    var result = self
-    result.layer = layer.least(other.layer)
-    (result.first, result.last) = (first.least(other.first), last.least(other.last))
-    result.once = min(once, other.once)
-    result.firstOnce = min(firstOnce, other.firstOnce)
-    result.lastOnce = min(lastOnce, other.lastOnce)
-    result.again.merge(other.again) { min($0, $1) }
-    return result
-  }
-
-  private static func passes(_ blocks: [TimedBlock]) -> PassBound {
-    blocks.reduce(PassBound()) { sum, block in
-      sum
-        + PassBound(
-          forward: block.forward, inputGradient: block.inputGradient,
-          weightGradient: block.weightGradient)
-    }
-  }
-
-  private static func once(_ blocks: [TimedBlock]) -> Picoseconds {
-    blocks.reduce(.zero) { $0 + $1.reduceGradients.time + $1.optimize.time }
-  }
-}
-
 /// What a step of stages takes at least, from what each of them does for a micro-batch: what a stage does in
 /// all, what comes before and after it, and for how long it must wait for its first gradient.
 ///
-/// Derived from the orders of micro-batches alone; a test holds ``StageClock`` to it.
+/// Derived from the orders of micro-batches alone; a test holds ``StageClock`` to it. Picoseconds are
+/// floating-point numbers here, for these are bounds, taken less than they are by more than rounding makes:
+/// they never overflow.
 package struct CutBound {
-  package let order: PipelineOrder
-  /// By stage, of all its chunks.
-  private var forward: [Picoseconds] = []
-  private var inputGradient: [Picoseconds] = []
-  private var weightGradient: [Picoseconds] = []
-  private var once: [Picoseconds] = []
-  /// By stage, of the first of several chunks.
-  private var firstChunk: [PassBound] = []
+  private let order: PipelineOrder
+  private let isSplit, isAllThenAll: Bool
+  private let microBatches: Double
+  private var stages: [Stage] = []
+
+  /// What a stage takes, in picoseconds: all its chunks for a micro-batch, and once a step.
+  private struct Stage {
+    var passes: Passes
+    let once: Double
+    /// The first of several chunks.
+    let firstChunk: Passes
+  }
+
+  /// What passes take, in picoseconds.
+  private struct Passes {
+    var forward, inputGradient, weightGradient: Double
+
+    init(_ passes: PassBound) {
+      forward = Double(passes.forward.count)
+      inputGradient = Double(passes.inputGradient.count)
+      weightGradient = Double(passes.weightGradient.count)
+    }
+
+    var all: Double { forward + inputGradient + weightGradient }
+
+    mutating func add(_ other: Passes, times count: Int = 1) {
+      forward += other.forward * Double(count)
+      inputGradient += other.inputGradient * Double(count)
+      weightGradient += other.weightGradient * Double(count)
+    }
+  }
+
+  private init(_ order: PipelineOrder) {
+    self.order = order
+    (isSplit, isAllThenAll) = (order.schedule == .zeroBubble, order.schedule == .gpipe)
+    microBatches = Double(order.microBatches)
+  }
 
   /// Of stages with `layers` each, which take `more` of a micro-batch for what is computed again.
   init(
     _ order: PipelineOrder, _ times: PlacedTimes, layers: [Int], more: [Picoseconds] = []
   ) {
-    self.order = order
-    reserve(layers.count)
+    self.init(order)
+    let (layer, arrival) = (Passes(times.layer), Passes(times.arrival))
+    let departure = Passes(times.departure)
+    let once = Double(times.once.count)
+    stages.reserveCapacity(layers.count)
     for (stage, count) in layers.enumerated() {
-      var passes = times.layer * count
-      var update = times.once * count
-      if !more.isEmpty { passes.inputGradient += more[stage] }
-      if stage == 0 {
-        passes = passes + times.first
-        update += times.firstOnce
+      let isFirst = stage == 0
+      let isLast = stage == layers.count - 1
+      var passes = Passes(PassBound())
+      var chunk = passes
+      var update = once * Double(count)
+      passes.add(layer, times: count)
+      chunk.add(layer, times: count / order.chunks)
+      if !more.isEmpty { passes.inputGradient += Double(more[stage].count) }
+      if isFirst {
+        passes.add(Passes(times.first))
+        update += Double(times.firstOnce.count)
       }
-      if stage == layers.count - 1 {
-        passes = passes + times.last
-        update += times.lastOnce
+      if isLast {
+        passes.add(Passes(times.last))
+        update += Double(times.lastOnce.count)
       }
-      add(passes, once: update, firstChunk: times.layer * (count / order.chunks))
+      if layers.count > 1 {
+        passes.add(arrival, times: order.chunks - (isFirst ? 1 : 0))
+        passes.add(departure, times: order.chunks - (isLast ? 1 : 0))
+        chunk.add(departure)
+        if !isFirst { chunk.add(arrival) }
+      }
+      stages.append(Stage(passes: passes, once: update, firstChunk: chunk))
     }
   }
 
   /// Of stages that take as much as `passes` say, `firstChunk` of it in the first of their chunks.
   package init(_ order: PipelineOrder, _ passes: [PassBound], firstChunk: [PassBound]) {
-    self.order = order
-    for (passes, chunk) in zip(passes, firstChunk) { add(passes, once: .zero, firstChunk: chunk) }
-  }
-
-  private mutating func reserve(_ count: Int) {
-    forward.reserveCapacity(count)
-    inputGradient.reserveCapacity(count)
-    weightGradient.reserveCapacity(count)
-    once.reserveCapacity(count)
-    firstChunk.reserveCapacity(count)
-  }
-
-  private mutating func add(
-    _ passes: PassBound, once update: Picoseconds, firstChunk chunk: PassBound
-  ) {
-    firstChunk.append(chunk)
-    forward.append(passes.forward)
-    inputGradient.append(passes.inputGradient)
-    weightGradient.append(passes.weightGradient)
-    once.append(update)
-  }
-
-  private var microBatches: Int { order.microBatches }
-  private var isSplit: Bool { order.schedule == .zeroBubble }
-
-  /// The bound.
-  package var step: Int {
-    if order.stages == 1 {
-      return (busy(0) + once[0]).count
+    self.init(order)
+    stages = zip(passes, firstChunk).map {
+      Stage(passes: Passes($0), once: 0, firstChunk: Passes($1))
     }
-    return (order.chunks > 1 ? interleaved : whole).count
   }
 
-  private func busy(_ stage: Int) -> Picoseconds {
-    (forward[stage] + inputGradient[stage] + weightGradient[stage]) * microBatches
+  /// The bound, in picoseconds.
+  package var step: Int {
+    let bound =
+      stages.count == 1
+      ? busy(stages[0]) + stages[0].once : order.chunks > 1 ? interleaved : whole
+    return Int(min(bound * (1 - 1e-12), 9e18))
   }
+
+  private func busy(_ stage: Stage) -> Double { stage.passes.all * microBatches }
 
   /// What a stage does between a gradient's arrival and its departure.
-  private func back(_ stage: Int) -> Picoseconds {
-    isSplit ? inputGradient[stage] : inputGradient[stage] + weightGradient[stage]
+  private func back(_ stage: Stage) -> Double {
+    let passes = stage.passes
+    return isSplit ? passes.inputGradient : passes.inputGradient + passes.weightGradient
   }
 
   /// Each stage one part of the chain.
-  private var whole: Picoseconds {
-    let stages = order.stages
-    var bound = Picoseconds.zero
-    let through = forward.reduce(.zero, +)
-    var (before, backBefore) = (Picoseconds.zero, Picoseconds.zero)
-    var backAfter = (0..<stages).reduce(Picoseconds.zero) { $0 + back($1) }
-    for stage in 0..<stages {
-      backAfter -= back(stage)
-      bound = max(bound, before + busy(stage) + once[stage])
-      if !isSplit { bound = max(bound, before + busy(stage) + backBefore + once[0]) }
+  private var whole: Double {
+    let count = stages.count
+    let update = stages[0].once
+    var bound = 0.0
+    var (before, backBefore, backAfter, through) = (0.0, 0.0, 0.0, 0.0)
+    for stage in stages {
+      through += stage.passes.forward
+      backAfter += back(stage)
+    }
+    for (index, stage) in stages.enumerated() {
+      let back = back(stage)
+      backAfter -= back
+      let busy = busy(stage)
+      bound = max(bound, before + busy + stage.once)
+      if !isSplit { bound = max(bound, before + busy + backBefore + update) }
       // Forward passes before the first gradient, and what is left to do once it is there.
-      let ahead =
-        order.schedule == .gpipe ? microBatches : min(stages - stage, microBatches)
-      var left = back(stage) * microBatches + forward[stage] * (microBatches - ahead)
-      if isSplit { left += weightGradient[stage] * max(0, microBatches - 1 - stage) }
-      bound = max(bound, through + backAfter + left + backBefore + once[0])
-      if order.schedule == .gpipe {
+      let ahead = isAllThenAll ? microBatches : min(Double(count - index), microBatches)
+      var left = back * microBatches + stage.passes.forward * (microBatches - ahead)
+      if isSplit { left += stage.passes.weightGradient * max(0, microBatches - 1 - Double(index)) }
+      bound = max(bound, through + backAfter + left + backBefore + update)
+      if isAllThenAll {
         // The first gradient is the last micro-batch's.
-        let passes = forward[stage] * (microBatches - 1) + back(stage) * microBatches
-        bound = max(bound, through + passes + backAfter + backBefore + once[0])
+        let passes = stage.passes.forward * (microBatches - 1) + back * microBatches
+        bound = max(bound, through + passes + backAfter + backBefore + update)
       }
-      before += forward[stage]
-      backBefore += back(stage)
+      before += stage.passes.forward
+      backBefore += back
     }
     return bound
   }
 
   /// Each stage several parts of the chain: the first micro-batch passes the first of them, and the last
   /// one's gradient at the end.
-  private var interleaved: Picoseconds {
-    var bound = Picoseconds.zero
-    var (before, backBefore) = (Picoseconds.zero, Picoseconds.zero)
-    for stage in 0..<order.stages {
-      bound = max(bound, before + busy(stage) + once[stage])
-      bound = max(bound, before + busy(stage) + backBefore + once[0])
-      before += firstChunk[stage].forward
-      backBefore += firstChunk[stage].inputGradient + firstChunk[stage].weightGradient
+  private var interleaved: Double {
+    let update = stages[0].once
+    var bound = 0.0
+    var (before, backBefore) = (0.0, 0.0)
+    for stage in stages {
+      let busy = before + busy(stage)
+      bound = max(bound, busy + stage.once, busy + backBefore + update)
+      before += stage.firstChunk.forward
+      backBefore += stage.firstChunk.inputGradient + stage.firstChunk.weightGradient
     }
     return bound
   }

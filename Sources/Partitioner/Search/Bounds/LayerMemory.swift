@@ -5,20 +5,20 @@ struct LayerMemory {
   /// Bytes of one layer's parameters, by what they are.
   var stored = MemoryUse()
   /// Bytes that one layer keeps of a micro-batch past the forward pass, by what of it is computed again.
-  var kept: [Recomputation: Int] = [:]
+  var kept: ByRecomputation<Int> = [:]
   /// What computing the layer again takes at least.
-  var again: [Recomputation: Picoseconds] = [:]
+  var again: ByRecomputation<Picoseconds> = [:]
   /// Bytes that the gradient of its last block holds beside what was kept.
   var transient = 0
 
   init() {}
 
   /// One layer of `blocks`, which take `again` for being computed again.
-  init(_ blocks: [HeldBlock<TotalBytes>], again: [Recomputation: Picoseconds]) {
+  init(_ blocks: [HeldBlock<TotalBytes>], again: ByRecomputation<Picoseconds>) {
     self.again = again
     stored.add(Bytes(blocks.reduce(0) { $0 + $1.stored.bytes }), .weight)
     transient = blocks.last?.inputGradient.peak.bytes ?? 0
-    for kind in [Recomputation.none] + again.keys {
+    for kind in [Recomputation.none] + again.kinds {
       kept[kind] = blocks.reduce(0) { $0 + $1.forms.forward(kind).change.bytes }
     }
   }
@@ -39,8 +39,8 @@ struct LayerMemory {
   mutating func add(_ block: LayerMemory) {
     stored = stored + block.stored
     transient += block.transient
-    kept.merge(block.kept, uniquingKeysWith: +)
-    again.merge(block.again, uniquingKeysWith: +)
+    kept.merge(block.kept, +)
+    again.merge(block.again, +)
   }
 
   /// Bytes of one layer's parameters at least where they are sharded as `choices` say, of which nothing

@@ -41,12 +41,12 @@ package struct PassBound: Hashable {
 struct LayerTimes {
   var passes = PassBound()
   /// What computing it again takes.
-  var again: [Recomputation: Picoseconds] = [:]
+  var again: ByRecomputation<Picoseconds> = [:]
 
   static func + (left: LayerTimes, right: LayerTimes) -> LayerTimes {
     LayerTimes(
       passes: left.passes + right.passes,
-      again: left.again.merging(right.again, uniquingKeysWith: +))
+      again: left.again.merging(right.again, +))
   }
 }
 
@@ -55,7 +55,7 @@ struct LayerBound {
   var total = PassBound()
   var least: PassBound?
   /// What computing a layer again takes at least.
-  var again: [Recomputation: Picoseconds] = [:]
+  var again: ByRecomputation<Picoseconds> = [:]
 
   /// Adds `count` layers that each take `times`.
   mutating func add(_ times: LayerTimes, layers count: Int) {

@@ -4,11 +4,15 @@ import PlanIR
 ///
 /// Derived from what any order of micro-batches has in common: the busiest stage has its share of all there
 /// is to do, and at least a stage's number of layers. Where stages are not interleaved its first micro-batch
-/// comes through those before and after it, and its last goes back. A test holds ``StageClock`` to it.
+/// comes through those before and after it, and its last goes back; where they are, the first comes through a
+/// layer at least of each stage before it, and the last one's gradient goes back so. A test holds
+/// ``StageClock`` to it.
 package struct StageBound {
   package let stages, microBatches, layers: Int
   /// Of the layer that takes least.
   private let least: PassBound
+  /// What the ends compute at least on the devices of one stage.
+  private let ends: Picoseconds
   /// What the busiest stage takes of a micro-batch.
   package let busiest: Int
 
@@ -19,6 +23,7 @@ package struct StageBound {
   ) {
     (self.stages, self.microBatches, self.layers) = (stages, microBatches, layers)
     least = bound.least ?? PassBound()
+    self.ends = ends
     let share = (bound.total.all + ends).count / stages
     busiest = max(share, least.all.count * ((layers + stages - 1) / stages))
   }
@@ -30,10 +35,16 @@ package struct StageBound {
     self.init(stages: stages, microBatches: microBatches, layers: layers, bound)
   }
 
+  /// A step of stages that are interleaved, or not: whichever of `interleaves` is shorter.
+  func step(_ interleaves: [Bool]) -> Int {
+    interleaves.map { step(busiest: busiest, isInterleaved: $0) }.min() ?? 0
+  }
+
   /// A step whose busiest stage takes `busiest` of a micro-batch.
   package func step(busiest: Int, isInterleaved: Bool) -> Int {
     let work = (Picoseconds(busiest) * microBatches).count
-    guard stages > 1, !isInterleaved, least.all > .zero else { return work }
+    guard stages > 1, least.all > .zero else { return work }
+    if isInterleaved { return max(work, interleaved) }
     // Before its first gradient the stage takes no more micro-batches forward than there are stages, or all
     // of them, which takes longer; after its last one it may still owe as many gradients of weights. It has
     // no more layers than its time allows.
@@ -42,5 +53,35 @@ package struct StageBound {
     let passing = (least.forward + least.inputGradient) * layers
     let owed = Double((ahead + least.inputGradient).count) * most
     return max(work, work + passing.count - Int(owed.rounded(.up)))
+  }
+  /// What several parts of the chain a stage take: those inside have as many layers but one, the last of them
+  /// the most, and each of their parts has one.
+  private var interleaved: Int {
+    let inside = stages - 2
+    guard inside > 0 else { return ends(layers) }
+    var best = Int.max
+    for most in 1...max(1, (layers + inside - 1) / inside) {
+      let own = waited(stages - 2) + work(most)
+      if own >= best { break }
+      best = min(best, max(own, ends(layers - inside * most)))
+    }
+    return best
+  }
+
+  private func work(_ layers: Int) -> Int { (least.all * microBatches * layers).count }
+
+  /// What a stage waits at least for its first micro-batch, and after its last gradient: the first stage may
+  /// begin without a layer.
+  private func waited(_ stage: Int) -> Int { (least.all * max(0, stage - 1)).count }
+
+  /// What the first and the last stage take at least for `count` layers between them, and the ends.
+  private func ends(_ count: Int) -> Int {
+    let count = max(0, count)
+    let last = waited(stages - 1) + (ends * microBatches).count
+    let even = (last + work(count)) / max(1, 2 * work(1))
+    return [even, even + 1].map { first in
+      let first = min(first, count)
+      return max(work(first), last + work(count - first))
+    }.min() ?? 0
   }
 }

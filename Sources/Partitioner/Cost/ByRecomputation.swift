@@ -1,0 +1,72 @@
+import PlanIR
+
+/// A value for some of the ways in which a layer is computed again: a dictionary without hashing.
+struct ByRecomputation<Value>: Sequence, ExpressibleByDictionaryLiteral {
+  private var none, selective, full, mixed: Value?
+
+  init(dictionaryLiteral elements: (Recomputation, Value)...) {
+    for (kind, value) in elements { self[kind] = value }
+  }
+
+  /// The same as a dictionary.
+  init(_ values: [Recomputation: Value]) {
+    for (kind, value) in values { self[kind] = value }
+  }
+
+  subscript(kind: Recomputation) -> Value? {
+    get {
+      switch kind {
+      case .none: none
+      case .selective: selective
+      case .full: full
+      case .mixed: mixed
+      }
+    }
+    set {
+      switch kind {
+      case .none: none = newValue
+      case .selective: selective = newValue
+      case .full: full = newValue
+      case .mixed: mixed = newValue
+      }
+    }
+  }
+
+  var isEmpty: Bool { Recomputation.allCases.allSatisfy { self[$0] == nil } }
+
+  /// The ways that have a value, in the order of the cases.
+  var kinds: [Recomputation] { Recomputation.allCases.filter { self[$0] != nil } }
+
+  func makeIterator() -> some IteratorProtocol<(key: Recomputation, value: Value)> {
+    kinds.compactMap { kind in self[kind].map { (key: kind, value: $0) } }.makeIterator()
+  }
+
+  func mapValues<Other>(_ change: (Value) -> Other) -> ByRecomputation<Other> {
+    var result: ByRecomputation<Other> = [:]
+    result.none = none.map(change)
+    result.selective = selective.map(change)
+    result.full = full.map(change)
+    result.mixed = mixed.map(change)
+    return result
+  }
+
+  /// Takes the values of `other` in, joined with its own where it has some.
+  mutating func merge(_ other: Self, _ join: (Value, Value) -> Value) {
+    func both(_ first: Value?, _ second: Value?) -> Value? {
+      guard let first, let second else { return first ?? second }
+      return join(first, second)
+    }
+    none = both(none, other.none)
+    selective = both(selective, other.selective)
+    full = both(full, other.full)
+    mixed = both(mixed, other.mixed)
+  }
+
+  func merging(_ other: Self, _ join: (Value, Value) -> Value) -> Self {
+    var result = self
+    result.merge(other, join)
+    return result
+  }
+}
+
+extension ByRecomputation: Sendable where Value: Sendable {}

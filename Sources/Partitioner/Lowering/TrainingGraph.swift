@@ -1,0 +1,71 @@
+package import PlanIR
+
+/// A model under a workload, differentiated: what every candidate of a search lowers.
+///
+/// What is told of the whole chain is found once, for every candidate asks.
+package struct TrainingGraph: Sendable {
+  package let model: Model
+  package private(set) var workload: Workload
+  package let segments: [Segment]
+  let blocks: [GradientGraph]
+  /// Sizes of all named dimensions of the chain.
+  let sizes: DimensionSizes
+  /// Of each segment, whether its repetitions count as layers: they have attention or mlp blocks.
+  let areLayers: [Bool]
+  /// Whether the head multiplies by the embedding's table.
+  let isTied: Bool
+  /// Whether the step computes attention without storing its scores.
+  let hasFusedAttention: Bool
+  /// Whether the model's author wrote shardings on values.
+  let isAnnotated: Bool
+  /// The chain's blocks in groups: the ends (blocks of class embedding and head, and what borrows or
+  /// lends parameters) together, every other block alone.
+  let groups: (ends: BlockGroup, layers: [BlockGroup])
+
+  /// Differentiated blocks that repeat `count` times.
+  package struct Segment: Sendable {
+    package let count: Int
+    package let blocks: [GradientGraph]
+  }
+
+  /// Breaks `model` into primitives and differentiates them.
+  package init(model: Model, workload: Workload) throws(ModelError) {
+    self.model = model
+    self.workload = workload
+    segments = try GraphBuilder.chain(of: model, workload: workload).map { segment in
+      Segment(count: segment.count, blocks: segment.blocks.map { GradientGraph(of: $0) })
+    }
+    blocks = segments.flatMap(\.blocks)
+    sizes = blocks.first?.graph.sizes ?? model.sizes
+    areLayers = segments.map { segment in
+      segment.blocks.contains {
+        $0.graph.blockClass == .attention || $0.graph.blockClass == .mlp
+      }
+    }
+    isTied = blocks.contains(where: \.borrowsTable)
+    hasFusedAttention = blocks.contains { block in
+      block.graph.operations.contains { $0.kind.name == "attention" }
+    }
+    isAnnotated = blocks.contains { !$0.graph.shardings.isEmpty }
+    groups = BlockGroup.groups(of: segments)
+  }
+
+  /// The same step with another global batch: graphs do not depend on it.
+  func withBatch(_ batch: Int) -> TrainingGraph {
+    var other = self
+    other.workload.globalBatch = batch
+    return other
+  }
+}
+
+extension GradientGraph {
+  /// Whether it multiplies the stream by a table that another block owns.
+  fileprivate var borrowsTable: Bool {
+    graph.operations.contains { operation in
+      guard operation.linear == LinearRole(from: .stream, to: .logits),
+        case .parameter(let index) = graph.values[operation.inputs[1]].origin
+      else { return false }
+      return !graph.parameters[index].isOwn
+    }
+  }
+}
