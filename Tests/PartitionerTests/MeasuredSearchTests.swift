@@ -70,6 +70,9 @@ import Testing
     request.pins.recompute = Recomputation.none
     let plan = try #require(Search.run(request).plans.first)
     let program = try Partitioner.program(of: request.training, choices: plan.choices)
+    for kernel in Partitioner.kernels(of: program) {
+      #expect(TimedKernel(kernel.call) == TimedKernel(kernel.call.timedName))
+    }
     func predicted(_ factor: Double, but slow: String = "") throws -> Prediction {
       var table = TimingTable()
       for kernel in Partitioner.kernels(of: program) {

@@ -76,7 +76,7 @@ extension KernelForm<SizeTerm> {
       return (size: sizes.count(type), width: precision.bytes(of: type.width))
     }
     var flops = Flops.none
-    var kernel: TimedKernel? = TimedKernel(call.timedName)
+    var kernel: TimedKernel? = TimedKernel(call)
     let types = call.reads.map { body.buffers[$0].type }
     if let count = Self.stepFlops(call.kind, types, sizes) { flops = .count(count) }
     if case .operation(let kind) = call.kind {

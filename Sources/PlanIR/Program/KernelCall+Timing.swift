@@ -1,8 +1,11 @@
 extension KernelCall {
   /// What its times are kept and looked up under: the kernel's name, then what else of the call
   /// changes its time but not its sizes: `norm-apply.rms`, `attention.causal`, `copy.add`.
-  package var timedName: String {
-    ([kind.name] + kind.timedVariants + (accumulate ? ["add"] : [])).joined(separator: ".")
+  package var timedName: String { ([kind.name] + timedVariants).joined(separator: ".") }
+
+  /// What follows the kernel's name.
+  var timedVariants: [String] {
+    accumulate ? kind.timedVariants + ["add"] : kind.timedVariants
   }
 
   /// The sizes that its time depends on, on one device: those of its first operand, then of each

@@ -12,19 +12,3 @@ package struct KernelAmount: Hashable, Sendable, Codable {
     self.flops = flops
   }
 }
-
-/// The kernel that a time is of, as a number that stands for its name: quick to compare, the same in
-/// every process.
-package struct TimedKernel: Hashable, Sendable {
-  /// The name's FNV-1a hash, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv).
-  private let code: UInt64
-
-  /// The kernel called `name`, such as `norm-apply.rms`.
-  package init(_ name: String) {
-    code = name.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-  }
-}
-
-extension TimedKernel: Comparable {
-  package static func < (left: TimedKernel, right: TimedKernel) -> Bool { left.code < right.code }
-}
