@@ -4,7 +4,8 @@ import PlanIR
 /// Programs whose kernels are worth measuring for a model: the best of each of some layouts on 1 to 16
 /// threads, with fused attention, and on up to 4 without it and with plain gradient descent.
 ///
-/// Layouts are searched one by one: on so few threads mixtures compute on the same parts of tensors.
+/// Layouts are searched one by one, without stages and context axes: on so few threads mixtures and
+/// stages compute on the same parts of tensors. What a plan computes beside is measured by its search.
 struct CalibrationPrograms {
   let model: Model
 
@@ -26,7 +27,7 @@ struct CalibrationPrograms {
     return try devices.flatMap { count in
       try (count == 1 ? [.data] : Self.layouts).flatMap { layout in
         var pins = Pins()
-        pins.layout = layout
+        (pins.layout, pins.pipeline, pins.context) = (layout, 1, 1)
         let request = SearchRequest(
           training: training, cluster: local, devices: count, memory: .unlimited, pins: pins,
           keep: Self.plansEach)

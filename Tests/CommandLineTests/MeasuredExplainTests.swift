@@ -58,17 +58,4 @@ import Testing
     #expect(text.contains("\ntimes        modelled\n"))
     #expect(!text.contains("(modelled)"))
   }
-
-  @Test func `calibrating names what it stores, within its budget, and goes on where it stopped`()
-    throws
-  {
-    let line = try CommandLine()
-    let first = try line.run("calibrate --budget 0.5 --verbose --json")
-    let told = first.error.split(separator: "\n").filter { $0.hasPrefix("stored matmul ") }
-    let measured = try #require(first.json()["measured"] as? Int)
-    #expect(measured > 0 && told.count == measured, "\(first.error)")
-    #expect(try #require(first.json()["left"] as? Int) > 0)
-    let second = try line.run("calibrate --budget 0.5 --json").json()
-    #expect(second["skipped"] as? Int == measured)
-  }
 }
