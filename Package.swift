@@ -75,13 +75,14 @@ let package = Package(
     .testTarget(
       name: "CalibrationTests",
       dependencies: [
-        "PlanIR", "Kernels", "Executor", "Calibration", "TimingStore", "TestSupport",
+        "PlanIR", "Formats", "Partitioner", "Kernels", "Executor", "Calibration", "TimingStore",
+        "TestSupport",
       ],
       swiftSettings: strict),
     .testTarget(
       name: "TimingStoreTests",
       dependencies: [
-        "PlanIR", "Formats", "TimingStore", "TestSupport",
+        "PlanIR", "Formats", "Calibration", "TimingStore", "TestSupport",
         .product(name: "GRDB", package: "GRDB.swift"),
       ],
       swiftSettings: strict),

@@ -4,10 +4,10 @@ package import PlanIR
 package struct CalibrationOutcome: Sendable {
   /// What was measured, in the order of measuring.
   package var measured: [(key: TimingKey, timing: Timing)] = []
-  /// How many products had been measured before.
+  /// How many had been measured before.
   package var skipped = 0
-  /// Products for which the budget did not suffice.
-  package var left: [MatmulProduct] = []
-  /// Products whose operands exceed the memory limit.
-  package var tooLarge: [MatmulProduct] = []
+  /// Keys of those for which the budget did not suffice.
+  package var left: [TimingKey] = []
+  /// Keys of those whose operands exceed the memory limit.
+  package var tooLarge: [TimingKey] = []
 }

@@ -18,12 +18,16 @@ package struct KernelTimingRecorder: Sendable {
   /// - Parameters:
   ///   - kernelTimes: CPU seconds of each run of each kernel.
   ///   - dtype: The element type that the run computed in.
+  ///   - amounts: What the kernels have to do, as far as it is known.
   /// - Returns: A timing for every kernel that ran, in the order of keys.
   package func timings(
-    of kernelTimes: [KernelIdentity: [Double]], dtype: DType
+    of kernelTimes: [KernelIdentity: [Double]], dtype: DType,
+    amounts: [KernelIdentity: KernelAmount] = [:]
   ) -> [(key: TimingKey, timing: Timing)] {
     let entries: [(key: TimingKey, timing: Timing)] = kernelTimes.compactMap { kernel, seconds in
-      Timing(seconds: seconds, origin: origin).map { (key(of: kernel, dtype: dtype), $0) }
+      guard var timing = Timing(seconds: seconds, origin: origin) else { return nil }
+      timing.amount = amounts[kernel]
+      return (key(of: kernel, dtype: dtype), timing)
     }
     return entries.sorted { $0.key < $1.key }
   }
@@ -33,6 +37,7 @@ package struct KernelTimingRecorder: Sendable {
     return TimingKey(
       kernel: kernel.kernel, dtype: dtype, shape: kernel.shape,
       transposition: kernel.transposition,
-      backend: isProduct ? MatmulTimings.backend : "swift", fingerprint: fingerprint)
+      backend: isProduct ? MatmulTimings.backend : CalibrationTask.kernelBackend,
+      fingerprint: fingerprint)
   }
 }

@@ -1,17 +1,21 @@
 import Foundation
 import Kernels
 
-/// What the time of a kernel depends on besides the kernel: the processor, the BLAS build with the
-/// core it chose, and how many threads it may use.
+/// What the time of a kernel depends on besides the kernel: the processor, its cores and clock, the
+/// BLAS build with the core it chose, and how many threads it may use.
 ///
-/// The text is stored with every timing and compared as a whole:
+/// The text is stored with every timing and compared as a whole; a clock that is not known is left out:
 ///
 /// ```
-/// cpu:AMD EPYC 9R14; openblas:0.3.21 Cooperlake; threads:1
+/// cpu:AMD EPYC 9R14; cores:2; clock:2.6 GHz; openblas:0.3.21 Cooperlake; threads:1
 /// ```
 package struct MachineFingerprint: Hashable, Sendable {
   /// The processor's name.
   package var processor: String
+  /// Cores that this process may use.
+  package var cores: Int
+  /// The clock in tenths of a GHz; nil where nothing tells it that does not change with the load.
+  package var clock: Int?
   /// The BLAS library's version.
   package var version: String
   /// The processor whose kernels the library chose: another one under `OPENBLAS_CORETYPE`.
@@ -23,12 +27,17 @@ package struct MachineFingerprint: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - processorInformation: The text of `/proc/cpuinfo`, empty where there is none.
+  ///   - maximumClock: The text of `cpufreq/cpuinfo_max_freq`, in kHz, empty where there is none.
+  ///   - cores: Cores that this process may use.
   ///   - configuration: What `openblas_get_config` answers.
   ///   - core: What `openblas_get_corename` answers.
   ///   - threads: How many threads one product may use.
   package init(
-    processorInformation: String, configuration: String, core: String, threads: Int
+    processorInformation: String, maximumClock: String = "", cores: Int, configuration: String,
+    core: String, threads: Int
   ) {
+    self.cores = cores
+    clock = Self.clock(maximum: maximumClock, in: processorInformation)
     processor = Self.clean(Self.processorName(in: processorInformation) ?? "unknown")
     version = Self.clean(Self.version(in: configuration))
     self.core = Self.clean(core)
@@ -36,14 +45,22 @@ package struct MachineFingerprint: Hashable, Sendable {
   }
 
   /// One line, the same in every process on the same machine.
-  package var text: String { "cpu:\(processor); openblas:\(version) \(core); threads:\(threads)" }
+  package var text: String {
+    let clock = clock.map { "; clock:\($0 / 10).\($0 % 10) GHz" } ?? ""
+    return "cpu:\(processor); cores:\(cores)\(clock); openblas:\(version) \(core); "
+      + "threads:\(threads)"
+  }
 
   /// This machine's fingerprint with `threads` BLAS threads; 1 while products are calibrated.
   package static func current(threads: Int) -> String {
-    let information = FileManager.default.contents(atPath: "/proc/cpuinfo") ?? Data()
+    func contents(_ path: String) -> String {
+      String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+    }
     let fingerprint = MachineFingerprint(
-      processorInformation: String(decoding: information, as: UTF8.self),
-      configuration: BLASLibrary.configuration, core: BLASLibrary.core, threads: threads)
+      processorInformation: contents("/proc/cpuinfo"),
+      maximumClock: contents("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"),
+      cores: ProcessInfo.processInfo.activeProcessorCount, configuration: BLASLibrary.configuration,
+      core: BLASLibrary.core, threads: threads)
     return fingerprint.text
   }
 
@@ -64,6 +81,34 @@ extension MachineFingerprint {
   /// - Parameter information: The text of `/proc/cpuinfo`.
   /// - Returns: The name, or nil where the text has none.
   package static func processorName(in information: String) -> String? {
+    let fields = fields(of: information)
+    if let name = fields["model name"] { return name }
+    guard let maker = fields["CPU implementer"], let part = fields["CPU part"] else { return nil }
+    return "implementer \(maker) part \(part)"
+  }
+
+  /// The clock in tenths of a GHz: the highest that the system allows, or, in a virtual machine that
+  /// cannot see the clock change, the one that it was given.
+  ///
+  /// `cpu MHz` of a processor with the flag `aperfmperf` is what the clock was a moment ago: it would
+  /// make every run another machine. Tenths, as two boots of one machine measure 2596.1 and 2596.3 MHz.
+  static func clock(maximum: String, in information: String) -> Int? {
+    if let kilohertz = Double(maximum.trimmingCharacters(in: .whitespacesAndNewlines)) {
+      return tenths(megahertz: kilohertz / 1e3)
+    }
+    let fields = fields(of: information)
+    let flags = fields["flags"]?.split(separator: " ") ?? []
+    guard !flags.contains("aperfmperf"), let megahertz = fields["cpu MHz"].flatMap(Double.init)
+    else { return nil }
+    return tenths(megahertz: megahertz)
+  }
+
+  private static func tenths(megahertz: Double) -> Int? {
+    (1...1e6).contains(megahertz) ? Int((megahertz / 100).rounded()) : nil
+  }
+
+  /// What `/proc/cpuinfo` says of the first processor.
+  private static func fields(of information: String) -> [String: String] {
     var fields: [String: String] = [:]
     for line in information.split(whereSeparator: \.isNewline) {
       let halves = line.split(separator: ":", maxSplits: 1)
@@ -72,9 +117,7 @@ extension MachineFingerprint {
       let value = halves[1].trimmingCharacters(in: .whitespaces)
       if fields[name] == nil, !value.isEmpty { fields[name] = value }
     }
-    if let name = fields["model name"] { return name }
-    guard let maker = fields["CPU implementer"], let part = fields["CPU part"] else { return nil }
-    return "implementer \(maker) part \(part)"
+    return fields
   }
 
   /// The version in the library's configuration: `0.3.21` of `OpenBLAS 0.3.21 DYNAMIC_ARCH ...`.

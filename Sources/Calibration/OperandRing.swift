@@ -22,16 +22,24 @@ final class OperandRing {
   let capacity: Int
   private let base: UnsafeMutableRawPointer
   private var cursor = 0
+  /// Numbers are in [lowest, lowest + width).
+  private let lowest, width: Double
+  private let dtype: DType
+  /// Where the windows begin that were taken since the last filling, and how many bytes they took.
+  private var start = 0
+  private var taken = 0
 
-  /// A ring for windows of up to `window` bytes, filled with numbers of `dtype` in [-1/2, 1/2).
-  init(window: Int, dtype: DType) throws(CalibrationError) {
+  /// A ring for windows of up to `window` bytes, filled with numbers of `dtype` in [-1/2, 1/2), or, from
+  /// `lowest` on, as far to the other side of a half.
+  init(window: Int, dtype: DType, lowest: Double = -0.5) throws(CalibrationError) {
+    (self.lowest, width, self.dtype) = (lowest, lowest < 0 ? 1 : 1 - 2 * lowest, dtype)
     capacity = max(Self.usualBytes, Self.aligned(window))
     var pointer: UnsafeMutableRawPointer?
     guard posix_memalign(&pointer, Self.alignment, capacity) == 0, let pointer else {
       throw .outOfMemory(bytes: capacity)
     }
     base = pointer
-    fill(dtype)
+    fill(0..<capacity)
   }
 
   deinit { free(base) }
@@ -39,32 +47,47 @@ final class OperandRing {
   /// The next `bytes` bytes, at most what the ring was made for.
   func window(bytes: Int) -> UnsafeMutableRawPointer {
     precondition(bytes <= capacity, "a window of \(bytes) bytes in a ring of \(capacity)")
-    if cursor + bytes > capacity { cursor = 0 }
-    defer { cursor += Self.aligned(bytes) }
+    if cursor + bytes > capacity {
+      taken += capacity - cursor
+      cursor = 0
+    }
+    defer {
+      cursor += Self.aligned(bytes)
+      taken += Self.aligned(bytes)
+    }
     return base + cursor
+  }
+
+  /// Writes what windows held that were taken since the last filling.
+  func restore() {
+    let end = min(start + taken, capacity)
+    fill(taken >= capacity ? 0..<capacity : start..<end)
+    if taken < capacity, start + taken > capacity { fill(0..<start + taken - capacity) }
+    (start, taken) = (cursor >= capacity ? 0 : cursor, 0)
   }
 
   /// A cache line, and enough for any vector.
   private static let alignment = 64
 
-  private static func aligned(_ bytes: Int) -> Int { (bytes + alignment - 1) & -alignment }
+  static func aligned(_ bytes: Int) -> Int { (bytes + alignment - 1) & -alignment }
 
   /// Repeats one random block: a product's time depends on its numbers only where they are
   /// denormal, so drawing every one anew would only take longer than the measurement.
-  private func fill(_ dtype: DType) {
+  private func fill(_ range: Range<Int>) {
     let generator = CounterGenerator(seed: 0, name: "calibration")
-    let block = (0..<UInt64(4099)).map { generator.uniform(at: $0) - 0.5 }
+    let block = (0..<UInt64(4099)).map { lowest + width * generator.uniform(at: $0) }
     if dtype == .float64 {
-      block.withUnsafeBytes { repeatBlock($0) }
+      block.withUnsafeBytes { repeatBlock($0, range) }
     } else {
-      block.map { Float($0) }.withUnsafeBytes { repeatBlock($0) }
+      block.map { Float($0) }.withUnsafeBytes { repeatBlock($0, range) }
     }
   }
 
-  private func repeatBlock(_ block: UnsafeRawBufferPointer) {
+  private func repeatBlock(_ block: UnsafeRawBufferPointer, _ range: Range<Int>) {
     guard let source = block.baseAddress else { return }
-    for offset in stride(from: 0, to: capacity, by: block.count) {
-      (base + offset).copyMemory(from: source, byteCount: min(block.count, capacity - offset))
+    for offset in stride(from: range.lowerBound, to: range.upperBound, by: block.count) {
+      (base + offset).copyMemory(
+        from: source, byteCount: min(block.count, range.upperBound - offset))
     }
   }
 }

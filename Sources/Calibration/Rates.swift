@@ -5,9 +5,21 @@ struct Rates {
   /// Best floating-point operations a second.
   private var best: [DType: Double] = [:]
 
+  /// Bytes a second that no core moves.
+  private static let mostBytes = 1e11
+
+  /// Seconds one run of `task` takes at least: of a product by its arithmetic, of others by what they
+  /// touch.
+  mutating func expectedSeconds(
+    of task: CalibrationTask, on bench: CalibrationBench
+  ) throws(CalibrationError) -> Double {
+    guard case .product(let product) = task else { return task.bytes / Self.mostBytes }
+    return try expectedSeconds(of: product, on: bench.products)
+  }
+
   /// Seconds one run of `product` takes at least, by the best rate so far; before anything is known
   /// of its type, by one cube of 256 that is run for it.
-  mutating func expectedSeconds(
+  private mutating func expectedSeconds(
     of product: MatmulProduct, on bench: ProductBench
   ) throws(CalibrationError) -> Double {
     if best[product.dtype] == nil,
@@ -21,7 +33,8 @@ struct Rates {
   }
 
   /// Learns from a measured product.
-  mutating func note(_ product: MatmulProduct, _ timing: Timing) {
+  mutating func note(_ task: CalibrationTask, _ timing: Timing) {
+    guard case .product(let product) = task else { return }
     note(product, seconds: timing.medianNanoseconds * 1e-9)
   }
 

@@ -38,14 +38,14 @@ package struct SamplingPolicy: Hashable, Sendable {
   /// - Returns: Seconds of one run, a number a sample; never empty: where time is over after the
   ///   warm-up, that is the only sample.
   package func samples(
-    until isOver: () -> Bool, timing seconds: (_ repetitions: Int) -> Double
-  ) -> [Double] {
-    let (repetitions, warmUp) = warmUp(until: isOver, timing: seconds)
+    until isOver: () -> Bool, timing seconds: (_ repetitions: Int) throws -> Double
+  ) rethrows -> [Double] {
+    let (repetitions, warmUp) = try warmUp(until: isOver, timing: seconds)
     var samples: [Double] = []
     var total = 0.0
     while samples.count < minimumSamples || total < enoughSeconds {
       guard samples.count < maximumSamples, !isOver() else { break }
-      let sample = seconds(repetitions)
+      let sample = try seconds(repetitions)
       total += sample
       samples.append(sample / Double(repetitions))
     }
@@ -55,17 +55,17 @@ package struct SamplingPolicy: Hashable, Sendable {
   /// Runs the kernel until a batch is long enough to be a sample; returns the batch's runs and the
   /// seconds they took.
   private func warmUp(
-    until isOver: () -> Bool, timing seconds: (_ repetitions: Int) -> Double
-  ) -> (repetitions: Int, seconds: Double) {
+    until isOver: () -> Bool, timing seconds: (_ repetitions: Int) throws -> Double
+  ) rethrows -> (repetitions: Int, seconds: Double) {
     var repetitions = 1
-    var measured = seconds(1)
+    var measured = try seconds(1)
     // The first run of all can take many times longer than the next: it must not fix the batch.
-    if measured < 10 * minimumSampleSeconds { measured = seconds(1) }
+    if measured < 10 * minimumSampleSeconds { measured = try seconds(1) }
     while measured < minimumSampleSeconds, repetitions < Self.maximumRepetitions, !isOver() {
       let wanted = minimumSampleSeconds / max(measured, 1e-9) * Double(repetitions)
       repetitions = min(
         max(2 * repetitions, Int(wanted.rounded(.up))), Self.maximumRepetitions)
-      measured = seconds(repetitions)
+      measured = try seconds(repetitions)
     }
     return (repetitions, measured)
   }

@@ -11,7 +11,7 @@ struct TimingOpening {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
     try makeFolder(folder)
     let queue = try DatabaseQueue(path: plainPath, configuration: configuration)
-    let isCurrent = try isCurrent(queue)
+    let isCurrent = try version(queue) == .current
     try retryingWhileBusy { try queue.writeWithoutTransaction(Self.useWriteAheadLog) }
     if !isCurrent { try migrate(queue) }
     return queue
@@ -23,7 +23,8 @@ struct TimingOpening {
     var configuration = self.configuration
     configuration.readonly = true
     let queue = try DatabaseQueue(path: plainPath, configuration: configuration)
-    return try isCurrent(queue) ? queue : nil
+    // What an earlier version lacks, rows have not: its columns may be null.
+    return try version(queue) == .none ? nil : queue
   }
 
   /// The path as SQLite takes it literally; `:memory:` and `file:` mean something else to it.
@@ -36,11 +37,16 @@ struct TimingOpening {
     return configuration
   }
 
-  /// Whether all tables are there as this version makes them.
-  private func isCurrent(_ queue: DatabaseQueue) throws -> Bool {
+  /// Whose tables a file of ours has.
+  private enum Version {
+    case none, earlier, current
+  }
+
+  /// Which version made the tables, as far as they are there.
+  private func version(_ queue: DatabaseQueue) throws -> Version {
     switch try queue.read(TimingSchema.state) {
-    case .empty: return false
-    case .ours(let isCurrent): return isCurrent
+    case .empty: return .none
+    case .ours(let isCurrent): return isCurrent ? .current : .earlier
     case .newer(let migrations):
       throw TimingStoreError.newer(file: path, migrations: migrations)
     case .foreign:
@@ -70,7 +76,7 @@ struct TimingOpening {
     do {
       try retryingWhileBusy { try TimingSchema.migrator.migrate(queue) }
     } catch {
-      if try !isCurrent(queue) { throw error }
+      if try version(queue) != .current { throw error }
     }
   }
 

@@ -18,12 +18,15 @@ struct TimingRecord: Codable, FetchableRecord, PersistableRecord {
   var spreadNanoseconds: Double
   var date: String
   var version: String
+  /// What the kernel has to do; null where it was not noted.
+  var elements: Int?
+  var flops: Int?
 
   enum CodingKeys: String, CodingKey, ColumnExpression {
     case kernel, dtype, shape, transposition, backend, fingerprint, samples
     case medianNanoseconds = "median_ns"
     case spreadNanoseconds = "spread_ns"
-    case date, version
+    case date, version, elements, flops
   }
 
   init(_ key: TimingKey, _ timing: Timing) {
@@ -38,6 +41,8 @@ struct TimingRecord: Codable, FetchableRecord, PersistableRecord {
     spreadNanoseconds = timing.spreadNanoseconds
     date = timing.date
     version = timing.version
+    elements = timing.amount?.elements
+    flops = timing.amount?.flops
   }
 
   /// The key and what was measured.
@@ -59,7 +64,8 @@ struct TimingRecord: Codable, FetchableRecord, PersistableRecord {
       backend: backend, fingerprint: fingerprint)
     let timing = Timing(
       samples: samples, medianNanoseconds: medianNanoseconds,
-      spreadNanoseconds: spreadNanoseconds, date: date, version: version)
+      spreadNanoseconds: spreadNanoseconds, date: date, version: version,
+      amount: elements.map { KernelAmount(elements: $0, flops: flops ?? 0) })
     return (key, timing)
   }
 }

@@ -25,6 +25,14 @@ enum TimingSchema {
           ) STRICT, WITHOUT ROWID
           """)
     }
+    // What a kernel has to do, so that planners can tell times of other sizes from it.
+    migrator.registerMigration("2 amount") { database in
+      try database.execute(
+        sql: """
+          ALTER TABLE timing ADD COLUMN elements INTEGER CHECK (elements >= 0);
+          ALTER TABLE timing ADD COLUMN flops INTEGER CHECK (flops >= 0);
+          """)
+    }
     return migrator
   }
 

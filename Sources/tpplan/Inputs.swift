@@ -35,14 +35,16 @@ enum Inputs {
   }
 
   /// A plan from its file, lowered again and held against what the file predicts.
-  static func plan(_ path: String) throws -> (plan: Plan, training: TrainingGraph) {
+  static func plan(
+    _ path: String, timings database: String? = nil
+  ) throws -> (plan: Plan, training: TrainingGraph) {
     let file = try PlanFile(JSONDocument(contentsOf: path))
     do {
       let training = try trainingGraph(
         file.model, file.workload, devices: file.choices.mesh.deviceCount)
       let predicted = try Partitioner.predict(
         training, choices: file.choices, cluster: file.cluster,
-        timings: timings(for: file.cluster))
+        timings: timings(for: file.cluster, database))
       try checkPlacement(file, path)
       try file.check(predicted)
       let plan = Plan(
@@ -55,9 +57,10 @@ enum Inputs {
     }
   }
 
-  /// Measured times of this machine, for a cluster that is this machine.
-  static func timings(for cluster: Cluster) throws -> TimingTable {
-    cluster.isLocal ? try LocalTimings(path: nil).table() : TimingTable()
+  /// Measured times of this machine, for a cluster that is this machine, from the file `database` or the
+  /// default one.
+  static func timings(for cluster: Cluster, _ database: String? = nil) throws -> TimingTable {
+    cluster.isLocal ? try LocalTimings(path: database).table() : TimingTable()
   }
 
   /// A cluster as `devices` devices meet it: threads share this machine's cores and memory.

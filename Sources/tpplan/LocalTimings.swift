@@ -33,86 +33,76 @@ struct LocalTimings {
     try TimingDatabase(file(), access: access)
   }
 
-  /// Records a run's kernels, which computed in `dtype`. Where the default database cannot be written the run stands and a
-  /// warning is printed; a database that was asked for must take them.
-  func record(_ times: [KernelIdentity: [Double]], dtype: DType) throws {
+  /// Records the kernels of a run of `program`, which computed in `dtype`. Where the default database
+  /// cannot be written the run stands and a warning is printed; a database that was asked for must take
+  /// them.
+  func record(
+    _ times: [KernelIdentity: [Double]], of program: Program, dtype: DType
+  ) throws {
     guard !times.isEmpty else { return }
     do {
       let recorder = KernelTimingRecorder(
         fingerprint: MachineFingerprint.current(), origin: origin)
-      try database(.readWrite).record(recorder.timings(of: times, dtype: dtype))
+      let timings = recorder.timings(of: times, dtype: dtype, amounts: amounts(of: program))
+      try database(.readWrite).record(timings)
     } catch let error as TimingStoreError where path == nil {
       StandardError.print("tpplan: warning: kernel times are not recorded: \(error)")
     }
   }
 
-  /// The table of products measured on one core of this machine.
+  /// What the kernels of `program` that are no products have to do. Attention under dropout draws random
+  /// numbers, too, which planners do not know of: it has none.
+  private func amounts(of program: Program) -> [KernelIdentity: KernelAmount] {
+    var amounts: [KernelIdentity: KernelAmount] = [:]
+    for kernel in Partitioner.kernels(of: program) where kernel.product == nil {
+      if case .operation(.attention) = kernel.call.kind, program.dropout > 0 { continue }
+      if case .operation(.attentionGradient) = kernel.call.kind, program.dropout > 0 { continue }
+      amounts[kernel.call.identity(in: program.bodies[kernel.body])] = kernel.amount
+    }
+    return amounts
+  }
+
+  /// The table of what was measured in float32 on this machine, kernels on one core.
   func table() throws -> TimingTable {
     let fingerprint = MachineFingerprint.current(threads: 1)
     var table = TimingTable()
     let stored = try database(.readOnly).timings(fingerprint: fingerprint)
-    for (key, timing) in stored where key.kernel == MatmulTimings.kernel {
-      guard key.shape.count == 3, key.dtype == .float32 else { continue }
-      table.record(
-        .init(
-          m: key.shape[0], n: key.shape[1], k: key.shape[2], transposition: key.transposition),
-        seconds: timing.medianNanoseconds * 1e-9)
+      .filter { $0.key.dtype == .float32 }
+    for (key, timing) in stored.sorted(by: { $0.key < $1.key }) {
+      let seconds = max(timing.medianNanoseconds, Self.shortestNanoseconds) * 1e-9
+      switch (key.kernel, key.shape.count, timing.amount) {
+      case (MatmulTimings.kernel, 3, _):
+        table.record(
+          .init(
+            m: key.shape[0], n: key.shape[1], k: key.shape[2], transposition: key.transposition),
+          seconds: seconds)
+      case (let name, 2, _) where key.backend == CalibrationTask.collectiveBackend:
+        table.record(
+          collective: name, devices: key.shape[0], elements: key.shape[1], seconds: seconds)
+      case (let name, _, let amount?): table.record(name, amount, seconds: seconds)
+      default: break
+      }
     }
     return table
   }
 
-  /// Measures `sizes` within `budget` seconds, each stored as soon as it is done.
+  /// What a clock that stood still is taken for.
+  private static let shortestNanoseconds = 1.0
+
+  /// Measures `tasks` within `budget` seconds, each stored as soon as it is done.
   func measure(
-    _ sizes: [TimingTable.MatmulSize], budget: Double, skipStored: Bool,
-    progress: (Int, Int) -> Void
+    _ tasks: [CalibrationTask], budget: Double, policy: SamplingPolicy = SamplingPolicy(),
+    skipsStored: Bool, progress: (CalibrationProgress) -> Void = { _ in }
   ) throws -> CalibrationOutcome {
     let database = try database(.readWrite)
-    let calibrator = MatmulCalibrator(origin: origin)
-    let products = sizes.compactMap { size in
-      MatmulProduct.Transposition(rawValue: size.transposition).flatMap {
-        MatmulProduct(m: size.m, n: size.n, k: size.k, transposition: $0)
-      }
+    let calibrator = Calibrator(origin: origin, policy: policy)
+    // A kernel without amount was stored by an earlier version, and tells planners nothing.
+    let stored = try database.timings(fingerprint: calibrator.fingerprint).filter {
+      $0.value.amount != nil || $0.key.kernel == MatmulTimings.kernel
+        || $0.key.backend == CalibrationTask.collectiveBackend
     }
-    let stored = try database.timings(fingerprint: calibrator.fingerprint)
     return try calibrator.calibrate(
-      sizes: products, budget: budget, skip: skipStored ? Set(stored.keys) : [], into: database,
+      tasks, budget: budget, skip: skipsStored ? Set(stored.keys) : [], into: database,
       progress: progress)
-  }
-}
-
-/// A search on this machine: uses measured products, and measures those that the best plans lack.
-struct LocalSearch {
-  let path: String?
-
-  /// Seconds that a search may spend measuring.
-  private static let budget = 5.0
-  /// The plans whose products are measured.
-  private static let measuredPlans = 10
-
-  func run(_ request: inout SearchRequest) throws -> SearchAnswer {
-    let timings = LocalTimings(path: path)
-    request.timings = try timings.table()
-    var answer = Search.run(request)
-    let missing = try missing(request, answer)
-    guard !missing.isEmpty else { return answer }
-    let outcome = try timings.measure(
-      missing, budget: Self.budget, skipStored: true, progress: { _, _ in })
-    StandardError.print(
-      "tpplan: measured \(outcome.measured.count) products for the best plans"
-        + (outcome.left.isEmpty ? "" : ", \(outcome.left.count) left: tpplan calibrate"))
-    request.timings = try timings.table()
-    answer = Search.run(request)
-    return answer
-  }
-
-  private func missing(
-    _ request: SearchRequest, _ answer: SearchAnswer
-  ) throws -> [TimingTable.MatmulSize] {
-    var sizes: Set<TimingTable.MatmulSize> = []
-    for plan in answer.plans.prefix(Self.measuredPlans) {
-      sizes.formUnion(
-        try Partitioner.matmulSizes(of: request.training, choices: plan.choices))
-    }
-    return sizes.filter { !request.timings.has($0) }.sorted()
   }
 }

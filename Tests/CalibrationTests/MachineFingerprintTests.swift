@@ -6,14 +6,16 @@ struct MachineFingerprintTests {
   private static let configuration =
     "OpenBLAS 0.3.21 DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64"
 
-  private func text(_ information: String, _ configuration: String = configuration) -> String {
+  private func text(
+    _ information: String, _ configuration: String = configuration, clock: String = ""
+  ) -> String {
     MachineFingerprint(
-      processorInformation: information, configuration: configuration, core: "Cooperlake",
-      threads: 1
+      processorInformation: information, maximumClock: clock, cores: 2,
+      configuration: configuration, core: "Cooperlake", threads: 1
     ).text
   }
 
-  @Test("It names processor, library, core and threads in one line")
+  @Test("It names processor, cores, library, core and threads in one line")
   func line() {
     let information = """
       processor\t: 0
@@ -26,7 +28,19 @@ struct MachineFingerprintTests {
       """
     #expect(
       text(information)
-        == "cpu:AMD EPYC 9R14 96-Core Processor; openblas:0.3.21 Cooperlake; threads:1")
+        == "cpu:AMD EPYC 9R14 96-Core Processor; cores:2; openblas:0.3.21 Cooperlake; threads:1")
+  }
+
+  @Test(
+    "The clock is the highest allowed, else a virtual machine's, never one that the load changes")
+  func clock() {
+    let guest = "flags\t: fpu avx2\ncpu MHz\t: 2596.144\n"
+    let host = "flags\t: fpu aperfmperf\ncpu MHz\t: 2596.144\n"
+    #expect(text(guest).contains("cores:2; clock:2.6 GHz; openblas"))
+    #expect(text(host).contains("cores:2; openblas"))
+    #expect(text(host, clock: "3700000\n").contains("; clock:3.7 GHz; "))
+    #expect(text(guest, clock: "no number").contains("; clock:2.6 GHz; "))
+    #expect(!text("cpu MHz\t: -1e99\n").contains("clock"))
   }
 
   @Test("An Arm processor, which has no model name, is named by its maker and part")
@@ -39,13 +53,14 @@ struct MachineFingerprintTests {
 
   @Test("What says no name is unknown", arguments: ["", "model name\t:\n", "no colon\n", "::\n"])
   func unknown(information: String) {
-    #expect(text(information) == "cpu:unknown; openblas:0.3.21 Cooperlake; threads:1")
+    #expect(text(information) == "cpu:unknown; cores:2; openblas:0.3.21 Cooperlake; threads:1")
   }
 
   @Test("A configuration of another form is kept whole")
   func otherConfiguration() {
     #expect(
-      text("", "mine;\n built 3") == "cpu:unknown; openblas:mine built 3 Cooperlake; threads:1")
+      text("", "mine;\n built 3")
+        == "cpu:unknown; cores:2; openblas:mine built 3 Cooperlake; threads:1")
     #expect(MachineFingerprint.version(in: "OpenBLAS DYNAMIC_ARCH") == "OpenBLAS DYNAMIC_ARCH")
   }
 

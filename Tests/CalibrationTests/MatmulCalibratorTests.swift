@@ -8,8 +8,12 @@ import Testing
 struct MatmulCalibratorTests {
   private struct Interrupted: Error {}
 
-  private let calibrator = MatmulCalibrator(origin: .sample, policy: .quick)
+  private let calibrator = Calibrator(origin: .sample, policy: .quick)
   private let sizes = [8, 16, 24, 32, 40].compactMap { MatmulProduct(m: $0, n: $0, k: $0) }
+
+  private func tasks(_ products: some Sequence<MatmulProduct>) -> [CalibrationTask] {
+    products.map { .product($0) }
+  }
 
   private func keys(_ products: some Sequence<MatmulProduct>) -> [TimingKey] {
     products.map { $0.key(fingerprint: calibrator.fingerprint) }
@@ -42,8 +46,8 @@ struct MatmulCalibratorTests {
   func stores() throws {
     let sink = RecordingSink()
     var told: [[Int]] = []
-    let outcome = try calibrator.calibrate(sizes: sizes + sizes, budget: 60, into: sink) {
-      told.append([$0, $1])
+    let outcome = try calibrator.calibrate(tasks(sizes + sizes), budget: 60, into: sink) {
+      told.append([$0.done, $0.total])
     }
     #expect(sink.keys == keys(sizes).map { [$0] })
     #expect(outcome.measured.map(\.key) == keys(sizes))
@@ -55,7 +59,7 @@ struct MatmulCalibratorTests {
   func skips() throws {
     let sink = RecordingSink()
     let outcome = try calibrator.calibrate(
-      sizes: sizes, budget: 60, skip: Set(keys(sizes[1...3])), into: sink)
+      tasks(sizes), budget: 60, skip: Set(keys(sizes[1...3])), into: sink)
     #expect(sink.keys == keys([sizes[0], sizes[4]]).map { [$0] })
     #expect(outcome.skipped == 3)
   }
@@ -63,15 +67,15 @@ struct MatmulCalibratorTests {
   @Test("The budget's end leaves the rest, which a second calibration measures")
   func budget() throws {
     let hand = HandClock()
-    let calibrator = MatmulCalibrator(origin: .sample, policy: .quick, clock: hand.clock)
+    let calibrator = Calibrator(origin: .sample, policy: .quick, clock: hand.clock)
     let sink = RecordingSink()
-    let first = try calibrator.calibrate(sizes: sizes, budget: 25, into: sink) { _, _ in
+    let first = try calibrator.calibrate(tasks(sizes), budget: 25, into: sink) { _ in
       hand.advance(10)
     }
     #expect(first.measured.map(\.key) == keys(sizes[..<3]))
-    #expect(first.left == Array(sizes[3...]))
+    #expect(first.left == keys(sizes[3...]))
     let second = try calibrator.calibrate(
-      sizes: sizes, budget: 25, skip: Set(sink.keys.joined()), into: sink)
+      tasks(sizes), budget: 25, skip: Set(sink.keys.joined()), into: sink)
     #expect(second.measured.map(\.key) == keys(sizes[3...]))
     #expect(second.left.isEmpty)
   }
@@ -80,18 +84,18 @@ struct MatmulCalibratorTests {
   func foresight() throws {
     let sink = RecordingSink()
     let long = try MatmulProduct.cube(100_000)
-    let roomy = MatmulCalibrator(origin: .sample, policy: .quick, memoryLimit: .max)
-    let outcome = try roomy.calibrate(sizes: [long, sizes[0]], budget: 1, into: sink)
-    #expect(outcome.left == [long])
+    let roomy = Calibrator(origin: .sample, policy: .quick, memoryLimit: .max)
+    let outcome = try roomy.calibrate(tasks([long, sizes[0]]), budget: 1, into: sink)
+    #expect(outcome.left == keys([long]))
     #expect(sink.keys == [keys([sizes[0]])])
   }
 
   @Test("A product that exceeds the memory limit is named and takes no memory")
   func memory() throws {
     let sink = RecordingSink()
-    let small = MatmulCalibrator(origin: .sample, policy: .quick, memoryLimit: 4 * 3 * 64)
-    let outcome = try small.calibrate(sizes: Array(sizes[0...1]), budget: 60, into: sink)
-    #expect(outcome.tooLarge == [sizes[1]])
+    let small = Calibrator(origin: .sample, policy: .quick, memoryLimit: 4 * 3 * 64)
+    let outcome = try small.calibrate(tasks(sizes[0...1]), budget: 60, into: sink)
+    #expect(outcome.tooLarge == keys([sizes[1]]))
     #expect(sink.keys == [keys([sizes[0]])])
   }
 
@@ -99,8 +103,8 @@ struct MatmulCalibratorTests {
   func interrupted() throws {
     let sink = RecordingSink()
     #expect(throws: Interrupted.self) {
-      try calibrator.calibrate(sizes: sizes, budget: 60, into: sink) { done, _ in
-        if done == 3 { throw Interrupted() }
+      try calibrator.calibrate(tasks(sizes), budget: 60, into: sink) { step in
+        if step.done == 3 { throw Interrupted() }
       }
     }
     #expect(sink.keys == keys(sizes[..<3]).map { [$0] })
@@ -111,10 +115,12 @@ struct MatmulCalibratorTests {
     // In a process of its own: other tests set the number, too.
     await #expect(processExitsWith: .success) {
       BLASLibrary.setThreads(2)
-      let calibrator = MatmulCalibrator(origin: .sample, policy: .quick)
+      let calibrator = Calibrator(origin: .sample, policy: .quick)
       var during = 0
       #expect(throws: Interrupted.self) {
-        try calibrator.calibrate(sizes: [.cube(8)], budget: 60, into: RecordingSink()) { _, _ in
+        try calibrator.calibrate(
+          [.product(.cube(8))], budget: 60, into: RecordingSink()
+        ) { _ in
           during = BLASLibrary.threads
           throw Interrupted()
         }
@@ -127,7 +133,7 @@ struct MatmulCalibratorTests {
   @Test("A sink that fails ends the calibration")
   func failingSink() {
     #expect(throws: FailingSink.Full.self) {
-      try calibrator.calibrate(sizes: sizes, budget: 60, into: FailingSink())
+      try calibrator.calibrate(tasks(sizes), budget: 60, into: FailingSink())
     }
   }
 

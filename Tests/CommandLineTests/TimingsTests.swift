@@ -4,7 +4,11 @@ import Testing
 @Suite struct TimingsTests {
   @Test func `times go out of one database into another and away`() throws {
     let line = try CommandLine()
-    let calibrated = try line.run("calibrate --budget 0.2 --json").json()
+    let outcome = try line.run("calibrate --budget 0.4 --verbose --json")
+    let calibrated = try outcome.json()
+    let told = outcome.error.split(separator: "\n").filter { $0.hasPrefix("stored matmul ") }
+    #expect(told.count == calibrated["measured"] as? Int, "\(outcome.error)")
+    #expect(try #require(calibrated["left"] as? Int) > 0)
     #expect(calibrated["schema"] as? String == "tpplan.calibrate/1")
     let list = try line.run("timings list --json")
     let listed = try #require(try list.json()["timings"] as? [[String: Any]])
@@ -18,6 +22,8 @@ import Testing
     #expect(try line.text("out.json") == list.output)
     #expect(try line.run("timings prune --all \(other)").json()["removed"] as? Int == listed.count)
     #expect((try line.run("timings list \(other)").json()["timings"] as? [Any])?.isEmpty == true)
+    let again = try line.run("calibrate --budget 0.01 --json").json()
+    #expect(again["skipped"] as? Int == listed.count)
   }
 
   @Test func `a run records its kernels unless told not to`() throws {

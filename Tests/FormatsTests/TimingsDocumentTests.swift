@@ -28,12 +28,14 @@ struct TimingsDocumentTests {
 
   @Test("Timings read back equal, and equal timings give equal bytes in any order")
   func roundTrip() throws {
-    let entries = [entry("norm"), entry("matmul", 1e-3), entry("softmax", 3)]
+    var entries = [entry("norm"), entry("matmul", 1e-3), entry("softmax", 3)]
+    entries[2].timing.amount = KernelAmount(elements: 630, flops: 0)
     let text = TimingsDocument(entries).value.canonicalText
     let back = try TimingsDocument(JSONDocument(text: text, file: "t.json"))
     #expect(back.timings.map(\.key.kernel) == ["matmul", "norm", "softmax"])
     #expect(back.timings.map(\.timing.medianNanoseconds) == [1e-3, 10.5, 3])
     #expect(back.timings[1] == entry("norm"))
+    #expect(back.timings[2] == entries[2])
     #expect(TimingsDocument(entries.reversed()).value.canonicalText == text)
     #expect(back.value.canonicalText == text)
   }
@@ -50,6 +52,14 @@ struct TimingsDocumentTests {
       ("[5]", "[-5]", "$.timings[0].shape[0]: expected an integer of at least 0"),
       ("2026-11-23", "23.11.2026", "$.timings[0].date: expected a day such as \"2026-11-23\""),
       ("2026-11-23", "2026-13-01", "$.timings[0].date: expected a day"),
+      (
+        "\"samples\"", "\"elements\":-1,\"flops\":0,\"samples\"",
+        "$.timings[0].elements: expected an integer of at least 0"
+      ),
+      (
+        "\"samples\"", "\"elements\":1,\"samples\"",
+        "$.timings[0]: expected the field \"flops\""
+      ),
       ("\"version\"", "\"vers\"", "$.timings[0].vers: expected one of the fields"),
       (",\"version\":\"0.1\"", "", "$.timings[0]: expected the field \"version\""),
     ])

@@ -1,24 +1,21 @@
-import PlanIR
+package import PlanIR
 
 #if canImport(Glibc)
   import Glibc
 #endif
 
 extension KernelCall {
-  /// Under what this call's time is kept: a product by its sizes, anything else by the local shape
-  /// of its first operand.
-  func identity(in body: Body) -> KernelIdentity {
-    if kind == .operation(.matmul) {
-      let shape = MatmulShape(
-        a: body.buffers[reads[0]].type, b: body.buffers[reads[1]].type,
-        c: body.buffers[writes[0]].type)
-      return KernelIdentity(
-        kernel: kind.name, shape: [shape.m, shape.n, shape.k],
-        transposition: shape.transposition)
+  /// Under what this call's time is kept: a product by its sizes, anything else by its name with what
+  /// changes its time, and the sizes that do.
+  package func identity(in body: Body) -> KernelIdentity {
+    guard kind == .operation(.matmul) else {
+      return KernelIdentity(kernel: timedName, shape: timedShape(in: body))
     }
-    let subject = reads.first ?? writes.first
-    let shape = subject.map { body.buffers[$0].type.localSizes } ?? []
-    return KernelIdentity(kernel: kind.name, shape: shape)
+    let shape = MatmulShape(
+      a: body.buffers[reads[0]].type, b: body.buffers[reads[1]].type,
+      c: body.buffers[writes[0]].type)
+    return KernelIdentity(
+      kernel: kind.name, shape: [shape.m, shape.n, shape.k], transposition: shape.transposition)
   }
 }
 

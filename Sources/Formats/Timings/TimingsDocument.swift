@@ -56,19 +56,28 @@ package struct TimingsDocument: Sendable {
 extension TimingsDocument {
   private static let fields = [
     "kernel", "dtype", "shape", "transposition", "backend", "fingerprint", "samples", "median_ns",
-    "spread_ns", "date", "version",
+    "spread_ns", "date", "version", "elements", "flops",
   ]
 
   private static func entry(_ key: TimingKey, _ timing: Timing) -> JSONValue {
-    [
-      "kernel": .string(key.kernel), "dtype": .string(key.dtype.rawValue),
-      "shape": .array(key.shape.map { .integer($0) }),
-      "transposition": .string(key.transposition), "backend": .string(key.backend),
-      "fingerprint": .string(key.fingerprint), "samples": .integer(timing.samples),
-      "median_ns": .number(timing.medianNanoseconds),
-      "spread_ns": .number(timing.spreadNanoseconds), "date": .string(timing.date),
-      "version": .string(timing.version),
+    var members = [
+      JSONMember(key: "kernel", value: .string(key.kernel)),
+      JSONMember(key: "dtype", value: .string(key.dtype.rawValue)),
+      JSONMember(key: "shape", value: .array(key.shape.map { .integer($0) })),
+      JSONMember(key: "transposition", value: .string(key.transposition)),
+      JSONMember(key: "backend", value: .string(key.backend)),
+      JSONMember(key: "fingerprint", value: .string(key.fingerprint)),
+      JSONMember(key: "samples", value: .integer(timing.samples)),
+      JSONMember(key: "median_ns", value: .number(timing.medianNanoseconds)),
+      JSONMember(key: "spread_ns", value: .number(timing.spreadNanoseconds)),
+      JSONMember(key: "date", value: .string(timing.date)),
+      JSONMember(key: "version", value: .string(timing.version)),
     ]
+    if let amount = timing.amount {
+      members.append(JSONMember(key: "elements", value: .integer(amount.elements)))
+      members.append(JSONMember(key: "flops", value: .integer(amount.flops)))
+    }
+    return .object(members)
   }
 
   private static func key(_ node: JSONNode) throws(FormatError) -> TimingKey {
@@ -91,7 +100,16 @@ extension TimingsDocument {
       samples: try node.field("samples").positiveInteger(),
       medianNanoseconds: try node.field("median_ns").nonNegativeNumber(),
       spreadNanoseconds: try node.field("spread_ns").nonNegativeNumber(),
-      date: try date.string(), version: try node.field("version").string())
+      date: try date.string(), version: try node.field("version").string(),
+      amount: try amount(node))
+  }
+
+  /// What the kernel has to do, of an entry that says it.
+  private static func amount(_ node: JSONNode) throws(FormatError) -> KernelAmount? {
+    guard let elements = try node.optional("elements") else { return nil }
+    return KernelAmount(
+      elements: try elements.nonNegativeInteger(),
+      flops: try node.field("flops").nonNegativeInteger())
   }
 }
 

@@ -76,9 +76,12 @@ struct Alternatives {
         block.bodies, parameters: block.parameters, mesh: other.mesh, precision: precision,
         cost: cost)
       let layers = training.segments[place.segment].count
+      var sources = SourcedTime()
+      sources.add(
+        cost.stepSources(of: block.bodies, microBatches: choices.microBatches), times: layers)
       return Explanation.Alternative(
         layout: shape.layout, mesh: shape.text,
-        step: priced.step(cost, microBatches: choices.microBatches) * layers,
+        step: priced.step(cost, microBatches: choices.microBatches) * layers, sources: sources,
         total: Bytes(priced.sent(microBatches: choices.microBatches).count * layers), refusal: nil)
     }
   }

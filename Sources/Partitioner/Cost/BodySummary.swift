@@ -32,7 +32,8 @@ package struct BodySummary: Sendable {
   mutating func send(_ body: BodyTemplate, _ values: [Int], _ routes: [Route]) {
     for use in body.uses {
       let bytes = values[use.term] * use.width
-      let time = routes[use.group].time(use.pattern, bytes: bytes) * use.count
+      let time =
+        routes[use.group].time(use.pattern, bytes: bytes, width: use.width) * use.count
       knownTimes.communication += time
       if use.pattern == .send { knownTimes.received += time }
       if use.pattern == .exchange { knownTimes.exchanges = true }
@@ -118,7 +119,7 @@ extension CollectiveUse {
     _ mesh: Mesh, _ precision: Precision
   ) {
     let type = collective.wholeType(from, into)
-    let width = precision.bytes(of: type.width)
+    width = precision.bytes(of: type.width)
     let size = collective.groupSize(over: axes)
     // Along the stages all groups take part, in any other direction those of the stage that calls.
     let groups =
@@ -135,7 +136,7 @@ extension CollectiveUse {
 
   /// A message that is received in a buffer of `type`; of uneven chunks the largest decides how long.
   init(_ message: Message, of type: TensorType, _ mesh: Mesh, _ precision: Precision) {
-    let width = precision.bytes(of: type.width)
+    width = precision.bytes(of: type.width)
     pattern = .send
     axes = [message.axis]
     bytes = type.localCount * width

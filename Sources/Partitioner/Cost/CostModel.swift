@@ -19,6 +19,8 @@ package struct CollectiveUse: Hashable, Sendable {
   /// Bytes of the whole buffer (all-to-all and permute: what one device holds); of uneven chunks the
   /// largest.
   package var bytes: Int
+  /// Of one element.
+  var width: Int
   /// Bytes that cross between devices, over all groups.
   package var total: Int
 
@@ -90,8 +92,8 @@ package struct ClusterCost: CostModel {
   }
 
   package func time(of work: KernelWork) -> Picoseconds {
-    if let shape = work.matmul, let measured = timings.seconds(of: shape) {
-      return Picoseconds(seconds: measured * contention)
+    if let figure = timings.figure(of: work) {
+      return Picoseconds(seconds: figure.seconds * contention)
     }
     let device = cluster.device
     let compute = Double(work.flops) / matmulFlops
@@ -106,19 +108,34 @@ package struct ClusterCost: CostModel {
     return peak * device.matmulEfficiency
   }
 
-  /// What a kernel of `flops` takes at least, by the roofline: nothing where times are measured.
+  /// What a product of `flops` takes at least: by the roofline, or as far as those that were measured
+  /// bound it.
   func leastTime(flops: Int) -> Picoseconds {
-    guard timings.isEmpty else { return .zero }
+    guard timings.isEmpty else {
+      return Picoseconds(seconds: timings.leastSeconds(flops: flops) * contention)
+    }
     return Picoseconds(seconds: Double(flops) / matmulFlops * contention)
   }
 
   package func time(of use: CollectiveUse) -> Picoseconds {
-    route(over: use.axes).time(use.pattern, bytes: use.bytes)
+    route(over: use.axes).time(use.pattern, bytes: use.bytes, width: use.width)
+  }
+
+  /// Where the time of `work` comes from.
+  func source(of work: KernelWork) -> FigureSource {
+    timings.figure(of: work)?.source ?? .modelled
+  }
+
+  /// Where the time of `use` comes from.
+  func source(of use: CollectiveUse) -> FigureSource {
+    route(over: use.axes).source(use.pattern, bytes: use.bytes, width: use.width)
   }
 
   /// What messages of a group over `axes` meet.
   func route(over axes: [AxisReference]) -> Route {
-    Route(span: span(of: axes), levels: cluster.levels, contention: contention)
+    Route(
+      span: span(of: axes), levels: cluster.levels, contention: contention,
+      measured: timings.collectives, width: precision.bytes(of: .activation))
   }
 
   private func span(of axes: [AxisReference]) -> GroupSpan {

@@ -5,6 +5,8 @@ package struct Explanation: Sendable {
   package var blocks: [BlockExplanation] = []
   package var joints: [JointExplanation] = []
   package var stages: [StageExplanation] = []
+  /// What the layers of all blocks take of a step, by where it comes from.
+  package var sources = SourcedTime()
 
   /// One block class.
   package struct BlockExplanation: Sendable {
@@ -20,6 +22,8 @@ package struct Explanation: Sendable {
     /// What all its layers take of a step, and the bytes over all devices that they send.
     package var step: Picoseconds
     package var total: Bytes
+    /// Where ``step`` comes from.
+    package var sources: SourcedTime
     /// What it would cost under each layout, fastest first, its own among them.
     package var alternatives: [Alternative]
   }
@@ -31,6 +35,8 @@ package struct Explanation: Sendable {
     package var mesh: String
     /// What all its layers take of a step; nil where the layout cannot be.
     package var step: Picoseconds?
+    /// Where ``step`` comes from.
+    package var sources = SourcedTime()
     /// Bytes over all devices, of a step.
     package var total: Bytes
     /// Why the layout cannot be.
@@ -58,6 +64,8 @@ package struct Explanation: Sendable {
   package struct PhaseExplanation: Sendable {
     package var phase: Phase
     package var kernels: Picoseconds
+    /// Where ``kernels`` comes from.
+    package var sources: SourcedTime
     package var collectives: [CollectiveExplanation]
     /// Bytes allocated at the fullest instant, above what was held at its start.
     package var peak: Bytes
@@ -73,6 +81,8 @@ package struct Explanation: Sendable {
     /// Bytes over all devices, of one execution.
     package var total: Bytes
     package var time: Picoseconds
+    /// Where ``time`` comes from.
+    package var source: FigureSource
     /// The network level that it crosses.
     package var level: String
   }
@@ -93,9 +103,11 @@ extension Partitioner {
     let explainer = Explainer(
       lowering: lowering, cluster: cluster, cost: cost, alternatives: alternatives.all())
     let pricing = Pricing(lowering, cluster: cluster, cost: cost)
-    return Explanation(
+    var explanation = Explanation(
       blocks: explainer.blocks(), joints: explainer.joints(),
       stages: pricing.stages(of: choices, cost))
+    for block in explanation.blocks { explanation.sources.add(block.sources, times: 1) }
+    return explanation
   }
 }
 
@@ -138,6 +150,12 @@ private struct Explainer {
       total: runs.reduce(.zero) { sum, run in
         let each = priced.sent(microBatches: microBatches, recomputing: run.recompute)
         return sum + Bytes(each.count * run.layers.count)
+      },
+      sources: runs.reduce(into: SourcedTime()) { sum, run in
+        sum.add(
+          cost.stepSources(
+            of: bodies, microBatches: microBatches, recomputing: run.recompute),
+          times: run.layers.count)
       },
       alternatives: alternatives[place, default: []])
   }
@@ -208,7 +226,7 @@ private struct Explainer {
   private func phase(_ body: Body) -> Explanation.PhaseExplanation {
     let summary = BodySummary(body, mesh: mesh, precision: precision, cost: cost)
     return Explanation.PhaseExplanation(
-      phase: body.phase, kernels: summary.kernels,
+      phase: body.phase, kernels: summary.kernels, sources: cost.kernelSources(of: body),
       collectives: body.instructions.compactMap { collective($0, body) },
       peak: summary.peak.program, kept: summary.change.program)
   }
@@ -224,6 +242,7 @@ private struct Explainer {
       precision)
     return Explanation.CollectiveExplanation(
       tensor: body.buffers[from].name, collective: collective.name, axis: mesh.name(of: axes),
-      total: Bytes(use.total), time: cost.time(of: use), level: cost.level(spanning: axes).name)
+      total: Bytes(use.total), time: cost.time(of: use), source: cost.source(of: use),
+      level: cost.level(spanning: axes).name)
   }
 }

@@ -6,11 +6,16 @@ package struct KernelWork: Hashable, Sendable {
   package var bytes: Int
   /// The product, of a kernel that is one.
   package var matmul: MatmulShape?
+  /// What else it is, to look its time up; nil of products.
+  var kernel: TimedKernel?
+  /// The elements that ``bytes`` are of.
+  var elements = 0
 
-  init(flops: Int, bytes: Int, matmul: MatmulShape?) {
+  init(flops: Int, bytes: Int, matmul: MatmulShape?, kernel: TimedKernel? = nil) {
     self.flops = flops
     self.bytes = bytes
     self.matmul = matmul
+    self.kernel = kernel
   }
 
   /// The work of `call` in `body` at the planned widths of `precision`.
@@ -23,6 +28,8 @@ package struct KernelWork: Hashable, Sendable {
   /// The work of a kernel whose sizes are known.
   init(_ form: KernelForm<Int>) {
     bytes = form.bytes.reduce(0) { $0 + $1.size * $1.width }
+    elements = form.bytes.reduce(0) { $0 + $1.size }
+    kernel = form.kernel
     switch form.flops {
     case .none: flops = 0
     case .count(let count): flops = count
@@ -38,6 +45,8 @@ struct KernelForm<Size> {
   let flops: Flops
   /// Elements touched, and bytes of each.
   let bytes: [(size: Size, width: Int)]
+  /// What it is, unless it is a product.
+  var kernel: TimedKernel?
 
   enum Flops {
     case none
@@ -54,7 +63,8 @@ struct KernelForm<Size> {
       case .product(let operands, let m, let n, let k):
         .product(operands, m: change(m), n: change(n), k: change(k))
       }
-    return KernelForm<Other>(flops: flops, bytes: bytes.map { (change($0.size), $0.width) })
+    return KernelForm<Other>(
+      flops: flops, bytes: bytes.map { (change($0.size), $0.width) }, kernel: kernel)
   }
 }
 
@@ -66,11 +76,13 @@ extension KernelForm<SizeTerm> {
       return (size: sizes.count(type), width: precision.bytes(of: type.width))
     }
     var flops = Flops.none
+    var kernel: TimedKernel? = TimedKernel(call)
     let types = call.reads.map { body.buffers[$0].type }
     if let count = Self.stepFlops(call.kind, types, sizes) { flops = .count(count) }
     if case .operation(let kind) = call.kind {
       switch kind {
       case .matmul:
+        kernel = nil
         let operands = MatmulOperands(
           a: types[0], b: types[1], c: body.buffers[call.writes[0]].type)
         flops = .product(
@@ -83,7 +95,7 @@ extension KernelForm<SizeTerm> {
         if let count = Self.attentionFlops(kind, types, sizes) { flops = .count(count) }
       }
     }
-    self.init(flops: flops, bytes: bytes)
+    self.init(flops: flops, bytes: bytes, kernel: kernel)
   }
 
   /// A lookup touches the rows it reads, not the table.

@@ -16,8 +16,16 @@ struct Route: Hashable {
   private var exchangeLatency = 0.0
   private var exchangeSeconds = 0.0
   private let contention: Double
+  /// Measured times of collectives, which count before all else.
+  private let measured: CollectiveTimes
+  /// Bytes of an activation.
+  private let width: Int
 
-  init(span: GroupSpan, levels: [Cluster.Level], contention: Double) {
+  init(
+    span: GroupSpan, levels: [Cluster.Level], contention: Double, measured: CollectiveTimes,
+    width: Int
+  ) {
+    (self.measured, self.width) = (measured, width)
     size = Double(span.size)
     self.contention = contention
     for crossing in span.crossings {
@@ -34,12 +42,29 @@ struct Route: Hashable {
     }
   }
 
-  /// The time of a collective on `bytes`.
-  func time(_ pattern: CollectiveUse.Pattern, bytes: Int) -> Picoseconds {
+  /// The time of a collective on `bytes`, of elements of `width` bytes, an activation's unless it is
+  /// given.
+  func time(_ pattern: CollectiveUse.Pattern, bytes: Int, width: Int? = nil) -> Picoseconds {
     guard size > 1 else { return .zero }
+    if let figure = figure(pattern, bytes, width) {
+      return Picoseconds(seconds: figure.seconds * contention)
+    }
     let once = Picoseconds(seconds: seconds(pattern, bytes: Double(bytes)) * contention)
     // A reduce-scatter and an all-gather, to the picosecond.
     return pattern == .allReduce || pattern == .exchange ? once * 2 : once
+  }
+
+  /// Where ``time(_:bytes:width:)`` comes from.
+  func source(_ pattern: CollectiveUse.Pattern, bytes: Int, width: Int) -> FigureSource {
+    size > 1 ? figure(pattern, bytes, width)?.source ?? .modelled : .modelled
+  }
+
+  private func figure(
+    _ pattern: CollectiveUse.Pattern, _ bytes: Int, _ width: Int?
+  ) -> MeasuredFigure? {
+    guard !measured.isEmpty else { return nil }
+    return measured.figure(
+      pattern, devices: Int(size), elements: bytes / (width ?? self.width))
   }
 
   /// Seconds of a collective, of an all-reduce those of either half.

@@ -1,8 +1,17 @@
+import Foundation
 package import PlanIR
 
-/// Measured times of products, by shape: plain data, so that a search depends on nothing else.
+/// Measured times, and what they say of sizes that were not measured: plain data, so that a search
+/// depends on nothing else.
 package struct TimingTable: Sendable {
   private var matmuls: [MatmulSize: Double] = [:]
+  /// The same by transposition, to interpolate.
+  private var products: [String: MeasuredTimes] = [:]
+  private var kernels: [TimedKernel: MeasuredTimes] = [:]
+  /// Those of collectives.
+  private(set) var collectives = CollectiveTimes()
+  /// The smallest multiple of the reference that any product takes.
+  private var leastProductRatio = Double.infinity
 
   /// A product's identity.
   package struct MatmulSize: Hashable, Comparable, Sendable {
@@ -27,16 +36,80 @@ package struct TimingTable: Sendable {
   package init() {}
 
   /// Whether nothing is measured.
-  package var isEmpty: Bool { matmuls.isEmpty }
+  package var isEmpty: Bool { matmuls.isEmpty && kernels.isEmpty && collectives.isEmpty }
 
-  /// Notes that the product `size` takes `seconds` of a core.
-  package mutating func record(_ size: MatmulSize, seconds: Double) { matmuls[size] = seconds }
+  /// Notes that the product `size` takes `seconds` of a core, in place of what was noted before.
+  package mutating func record(_ size: MatmulSize, seconds: Double) {
+    matmuls[size] = seconds
+    products[size.transposition, default: MeasuredTimes()].record(
+      size.place, seconds: seconds, reference: size.reference, replaces: true)
+    leastProductRatio = products.values.reduce(.infinity) { min($0, $1.leastRatio) }
+  }
 
-  /// The measured time of a product, or nil.
-  package func seconds(of shape: MatmulShape) -> Double? {
-    matmuls.isEmpty ? nil : matmuls[MatmulSize(shape)]
+  /// Notes that the kernel `name`, no product, takes `seconds` of a core for `amount`; where several
+  /// shapes amount to the same, their mean counts.
+  package mutating func record(_ name: String, _ amount: KernelAmount, seconds: Double) {
+    kernels[TimedKernel(name), default: MeasuredTimes()].record(
+      amount.place, seconds: seconds, reference: ReferenceTimes.kernel(amount))
+  }
+
+  /// Notes that the collective `name` among `devices` threads on `elements` takes `seconds`, where each
+  /// has a core; names that are no collective's are left out.
+  package mutating func record(
+    collective name: String, devices: Int, elements: Int, seconds: Double
+  ) {
+    guard let pattern = CollectiveUse.Pattern(rawValue: name) else { return }
+    collectives.record(pattern, devices: devices, elements: elements, seconds: seconds)
   }
 
   /// The measured time of a product of that size, or nil.
   package func seconds(of size: MatmulSize) -> Double? { matmuls[size] }
+
+  /// Whether the kernel `name` was measured for `amount`.
+  package func has(_ name: String, _ amount: KernelAmount) -> Bool {
+    let found = kernels[TimedKernel(name)]?.figure(
+      at: amount.place, reference: ReferenceTimes.kernel(amount))
+    return found?.source == .measured
+  }
+}
+
+extension TimingTable {
+  /// The time of `work` as far as it was measured; nil where nothing of its kind was.
+  func figure(of work: KernelWork) -> MeasuredFigure? {
+    guard let shape = work.matmul else {
+      guard !kernels.isEmpty, let kernel = work.kernel, let times = kernels[kernel] else {
+        return nil
+      }
+      let amount = KernelAmount(elements: work.elements, flops: work.flops)
+      return times.figure(at: amount.place, reference: ReferenceTimes.kernel(amount))
+    }
+    return figure(of: MatmulSize(shape))
+  }
+
+  /// The time of a product, of an orientation that was not measured told from another; nil where no
+  /// product was.
+  package func figure(of size: MatmulSize) -> MeasuredFigure? {
+    guard !matmuls.isEmpty else { return nil }
+    if let seconds = matmuls[size] { return MeasuredFigure(seconds: seconds, source: .measured) }
+    let times = products[size.transposition] ?? products.min { $0.key < $1.key }?.value
+    var figure = times?.figure(at: size.place, reference: size.reference)
+    figure?.source = .interpolated
+    return figure
+  }
+
+  /// Seconds that a product of `flops` takes at least; 0 where none was measured.
+  func leastSeconds(flops: Int) -> Double {
+    guard !matmuls.isEmpty else { return 0 }
+    // Roundings of logarithms must not lift a bound above what it bounds.
+    return exp(leastProductRatio) * Double(flops) / ReferenceTimes.productFlops * (1 - 1e-9)
+  }
+}
+
+extension TimingTable.MatmulSize {
+  var place: SIMD4<Double> { MeasuredTimes.place(m, n, k) }
+  var reference: Double { ReferenceTimes.product(m, n, k) }
+}
+
+extension KernelAmount {
+  var place: SIMD4<Double> { MeasuredTimes.place(elements, flops) }
 }

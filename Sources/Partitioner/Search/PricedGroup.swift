@@ -18,7 +18,7 @@ struct PricedGroup {
       routes.map { routes in
         func time(_ uses: [ProfiledBlock.Use]) -> Picoseconds {
           uses.reduce(.zero) {
-            $0 + routes[$1.route].time($1.pattern, bytes: $1.bytes) * $1.count
+            $0 + routes[$1.route].time($1.pattern, bytes: $1.bytes, width: $1.width) * $1.count
           }
         }
         return (time(block.uses), time(block.onceUses))

@@ -72,7 +72,8 @@ struct BlockProfile {
     func sent(_ body: BodyTemplate?, _ routes: [Route]) -> Picoseconds {
       (body?.uses ?? []).reduce(.zero) { sum, use in
         sum
-          + routes[use.group].time(use.pattern, bytes: values[use.term] * use.width) * use.count
+          + routes[use.group].time(
+            use.pattern, bytes: values[use.term] * use.width, width: use.width) * use.count
       }
     }
     let (forward, input) = (computed(template.forward), computed(template.inputGradient))
@@ -116,7 +117,7 @@ struct BlockProfile {
         body.uses.map { use in
           ProfiledBlock.Use(
             pattern: use.pattern, route: use.group, bytes: values[use.term] * use.width,
-            count: use.count)
+            width: use.width, count: use.count)
         }
       }
     }
@@ -161,7 +162,7 @@ struct ProfiledBlock {
 
   struct Use {
     let pattern: CollectiveUse.Pattern
-    let route, bytes, count: Int
+    let route, bytes, width, count: Int
   }
 }
 

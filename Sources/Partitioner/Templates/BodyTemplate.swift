@@ -15,6 +15,7 @@ struct BodyTemplate {
     let flops: Int?
     /// Its sizes are places.
     let matmul: MatmulShape?
+    let name: TimedKernel?
     var count = 1
   }
 
@@ -82,8 +83,10 @@ struct BodyTemplate {
   /// Kernels of equal work in the same sizes.
   private struct KernelCallKey: Hashable {
     private var words: [Int] = []
+    private let name: TimedKernel?
 
     init(_ form: KernelForm<Int>) {
+      name = form.kernel
       for (size, width) in form.bytes { words += [size, width] }
       switch form.flops {
       case .none: words.append(-1)
@@ -105,16 +108,20 @@ struct BodyTemplate {
     case .product(let operands, let m, let n, let k):
       matmul = MatmulShape(operands, m: m, n: n, k: k)
     }
-    kernels.append(Kernel(touched: start..<touched.count, flops: flops, matmul: matmul))
+    kernels.append(
+      Kernel(
+        touched: start..<touched.count, flops: flops, matmul: matmul, name: form.kernel))
   }
 
   /// The time of its kernels, where `values` are the group's sizes.
   func kernels(_ values: [Int], _ cost: ClusterCost) -> Picoseconds {
     var time = Picoseconds.zero
     for kernel in kernels {
-      var work = KernelWork(flops: kernel.flops.map { values[$0] } ?? 0, bytes: 0, matmul: nil)
+      var work = KernelWork(
+        flops: kernel.flops.map { values[$0] } ?? 0, bytes: 0, matmul: nil, kernel: kernel.name)
       for place in kernel.touched {
         work.bytes += values[touched[place].term] * touched[place].width
+        work.elements += values[touched[place].term]
       }
       if var shape = kernel.matmul {
         (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])

@@ -6,13 +6,14 @@ package struct TimingKey: Hashable, Sendable, Codable, Comparable {
   /// What computes: `matmul`, `norm-apply`, ...
   package var kernel: String
   package var dtype: DType
-  /// The kernel's sizes; of a matmul m, n, k.
+  /// The kernel's sizes: of a matmul m, n, k; of a collective the devices of its group and the
+  /// elements of its whole buffer; else those of ``KernelCall/timedShape(in:)``.
   package var shape: [Int]
   /// For a matmul `NN`, `NT`, `TN` or `TT`, else empty.
   package var transposition: String
-  /// What ran it: `openblas`, `swift`, `cublas`.
+  /// What ran it: `openblas`, `swift`, `threads` (collectives), `cublas`.
   package var backend: String
-  /// The machine: processor, library build, core name, thread count.
+  /// The machine: processor, cores, clock, library build, core name, thread count.
   package var fingerprint: String
 
   package init(
@@ -47,11 +48,14 @@ package struct Timing: Hashable, Sendable, Codable {
   package var date: String
   /// The version of tpplan that measured.
   package var version: String
+  /// What a kernel that is neither product nor collective has to do; nil where it was not noted.
+  package var amount: KernelAmount?
 
   package init(
     samples: Int, medianNanoseconds: Double, spreadNanoseconds: Double, date: String,
-    version: String
+    version: String, amount: KernelAmount? = nil
   ) {
+    self.amount = amount
     self.samples = samples
     self.medianNanoseconds = medianNanoseconds
     self.spreadNanoseconds = spreadNanoseconds

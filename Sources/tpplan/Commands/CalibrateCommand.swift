@@ -4,23 +4,28 @@ import Formats
 import Partitioner
 import PlanIR
 
-/// Measures this machine's kernels into the timing database.
+/// Measures this machine's kernels and collectives into the timing database.
 struct CalibrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "calibrate",
-    abstract: "Measure matrix products of this machine for --cluster local.",
+    abstract: "Measure kernels and collectives of this machine for --cluster local.",
     discussion: """
-      Each finished measurement is stored at once; a second run measures what is missing.
+      Matrix products first, then all other kernels that plans of the model for up to 16 devices run, \
+      then collectives among threads; in float32, then in float64. Each finished measurement is \
+      stored at once; a second run measures what is missing.
       """)
 
   @Option(help: "What is measured: local (this machine's cores) or cuda.")
   var cluster = CalibrationTarget.local
 
-  @Option(help: "The model whose products are measured.")
+  @Option(help: "The model whose kernels are measured.")
   var model = "tiny-gpt2"
 
   @Option(help: "Seconds to spend.")
   var budget = 60.0
+
+  @Flag(help: "Name each measurement on standard error as soon as it is stored.")
+  var verbose = false
 
   @Option(help: "The database.")
   var timings: String?
@@ -39,45 +44,42 @@ struct CalibrateCommand: ParsableCommand {
       guard cluster == .local else {
         throw CommandFailure.no("calibrate --cluster cuda is not built in this version")
       }
-      let sizes = try productSizes()
       let timings = LocalTimings(path: timings)
-      let showsProgress = StandardError.showsProgress
-      let outcome = try timings.measure(sizes, budget: budget, skipStored: true) { done, total in
-        if showsProgress { StandardError.print("measured \(done) of \(total)") }
-      }
-      let file = try timings.file()
-      if json {
-        let document = JSONValue.object([
-          JSONMember(key: "schema", value: "tpplan.calibrate/1"),
-          JSONMember(key: "measured", value: .integer(outcome.measured.count)),
-          JSONMember(key: "skipped", value: .integer(outcome.skipped)),
-          JSONMember(key: "left", value: .integer(outcome.left.count)),
-          JSONMember(key: "too_large", value: .integer(outcome.tooLarge.count)),
-        ])
-        return try StandardOutput.print(document)
-      }
-      try StandardOutput.print(
-        "\(outcome.measured.count) products measured, \(outcome.skipped) known already, "
-          + "\(outcome.left.count) left for another run; in \(file)")
+      let outcome = try timings.measure(
+        try tasks(), budget: budget, policy: .thorough, skipsStored: true,
+        progress: Self.progress(verbose))
+      let summary = CalibrationSummary(outcome)
+      if json { return try StandardOutput.print(summary.document) }
+      try StandardOutput.print(summary.text + "; in \(try timings.file())")
     }
   }
 
-  /// The products of the model at every tensor degree and micro-batch that up to 16 devices allow.
-  private func productSizes() throws -> [TimingTable.MatmulSize] {
-    let model = try Inputs.model(model)
-    let workload = WorkloadOverrides().resolved(for: model)
-    let training = try Inputs.trainingGraph(model, workload, devices: 16)
-    let local = try Inputs.cluster("local")
-    var sizes: Set<TimingTable.MatmulSize> = []
-    for devices in [1, 2, 4, 8, 16] {
-      let request = SearchRequest(
-        training: training, cluster: local, devices: devices, memory: .unlimited)
-      for plan in Search.run(request).plans {
-        sizes.formUnion(try Partitioner.matmulSizes(of: training, choices: plan.choices))
-      }
+  /// Tells each measurement, or, on a terminal, every second how many there are.
+  private static func progress(_ isVerbose: Bool) -> (CalibrationProgress) -> Void {
+    let showsProgress = StandardError.showsProgress
+    var told = 0.0
+    return { step in
+      if isVerbose { return StandardError.print("stored \(step.text)") }
+      let now = CalibrationClock.system.wall()
+      guard showsProgress, now - told >= 1 || step.done == step.total else { return }
+      told = now
+      StandardError.print("measured \(step.done) of \(step.total): \(step.text)")
     }
-    return sizes.sorted()
   }
+
+  /// What programs of the model run, and collectives.
+  private func tasks() throws -> [CalibrationTask] {
+    let programs = try CalibrationPrograms(model: Inputs.model(model)).all()
+    return [DType.float32, .float64].flatMap { dtype in
+      let tasks = CalibrationTasks(dtype: dtype)
+      return tasks.kernels(of: programs) + tasks.collectives
+    }
+  }
+}
+
+extension SamplingPolicy {
+  /// A twentieth of a second each: some hundred kernels come to a minute.
+  fileprivate static let thorough = SamplingPolicy(enoughSeconds: 0.05)
 }
 
 /// What can be calibrated.

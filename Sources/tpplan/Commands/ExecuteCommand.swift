@@ -94,7 +94,7 @@ struct ExecuteCommand: ParsableCommand {
         try AtomicFile.write(TraceEvents.text(program, plan, verdict.run), to: trace)
       }
       if let dump { try DumpFile.write(verdict, plan, precision(of: plan), steps: steps, to: dump) }
-      try record(verdict.run, precision(of: plan))
+      try record(verdict.run, of: program, precision(of: plan))
       try report(verdict, plan)
       if !verdict.isValid { throw ExitCode(1) }
     }
@@ -142,9 +142,12 @@ struct ExecuteCommand: ParsableCommand {
   }
 
   /// Records kernels under the type that they computed in, float32 in a bfloat16 run.
-  private func record(_ run: RunResult, _ precision: RunPrecision) throws {
+  private func record(
+    _ run: RunResult, of program: Program, _ precision: RunPrecision
+  ) throws {
     guard !noRecord else { return }
-    try LocalTimings(path: timings).record(run.kernelTimes, dtype: precision.heldType)
+    try LocalTimings(path: timings)
+      .record(run.kernelTimes, of: program, dtype: precision.heldType)
   }
 
   private func report(_ verdict: Verdict, _ plan: Plan) throws {

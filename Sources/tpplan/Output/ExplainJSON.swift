@@ -19,6 +19,7 @@ enum ExplainJSON {
       JSONMember(key: "blocks", value: .array(explanation.blocks.map(block))),
       JSONMember(key: "joints", value: .array(explanation.joints.map(joint))),
       JSONMember(key: "stages", value: .array(explanation.stages.map(StageJSON.stage))),
+      JSONMember(key: "sources", value: SourceText.value(explanation.sources)),
     ]
     if let comparison {
       members.append(JSONMember(key: "against", value: against(comparison)))
@@ -51,6 +52,7 @@ enum ExplainJSON {
       JSONMember(key: "operands", value: .array(block.operands.map(operand))),
       JSONMember(key: "phases", value: .array(block.phases.map(phase))),
       JSONMember(key: "seconds", value: .number(block.step.seconds)),
+      JSONMember(key: "sources", value: SourceText.value(block.sources)),
       JSONMember(key: "total_bytes", value: .integer(block.total.count)),
       JSONMember(key: "alternatives", value: .array(block.alternatives.map(alternative))),
     ])
@@ -69,6 +71,7 @@ enum ExplainJSON {
       JSONMember(key: "layout", value: .string(other.layout.rawValue)),
       JSONMember(key: "mesh", value: .string(other.mesh)),
       JSONMember(key: "seconds", value: other.step.map { .number($0.seconds) } ?? .null),
+      JSONMember(key: "sources", value: SourceText.value(other.sources)),
       JSONMember(key: "total_bytes", value: .integer(other.total.count)),
       JSONMember(key: "refusal", value: other.refusal.map { .string($0) } ?? .null),
     ])
@@ -90,6 +93,7 @@ enum ExplainJSON {
     .object([
       JSONMember(key: "phase", value: .string(phase.phase.rawValue)),
       JSONMember(key: "kernel_seconds", value: .number(phase.kernels.seconds)),
+      JSONMember(key: "kernel_sources", value: SourceText.value(phase.sources)),
       JSONMember(key: "peak_bytes", value: .integer(phase.peak.count)),
       JSONMember(key: "kept_bytes", value: .integer(phase.kept.count)),
       JSONMember(key: "collectives", value: .array(phase.collectives.map(collective))),
@@ -104,6 +108,7 @@ enum ExplainJSON {
       JSONMember(key: "level", value: .string(collective.level)),
       JSONMember(key: "total_bytes", value: .integer(collective.total.count)),
       JSONMember(key: "seconds", value: .number(collective.time.seconds)),
+      JSONMember(key: "source", value: .string(collective.source.rawValue)),
     ])
   }
 }

@@ -13,17 +13,21 @@ enum ExplainText {
         limit: plan.cluster.device.memory - plan.cluster.device.reserved),
       "plan         \(PlanText.name(plan.choices)); micro-batch \(plan.choices.microBatch) x "
         + "\(plan.choices.microBatches)",
-      PlanText.breakdown(plan.predicted), PlanText.memory(plan.predicted.memory),
+      PlanText.breakdown(plan.predicted), "times        \(SourceText.text(explanation.sources))",
+      PlanText.memory(plan.predicted.memory),
       PlanText.communication(plan.predicted.communication, devices: devices),
     ]
     if explanation.stages.count > 1 { parts += StageText.parts(plan, explanation.stages) }
-    parts += explanation.blocks.map(block)
-    parts += explanation.joints.map(joint)
+    let marks = explanation.marksSources
+    parts += explanation.blocks.map { block($0, marks) }
+    parts += explanation.joints.map { joint($0, marks) }
     if let comparison { parts.append(difference(comparison)) }
     return parts.joined(separator: "\n\n")
   }
 
-  private static func block(_ block: Explanation.BlockExplanation) -> String {
+  private static func block(
+    _ block: Explanation.BlockExplanation, _ marks: Bool
+  ) -> String {
     var lines = [
       "block \(block.name) x \(block.count), layout \(block.layout.rawValue): \(block.mesh)"
     ]
@@ -37,22 +41,30 @@ enum ExplainText {
       ])
     }
     lines.append(operands.text)
-    for phase in block.phases { lines += self.phase(phase) }
-    lines.append(alternatives(block))
+    for phase in block.phases { lines += self.phase(phase, marks) }
+    lines.append(alternatives(block, marks))
     return lines.joined(separator: "\n")
   }
 
-  private static func joint(_ joint: Explanation.JointExplanation) -> String {
+  private static func joint(
+    _ joint: Explanation.JointExplanation, _ marks: Bool
+  ) -> String {
     let head = "joint \(joint.name) x \(joint.count): the stream resharded"
-    return ([head] + joint.phases.flatMap(phase)).joined(separator: "\n")
+    return ([head] + joint.phases.flatMap { phase($0, marks) }).joined(separator: "\n")
   }
 
   /// What the block would cost under each layout.
-  private static func alternatives(_ block: Explanation.BlockExplanation) -> String {
+  private static func alternatives(
+    _ block: Explanation.BlockExplanation, _ marks: Bool
+  ) -> String {
     var table = Table(
       ["  all \(block.count) under", "mesh", "time a step", "", "all devices send", ""],
       left: [0, 1, 5])
-    table.add(["  this plan", "", Units.time(block.step), "", Units.bytes(block.total), ""])
+    func source(_ sources: SourcedTime) -> String { marks ? SourceText.text(sources) : "" }
+    table.add([
+      "  this plan", "", Units.time(block.step), "", Units.bytes(block.total),
+      source(block.sources),
+    ])
     let own = block.step
     for other in block.alternatives {
       guard let step = other.step else {
@@ -62,26 +74,33 @@ enum ExplainText {
       let ratio = own > .zero ? Units.ratio(step.seconds / own.seconds) : ""
       table.add([
         "  " + other.layout.rawValue, other.mesh, Units.time(step), ratio, Units.bytes(other.total),
-        other.layout == block.layout ? "best mesh of the plan's layout" : "",
+        [
+          source(other.sources),
+          other.layout == block.layout ? "best mesh of the plan's layout" : "",
+        ].filter { !$0.isEmpty }.joined(separator: "; "),
       ])
     }
     return table.text
   }
 
-  private static func phase(_ phase: Explanation.PhaseExplanation) -> [String] {
-    let communication = phase.collectives.reduce(Picoseconds.zero) { $0 + $1.time }
+  private static func phase(
+    _ phase: Explanation.PhaseExplanation, _ marks: Bool
+  ) -> [String] {
+    let communication = phase.collectives.reduce(into: SourcedTime()) { $0.add($1.time, $1.source) }
     let kept = phase.kept
     let change =
       kept >= .zero ? "keeps \(Units.bytes(kept))" : "frees \(Units.bytes(.zero - kept))"
     var lines = [
-      "  \(phase.phase.rawValue): kernels \(Units.time(phase.kernels)), "
-        + "communication \(Units.time(communication)), peak +\(Units.bytes(phase.peak)), \(change)"
+      "  \(phase.phase.rawValue): kernels \(Units.time(phase.kernels))"
+        + "\(SourceText.mark(phase.sources, isShown: marks)), "
+        + "communication \(Units.time(communication.total))"
+        + "\(SourceText.mark(communication, isShown: marks)), peak +\(Units.bytes(phase.peak)), \(change)"
     ]
     for collective in phase.collectives {
       lines.append(
         "    \(collective.collective) of \(collective.tensor) over \(collective.axis) "
           + "(\(collective.level)): \(Units.bytes(collective.total)) in all, "
-          + Units.time(collective.time))
+          + Units.time(collective.time) + (marks ? " (\(collective.source.rawValue))" : ""))
     }
     return lines
   }

@@ -1,0 +1,32 @@
+import PlanIR
+
+/// Runs whatever is measured.
+final class CalibrationBench {
+  let products: ProductBench
+  private let kernels: KernelBench
+  private let collectives = CollectiveBench()
+
+  init(clock: CalibrationClock) {
+    products = ProductBench(clock: clock)
+    kernels = KernelBench(clock: clock)
+  }
+
+  /// Makes memory for `task`.
+  func prepare(_ task: CalibrationTask) throws {
+    switch task {
+    case .product(let product): try products.prepare(product)
+    case .kernel(let probe, _): try kernels.prepare(probe)
+    case .collective: break
+    }
+  }
+
+  /// CPU seconds of `repetitions` runs of `task`, for which ``prepare(_:)`` was called last.
+  func seconds(of task: CalibrationTask, repetitions: Int) throws -> Double {
+    switch task {
+    case .product(let product): products.seconds(of: product, repetitions: repetitions)
+    case .kernel: kernels.seconds(repetitions: repetitions)
+    case .collective(let probe):
+      try collectives.seconds(of: probe, repetitions: repetitions)
+    }
+  }
+}

@@ -1,0 +1,132 @@
+import Foundation
+import Kernels
+package import PlanIR
+
+/// Measures kernels on one core of this machine, and collectives among threads, by the CPU time of the
+/// threads that run them.
+///
+/// Operands are random and cut from a ring of 64 MiB that is larger than most last-level caches, so
+/// that no run finds the operands of the run before in its caches. Small products are thereby
+/// measured as the middle of a training step meets them, somewhat slower than a benchmark that
+/// repeats one product on one set of buffers.
+package struct Calibrator: Sendable {
+  /// This machine with one BLAS thread; part of every key.
+  package let fingerprint: String
+  package let origin: MeasurementOrigin
+  package let policy: SamplingPolicy
+  /// The most bytes that one product's operands may take.
+  package let memoryLimit: Int
+  private let clock: CalibrationClock
+
+  /// A calibrator of this machine; without a `memoryLimit`, half of its memory.
+  package init(
+    origin: MeasurementOrigin, policy: SamplingPolicy = SamplingPolicy(),
+    memoryLimit: Int? = nil, clock: CalibrationClock = .system
+  ) {
+    fingerprint = MachineFingerprint.current(threads: 1)
+    self.origin = origin
+    self.policy = policy
+    self.memoryLimit = memoryLimit ?? Int(clamping: ProcessInfo.processInfo.physicalMemory / 2)
+    self.clock = clock
+  }
+
+  /// Measures one product, within the policy's time limit.
+  ///
+  /// - Parameter product: What to measure.
+  /// - Returns: The time of one product.
+  /// - Throws: ``CalibrationError`` where memory is short or BLAS does not keep to one thread.
+  package func measure(_ product: MatmulProduct) throws -> Timing {
+    try SingleThreadedBLAS.run {
+      try timing(of: .product(product), on: CalibrationBench(clock: clock), end: .infinity)
+    }
+  }
+
+  /// Measures `tasks` in their order until `budget` is used up, storing each at once.
+  ///
+  /// What would take longer than what is left of the budget, by the rate this machine reached so far,
+  /// is left out, and smaller ones after it are still measured. What has begun may exceed the budget by
+  /// one run.
+  ///
+  /// - Parameters:
+  ///   - tasks: What to measure; repetitions count once.
+  ///   - budget: Seconds of the wall clock.
+  ///   - skip: Keys that are not measured again.
+  ///   - sink: Where each finished timing goes before the next one starts.
+  ///   - progress: Told of each as soon as it is stored. An error that it throws ends the calibration;
+  ///     what was measured is stored.
+  /// - Returns: What was measured and what was not.
+  /// - Throws: ``CalibrationError``, `KernelError` where BLAS computes wrongly on this machine,
+  ///   `RunError`, and what `sink` and `progress` throw.
+  package func calibrate(
+    _ tasks: [CalibrationTask], budget: Double, skip: Set<TimingKey> = [],
+    into sink: any TimingSink, progress: (CalibrationProgress) throws -> Void = { _ in }
+  ) throws -> CalibrationOutcome {
+    try SingleThreadedBLAS.run {
+      let end = clock.wall() + budget
+      try SelfCheck.run()
+      var outcome = CalibrationOutcome()
+      let pending = pending(tasks, skip: skip, &outcome)
+      let bench = CalibrationBench(clock: clock)
+      var rates = Rates()
+      for (task, key) in pending {
+        let remaining = end - clock.wall()
+        guard remaining > 0, try rates.expectedSeconds(of: task, on: bench) <= remaining else {
+          outcome.left.append(key)
+          continue
+        }
+        let timing = try timing(of: task, on: bench, end: end)
+        rates.note(task, timing)
+        try sink.record([(key: key, timing: timing)])
+        outcome.measured.append((key: key, timing: timing))
+        try progress(
+          CalibrationProgress(
+            key: key, timing: timing, done: outcome.measured.count, total: pending.count))
+      }
+      return outcome
+    }
+  }
+
+  /// What is to be measured of `tasks`; notes in `outcome` what is not.
+  private func pending(
+    _ tasks: [CalibrationTask], skip: Set<TimingKey>, _ outcome: inout CalibrationOutcome
+  ) -> [(task: CalibrationTask, key: TimingKey)] {
+    var seen: Set<TimingKey> = []
+    var pending: [(task: CalibrationTask, key: TimingKey)] = []
+    for task in tasks {
+      let key = task.key(fingerprint: fingerprint)
+      guard seen.insert(key).inserted else { continue }
+      if skip.contains(key) {
+        outcome.skipped += 1
+      } else if task.bytes > Double(memoryLimit) {
+        outcome.tooLarge.append(key)
+      } else {
+        pending.append((task, key))
+      }
+    }
+    return pending
+  }
+
+  /// Samples of a collective that are never exceeded.
+  private static let collectiveSamples = 9
+
+  /// Samples `task` until the policy is content or the wall clock reaches `end`.
+  private func timing(
+    of task: CalibrationTask, on bench: CalibrationBench, end: Double
+  ) throws -> Timing {
+    try bench.prepare(task)
+    let last = min(end, clock.wall() + policy.limitSeconds)
+    var policy = policy
+    if case .collective = task {
+      // Each sample starts the group's threads and faults their memory in.
+      policy.maximumSamples = min(policy.maximumSamples, Self.collectiveSamples)
+    }
+    let samples = try policy.samples(until: { clock.wall() >= last }) { repetitions in
+      try bench.seconds(of: task, repetitions: repetitions)
+    }
+    guard var timing = Timing(seconds: samples, origin: origin) else {
+      preconditionFailure("a clock that runs backwards")
+    }
+    timing.amount = task.amount
+    return timing
+  }
+}

@@ -1,0 +1,132 @@
+import Dispatch
+import Foundation
+import Kernels
+package import PlanIR
+import Synchronization
+
+/// One collective among threads, to be run by itself, over and over.
+///
+/// Its buffers stay where they are from run to run, so that small ones are in the caches: in a step, too,
+/// what is sent was written just before.
+package struct CollectiveProbe: Hashable, Sendable {
+  /// What moves.
+  package enum Pattern: String, Hashable, Sendable, CaseIterable {
+    case allGather = "all-gather"
+    case reduceScatter = "reduce-scatter"
+    case allReduce = "all-reduce"
+    case broadcast, reduce
+    case allToAll = "all-to-all"
+    case permute
+  }
+
+  package let pattern: Pattern
+  /// Devices of the group, each a thread.
+  package let devices: Int
+  /// Elements of the whole buffer, a multiple of ``devices``; of all-to-all and permute what one device
+  /// holds.
+  package let elements: Int
+  /// float32 or float64.
+  package let dtype: DType
+
+  /// A collective among `devices` threads, two at least, on `elements`, less what they do not divide but
+  /// one each at least.
+  package init(_ pattern: Pattern, devices: Int, elements: Int, dtype: DType = .float32) {
+    self.pattern = pattern
+    self.devices = max(2, devices)
+    self.elements = max(1, elements / self.devices) * self.devices
+    self.dtype = dtype
+  }
+
+  /// Bytes that all devices hold meanwhile.
+  package var bytes: Int { devices * (from + into) * dtype.width }
+
+  private var share: Int { elements / devices }
+  private var from: Int { pattern == .allGather ? share : elements }
+  private var into: Int { pattern == .reduceScatter ? share : elements }
+
+  /// Runs the collective once to warm up and to gather the threads, then `repetitions` times.
+  ///
+  /// - Parameter repetitions: How often it is timed.
+  /// - Returns: CPU seconds of each device's thread, in the order of devices, of all repetitions.
+  /// - Throws: ``RunError`` where memory is short.
+  package func seconds(repetitions: Int) throws(RunError) -> [Double] {
+    let mesh = Mesh([MeshAxis("data", devices)])
+    let axes = mesh.whole("data")
+    let fabric = Fabric(mesh: mesh, over: [axes])
+    let times = Mutex<[Double?]>(Array(repeating: nil, count: devices))
+    let failures = Mutex<[RunError]>([])
+    let shared = Shared(times: times, failures: failures, done: DispatchSemaphore(value: 0))
+    for device in 0..<devices {
+      let thread = Thread {
+        do throws(RunError) {
+          let own = try time(device, repetitions, fabric, axes)
+          shared.times.withLock { $0[device] = own }
+        } catch {
+          shared.failures.withLock { $0.append(error) }
+          fabric.stop()
+        }
+        shared.done.signal()
+      }
+      thread.name = "device \(device)"
+      thread.start()
+    }
+    for _ in 0..<devices { shared.done.wait() }
+    if let failure = shared.failures.withLock({ $0.first }) { throw failure }
+    return shared.times.withLock { $0.compactMap(\.self) }
+  }
+
+  /// What the threads leave.
+  private final class Shared: Sendable {
+    let times: Mutex<[Double?]>
+    let failures: Mutex<[RunError]>
+    let done: DispatchSemaphore
+
+    init(
+      times: consuming Mutex<[Double?]>, failures: consuming Mutex<[RunError]>,
+      done: DispatchSemaphore
+    ) {
+      self.times = times
+      self.failures = failures
+      self.done = done
+    }
+  }
+
+  private func time(
+    _ device: Int, _ repetitions: Int, _ fabric: Fabric, _ axes: [AxisReference]
+  ) throws(RunError) -> Double {
+    let arena = try Arena(capacity: (from + into + 64) * dtype.width)
+    let operands = CollectiveOperands(
+      from: try buffer(from, arena), into: try buffer(into, arena), fromSizes: sizes(from),
+      intoSizes: pattern == .allToAll ? [1, into] : sizes(into), dimensions: [.batch, .hidden],
+      plannedWidth: dtype.width)
+    try fabric.run(collective, over: axes, device: device, operands)
+    let start = ThreadClock.now
+    for _ in 0..<repetitions {
+      try fabric.run(collective, over: axes, device: device, operands)
+    }
+    return ThreadClock.now - start
+  }
+
+  private func buffer(_ count: Int, _ arena: Arena) throws(RunError) -> HostBuffer {
+    let buffer = try HostBuffer(
+      dtype: dtype, count: count, plannedBytes: count * dtype.width, arena: arena)
+    ElementwiseKernels.zero(buffer.view)
+    return buffer
+  }
+
+  private func sizes(_ count: Int) -> [Int] {
+    pattern == .allToAll ? [devices, count / devices] : [count, 1]
+  }
+
+  private var collective: Collective {
+    switch pattern {
+    case .allGather: .allGather(.batch)
+    case .reduceScatter: .reduceScatter(.batch, .sum)
+    case .allReduce: .allReduce(.sum)
+    case .broadcast: .broadcast(root: DeviceExpression(0))
+    case .reduce: .reduce(root: DeviceExpression(0), .sum)
+    case .allToAll: .allToAll(split: .batch, concatenate: .hidden)
+    case .permute: .permute(shift: 1)
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import PlanIR
+
+extension ClusterCost {
+  /// The time of the kernels of `body`, by where it comes from.
+  func kernelSources(of body: Body) -> SourcedTime {
+    var sources = SourcedTime()
+    for case .kernel(let call) in body.instructions {
+      let work = KernelWork(call, in: body, precision: precision)
+      sources.add(time(of: work), source(of: work))
+    }
+    return sources
+  }
+
+  /// The time of `body`, kernels and communication, by where it comes from.
+  func sources(of body: Body) -> SourcedTime {
+    var sources = kernelSources(of: body)
+    for (use, count) in BodySummary(body, mesh: mesh, precision: precision, cost: self).collectives
+    {
+      sources.add(time(of: use) * count, source(of: use))
+    }
+    return sources
+  }
+
+  /// What a block of one layer takes of a step of `microBatches`, as ``PricedBlock/step(_:microBatches:recomputing:)``
+  /// has it, by where it comes from.
+  func stepSources(
+    of bodies: BlockBodies, microBatches: Int, recomputing recompute: Recomputation = .none
+  ) -> SourcedTime {
+    func all(_ bodies: [Body?]) -> SourcedTime {
+      bodies.compactMap(\.self).reduce(into: SourcedTime()) { $0.add(sources(of: $1), times: 1) }
+    }
+    let lean = bodies.lean[recompute]
+    var step = SourcedTime()
+    step.add(
+      all([
+        lean?.forward ?? bodies.forward, lean?.recompute, bodies.inputGradient,
+        bodies.weightGradient,
+      ]), times: microBatches)
+    step.add(all([bodies.reduceGradients, bodies.optimize]), times: 1)
+    return step
+  }
+}

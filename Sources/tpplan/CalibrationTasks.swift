@@ -1,0 +1,54 @@
+import Calibration
+import Executor
+import Partitioner
+import PlanIR
+
+/// What programs ask this machine to measure.
+struct CalibrationTasks {
+  /// The type that is computed in.
+  let dtype: DType
+
+  /// Kernels of `programs`, products first, as far as `isWanted` says.
+  func kernels(
+    of programs: [Program], where isWanted: (PlannedKernel) -> Bool = { _ in true }
+  ) -> [CalibrationTask] {
+    var (products, others): ([CalibrationTask], [CalibrationTask]) = ([], [])
+    for program in programs {
+      for kernel in Partitioner.kernels(of: program) where isWanted(kernel) {
+        guard let task = task(kernel, of: program) else { continue }
+        if kernel.product == nil { others.append(task) } else { products.append(task) }
+      }
+    }
+    return products + others
+  }
+
+  private func task(_ kernel: PlannedKernel, of program: Program) -> CalibrationTask? {
+    guard let size = kernel.product else {
+      return KernelProbe(
+        kernel.call, in: program.bodies[kernel.body], of: program, dtype: dtype
+      ).map { .kernel($0, amount: kernel.amount) }
+    }
+    return MatmulProduct.Transposition(rawValue: size.transposition).flatMap {
+      MatmulProduct(m: size.m, n: size.n, k: size.k, transposition: $0, dtype: dtype)
+    }.map { .product($0) }
+  }
+
+  /// A collective among `devices` on small buffers and large ones.
+  func collective(_ name: String, devices: Int) -> [CalibrationTask] {
+    guard let pattern = CollectiveProbe.Pattern(rawValue: name) else { return [] }
+    return Self.sizes.map {
+      .collective(CollectiveProbe(pattern, devices: devices, elements: $0, dtype: dtype))
+    }
+  }
+
+  /// Every collective in groups of up to 16.
+  var collectives: [CalibrationTask] {
+    CollectiveProbe.Pattern.allCases.flatMap { pattern in
+      [2, 4, 8, 16].flatMap { collective(pattern.rawValue, devices: $0) }
+    }
+  }
+
+  /// Elements of what is communicated, so far apart that times between follow: from what latency decides
+  /// to what bandwidth does.
+  private static let sizes = [1 << 6, 1 << 11, 1 << 14, 1 << 17, 1 << 19]
+}

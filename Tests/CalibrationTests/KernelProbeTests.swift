@@ -1,0 +1,116 @@
+import Calibration
+import Executor
+import Formats
+import Partitioner
+import PlanIR
+import TestSupport
+import Testing
+
+/// Serialized: calibrations wait for each other anyway, and each holds its own memory.
+@Suite("Measuring kernels and collectives", .serialized)
+struct KernelProbeTests {
+  private let calibrator = Calibrator(origin: .sample, policy: .quick)
+
+  /// The program of a small model on one tensor axis of two devices.
+  private func program(
+    isLlama: Bool, attention: AttentionForm, optimizer: Optimizer, dropout: Double = 0
+  ) throws -> Program {
+    let sample = SampleModel()
+    let training = try TrainingGraph(
+      model: isLlama ? sample.llama() : sample.gpt2(),
+      workload: Workload(
+        globalBatch: 4, sequence: 8, optimizer: optimizer, attention: attention,
+        dropout: dropout))
+    var pins = Pins()
+    (pins.layout, pins.tensor) = (.megatron, 2)
+    let answer = Search.run(
+      SearchRequest(
+        training: training, cluster: SyntheticCluster.cluster, devices: 2, pins: pins, keep: 1))
+    let plan = try #require(answer.plans.first)
+    return try Partitioner.program(of: training, choices: plan.choices)
+  }
+
+  private func tasks(_ program: Program, _ dtype: DType) -> [CalibrationTask] {
+    Partitioner.kernels(of: program).compactMap { kernel in
+      KernelProbe(
+        kernel.call, in: program.bodies[kernel.body], of: program, dtype: dtype
+      ).map { .kernel($0, amount: kernel.amount) }
+    }
+  }
+
+  @Test(
+    "Every kernel of a step is measured, each under a key of its own, with what it has to do",
+    arguments: [
+      (false, AttentionForm.fused, Optimizer.adamw, 0.0), (true, .fused, .sgd, 0),
+      (false, .unfused, .sgd, 0.1), (true, .unfused, .adamw, 0),
+    ])
+  func everyKernel(
+    isLlama: Bool, attention: AttentionForm, optimizer: Optimizer, dropout: Double
+  ) throws {
+    let program = try program(
+      isLlama: isLlama, attention: attention, optimizer: optimizer, dropout: dropout)
+    for dtype in [DType.float32, .float64] {
+      let tasks = tasks(program, dtype)
+      let sink = RecordingSink()
+      let outcome = try calibrator.calibrate(tasks, budget: 60, into: sink)
+      #expect(Set(outcome.measured.map(\.key)).count == outcome.measured.count)
+      #expect(outcome.left.isEmpty && outcome.tooLarge.isEmpty)
+      let names = Set(outcome.measured.map(\.key.kernel))
+      #expect(names.contains(isLlama ? "norm-apply.rms" : "norm-apply.layer"), "\(names)")
+      #expect(names.contains(attention == .fused ? "attention.causal" : "softmax"), "\(names)")
+      #expect(names.contains("\(optimizer.rawValue).add") || names.contains(optimizer.rawValue))
+      for (key, timing) in outcome.measured {
+        #expect(timing.medianNanoseconds > 0, "\(key)")
+        #expect((timing.amount?.elements ?? 0) > 0, "\(key)")
+        #expect(key.dtype == dtype && key.backend == "swift")
+      }
+    }
+  }
+
+  @Test("A run's kernels have the keys that measuring them has")
+  func sameKeys() throws {
+    let program = try program(isLlama: false, attention: .fused, optimizer: .adamw)
+    for kernel in Partitioner.kernels(of: program) where kernel.product == nil {
+      let body = program.bodies[kernel.body]
+      guard let probe = KernelProbe(kernel.call, in: body, of: program, dtype: .float32)
+      else { continue }
+      #expect(probe.identity == kernel.call.identity(in: body))
+    }
+  }
+
+  @Test("What works in place is measured on ordinary numbers however often it runs")
+  func inPlace() throws {
+    let program = try program(isLlama: false, attention: .unfused, optimizer: .sgd)
+    let kernel = try #require(
+      Partitioner.kernels(of: program).first {
+        $0.call.kind == .operation(.softmaxGradient) && $0.call.reads[0] == $0.call.writes[0]
+      })
+    let probe = try #require(
+      KernelProbe(
+        kernel.call, in: program.bodies[kernel.body], of: program, dtype: .float32))
+    let task = CalibrationTask.kernel(probe, amount: kernel.amount)
+    let short = Calibrator(origin: .sample, policy: SamplingPolicy(minimumSampleSeconds: 1e-5))
+    let long = Calibrator(origin: .sample, policy: SamplingPolicy(minimumSampleSeconds: 2e-2))
+    let times = try [short, long].map {
+      try $0.calibrate([task], budget: 60, into: RecordingSink()).measured[0].timing
+        .medianNanoseconds
+    }
+    #expect(times[1] < 4 * times[0] && times[0] < 4 * times[1], "\(times)")
+  }
+
+  @Test("Every collective is measured, and takes longer on more", arguments: [2, 3])
+  func collectives(devices: Int) throws {
+    for pattern in CollectiveProbe.Pattern.allCases {
+      let probes = [64, 1 << 18].map {
+        CollectiveProbe(pattern, devices: devices, elements: $0)
+      }
+      #expect(probes.allSatisfy { $0.elements % devices == 0 })
+      let outcome = try calibrator.calibrate(
+        probes.map { .collective($0) }, budget: 60, into: RecordingSink())
+      let times = outcome.measured.map(\.timing.medianNanoseconds)
+      #expect(times.count == 2 && times[1] > times[0] && times[0] > 0, "\(pattern): \(times)")
+      #expect(outcome.measured[0].key.shape == [devices, probes[0].elements])
+      #expect(outcome.measured[0].key.backend == "threads")
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import Foundation
+import Testing
+
+/// Searches and explanations of this machine, whose kernels and collectives are measured.
+@Suite struct MeasuredExplainTests {
+  private static let pins =
+    "search tiny-gpt2 --devices 2 --cluster local --global-batch 16 --layout megatron --tensor 2 "
+    + "--pipeline 1 --matmul gathered"
+
+  private func seconds(_ value: Any?, _ source: String) throws -> Double {
+    try #require((value as? [String: Any])?[source] as? Double)
+  }
+
+  @Test
+  func `a second search measures nothing and finds the same, and explain says what it rests on`()
+    throws
+  {
+    let line = try CommandLine()
+    let first = try line.run("\(Self.pins) --emit @/plan.json --json")
+    #expect(first.code == 0 && first.error.contains("tpplan: measured "), "\(first.error)")
+    let listed = try line.run("timings list --json").output
+    let second = try line.run("\(Self.pins) --emit @/again.json --json")
+    #expect(second.code == 0 && second.error == "")
+    #expect(try line.run("timings list --json").output == listed)
+    #expect(try line.text("again.json") == line.text("plan.json"))
+    let explained = try line.run("explain @/plan.json --json").json()
+    let sources = explained["sources"]
+    let (measured, interpolated, modelled) = (
+      try seconds(sources, "measured"), try seconds(sources, "interpolated"),
+      try seconds(sources, "modelled")
+    )
+    // Loading tokens and labels is not measured, nor most sizes that are sent.
+    #expect(measured > 0 && interpolated > 0 && modelled < 0.05 * (measured + interpolated))
+    let blocks = try #require(explained["blocks"] as? [[String: Any]])
+    let parts = try blocks.map { try #require($0["seconds"] as? Double) }
+    #expect(abs(parts.reduce(0, +) - measured - interpolated - modelled) < 1e-9)
+    let text = try line.run("explain @/plan.json").output
+    #expect(text.contains("\ntimes        measured "))
+    #expect(text.contains(" (measured), communication "))
+    #expect(text.contains(" (interpolated)"))
+  }
+
+  @Test func `a database that is named is what search and explain read`() throws {
+    let line = try CommandLine()
+    let file = "--timings @/timings-own.db"
+    let search = try line.run("\(Self.pins) --emit @/plan.json \(file)")
+    #expect(search.code == 0, "\(search.error)")
+    #expect((try line.run("timings list --json").json()["timings"] as? [Any])?.isEmpty == true)
+    #expect(try line.run("explain @/plan.json").output.contains("\ntimes        modelled\n"))
+    #expect(
+      try line.run("explain @/plan.json \(file)").output.contains("\ntimes        measured "))
+  }
+
+  @Test func `what another cluster's plan takes is modelled, and no figure is marked`() throws {
+    let line = try CommandLine()
+    _ = try line.run("search tiny-gpt2 --devices 2 --layout megatron --tensor 2 --emit @/plan.json")
+    let text = try line.run("explain @/plan.json").output
+    #expect(text.contains("\ntimes        modelled\n"))
+    #expect(!text.contains("(modelled)"))
+  }
+}

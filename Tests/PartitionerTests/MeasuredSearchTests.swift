@@ -1,0 +1,96 @@
+import Partitioner
+import PlanIR
+import TestSupport
+import Testing
+
+/// Searches whose kernels and collectives have measured times, drawn at random.
+@Suite struct MeasuredSearchTests {
+  /// A table of times drawn from `seed` for what the best plans of `request` compute and send.
+  private func table(_ request: SearchRequest, seed: UInt64, share: Double) throws -> TimingTable {
+    let generator = CounterGenerator(seed: seed, name: "times")
+    var (table, drawn) = (TimingTable(), UInt64(0))
+    func draw() -> Double {
+      drawn += 1
+      return generator.uniform(at: drawn)
+    }
+    for plan in Search.run(request).plans {
+      let program = try Partitioner.program(of: request.training, choices: plan.choices)
+      for kernel in Partitioner.kernels(of: program) where draw() < share {
+        let seconds = kernel.roughSeconds * (0.3 + draw())
+        if let product = kernel.product {
+          table.record(product, seconds: seconds)
+        } else {
+          table.record(kernel.call.timedName, kernel.amount, seconds: seconds)
+        }
+      }
+      for (pattern, devices) in Partitioner.collectives(of: program) where draw() < share {
+        for elements in [64, 1 << 16] {
+          table.record(
+            collective: pattern, devices: devices, elements: elements,
+            seconds: 1e-5 * draw() + 1e-9 * Double(elements))
+        }
+      }
+    }
+    return table
+  }
+
+  private func request(layout: LayoutName?, devices: Int) throws -> SearchRequest {
+    var sample = SampleModel()
+    sample.layers = 3
+    var pins = Pins()
+    pins.layout = layout
+    return SearchRequest(
+      training: try TrainingGraph(
+        model: sample.llama(), workload: Workload(globalBatch: 8, sequence: 16)),
+      cluster: SyntheticCluster.cluster, devices: devices, memory: .unlimited, pins: pins, keep: 6)
+  }
+
+  @Test(arguments: [
+    (LayoutName?.none, 2, 1.0), (.megatron, 4, 0.5), (.summa, 4, 0.3), (.sequence, 4, 0.05),
+  ])
+  func `what is pruned is never among the best, and every plan costs what its own lowering does`(
+    layout: LayoutName?, devices: Int, share: Double
+  ) throws {
+    let seed = UInt64.random(in: 0...UInt64.max)
+    var request = try request(layout: layout, devices: devices)
+    request.timings = try table(request, seed: seed, share: share)
+    #expect(!request.timings.isEmpty, "seed \(seed)")
+    let pruned = Search.run(request)
+    request.exhaustive = true
+    let whole = Search.run(request)
+    #expect(pruned.mispriced.isEmpty && whole.mispriced.isEmpty, "seed \(seed)")
+    #expect(
+      pruned.plans.map(\.choices.canonicalText) == whole.plans.map(\.choices.canonicalText),
+      "seed \(seed)")
+    #expect(pruned.plans.map(\.predicted) == whole.plans.map(\.predicted), "seed \(seed)")
+  }
+
+  @Test func `a plan all of whose kernels are measured takes their times and no other`() throws {
+    var request = try request(layout: .data, devices: 1)
+    request.pins.recompute = Recomputation.none
+    let plan = try #require(Search.run(request).plans.first)
+    let program = try Partitioner.program(of: request.training, choices: plan.choices)
+    for kernel in Partitioner.kernels(of: program) {
+      #expect(TimedKernel(kernel.call) == TimedKernel(kernel.call.timedName))
+    }
+    func predicted(_ factor: Double, but slow: String = "") throws -> Prediction {
+      var table = TimingTable()
+      for kernel in Partitioner.kernels(of: program) {
+        let seconds = 1e-3 * factor
+        if let product = kernel.product {
+          table.record(product, seconds: seconds)
+        } else {
+          let name = kernel.call.timedName
+          table.record(name, kernel.amount, seconds: name == slow ? 2 * seconds : seconds)
+        }
+      }
+      return try Partitioner.predict(
+        request.training, choices: plan.choices, cluster: request.cluster, timings: table)
+    }
+    let (once, twice) = (try predicted(1), try predicted(2))
+    #expect(once.step.count > 0 && twice.step == once.step * 2)
+    let slower = try predicted(1, but: "attention-gradient.causal")
+    let count = plan.choices.microBatches * 3
+    #expect(slower.step == once.step + Picoseconds(1_000_000_000) * count)
+  }
+}
