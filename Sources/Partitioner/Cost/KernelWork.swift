@@ -6,11 +6,14 @@ package struct KernelWork: Hashable, Sendable {
   package var bytes: Int
   /// The product, of a kernel that is one.
   package var matmul: MatmulShape?
+  /// What decides its price beside these.
+  package var traits: KernelTraits
 
-  init(flops: Int, bytes: Int, matmul: MatmulShape?) {
+  init(flops: Int, bytes: Int, matmul: MatmulShape?, traits: KernelTraits) {
     self.flops = flops
     self.bytes = bytes
     self.matmul = matmul
+    self.traits = traits
   }
 
   /// The work of `call` in `body` at the planned widths of `precision`.
@@ -22,6 +25,7 @@ package struct KernelWork: Hashable, Sendable {
 
   /// The work of a kernel whose sizes are known.
   init(_ form: KernelForm<Int>) {
+    traits = form.traits
     bytes = form.bytes.reduce(0) { $0 + $1.size * $1.width }
     switch form.flops {
     case .none: flops = 0
@@ -33,11 +37,21 @@ package struct KernelWork: Hashable, Sendable {
   }
 }
 
+/// What decides a kernel's price beside sizes: the same for all sizes of a template.
+package struct KernelTraits: Hashable, Sendable {
+  package var family: KernelFamily
+  /// Of a product, of what whole one it is a panel.
+  package var panels = ProductPanels.whole
+  /// Of a kernel that is fused attention.
+  package var attention: AttentionWork?
+}
+
 /// The work of a kernel call in terms of sizes of some kind.
 struct KernelForm<Size> {
   let flops: Flops
   /// Elements touched, and bytes of each.
   let bytes: [(size: Size, width: Int)]
+  let traits: KernelTraits
 
   enum Flops {
     case none
@@ -54,7 +68,8 @@ struct KernelForm<Size> {
       case .product(let operands, let m, let n, let k):
         .product(operands, m: change(m), n: change(n), k: change(k))
       }
-    return KernelForm<Other>(flops: flops, bytes: bytes.map { (change($0.size), $0.width) })
+    return KernelForm<Other>(
+      flops: flops, bytes: bytes.map { (change($0.size), $0.width) }, traits: traits)
   }
 }
 
@@ -66,6 +81,7 @@ extension KernelForm<SizeTerm> {
       return (size: sizes.count(type), width: precision.bytes(of: type.width))
     }
     var flops = Flops.none
+    var traits = KernelTraits(family: KernelFamily(call, in: body))
     let types = call.reads.map { body.buffers[$0].type }
     if let count = Self.stepFlops(call.kind, types, sizes) { flops = .count(count) }
     if case .operation(let kind) = call.kind {
@@ -77,13 +93,15 @@ extension KernelForm<SizeTerm> {
           operands, m: sizes.term(operands.first) { !operands.isContracted($0) },
           n: sizes.term(operands.second) { !operands.isContracted($0) },
           k: sizes.term(operands.first, where: operands.isContracted))
+        traits.panels = ProductPanels(operands, call.panel)
       case .embedding, .embeddingGradient:
         bytes = Self.lookupBytes(call, body, precision, sizes)
       default:
         if let count = Self.attentionFlops(kind, types, sizes) { flops = .count(count) }
       }
     }
-    self.init(flops: flops, bytes: bytes)
+    traits.attention = AttentionWork(call.kind, types)
+    self.init(flops: flops, bytes: bytes, traits: traits)
   }
 
   /// A lookup touches the rows it reads, not the table.

@@ -16,8 +16,13 @@ struct Route: Hashable {
   private var exchangeLatency = 0.0
   private var exchangeSeconds = 0.0
   private let contention: Double
+  /// Bytes of gradients, or weights, that are sent together.
+  private let bucket: Double?
 
-  init(span: GroupSpan, levels: [Cluster.Level], contention: Double) {
+  init(
+    span: GroupSpan, levels: [Cluster.Level], contention: Double, bucket: Bytes? = nil
+  ) {
+    self.bucket = bucket.map { Double($0.count) }
     size = Double(span.size)
     self.contention = contention
     for crossing in span.crossings {
@@ -39,7 +44,12 @@ struct Route: Hashable {
     guard size > 1 else { return .zero }
     let once = Picoseconds(seconds: seconds(pattern, bytes: Double(bytes)) * contention)
     // A reduce-scatter and an all-gather, to the picosecond.
-    return pattern == .allReduce || pattern == .exchange ? once * 2 : once
+    return pattern.plain == .allReduce ? once * 2 : once
+  }
+
+  /// What a tensor that is a part of a bucket has of its latency.
+  private func bucketed(_ bytes: Double) -> Double {
+    bucket.map { ringLatency * min(1, bytes / $0) } ?? ringLatency
   }
 
   /// Seconds of a collective, of an all-reduce those of either half.
@@ -47,6 +57,8 @@ struct Route: Hashable {
     switch pattern {
     case .allGather, .reduceScatter, .allReduce:
       ringLatency + bytes * (size - 1) / size / ringBandwidth
+    case .bucketedAllGather, .bucketedReduceScatter, .bucketedAllReduce:
+      bucketed(bytes) + bytes * (size - 1) / size / ringBandwidth
     case .broadcast, .reduce: treeLatency + bytes / ringBandwidth
     case .allToAll: exchangeLatency + bytes * exchangeSeconds
     case .permute: outermostLatency + bytes / ringBandwidth

@@ -2,6 +2,7 @@ import PlanIR
 
 /// A body with sizes left open: what it computes, sends and allocates, in terms of its group.
 struct BodyTemplate {
+  private let phase: Phase
   private var kernels: [Kernel] = []
   /// What kernels touch: for each a range of these.
   private var touched: [(term: Int, width: Int)] = []
@@ -15,6 +16,7 @@ struct BodyTemplate {
     let flops: Int?
     /// Its sizes are places.
     let matmul: MatmulShape?
+    let traits: KernelTraits
     var count = 1
   }
 
@@ -32,6 +34,7 @@ struct BodyTemplate {
 
   /// Takes `body` apart; what it is made of goes to `builder`.
   init(_ body: Body, _ builder: inout TemplateBuilder) {
+    phase = body.phase
     var knownUses: [UseKey: Int] = [:]
     var knownKernels: [KernelCallKey: Int] = [:]
     func width(_ buffer: BufferID) -> Int {
@@ -70,7 +73,7 @@ struct BodyTemplate {
         }
       case .start(_, let collective, let axes, let from, let into):
         let type = collective.wholeType(body.buffers[from].type, body.buffers[into].type)
-        add(collective.pattern, axes, type, &builder)
+        add(collective.pattern(in: body.phase), axes, type, &builder)
       case .receive(let buffer, let message):
         add(.send, [message.axis], body.buffers[buffer].type, &builder)
       case .await, .send, .settle:
@@ -82,8 +85,10 @@ struct BodyTemplate {
   /// Kernels of equal work in the same sizes.
   private struct KernelCallKey: Hashable {
     private var words: [Int] = []
+    private let traits: KernelTraits
 
     init(_ form: KernelForm<Int>) {
+      traits = form.traits
       for (size, width) in form.bytes { words += [size, width] }
       switch form.flops {
       case .none: words.append(-1)
@@ -105,14 +110,20 @@ struct BodyTemplate {
     case .product(let operands, let m, let n, let k):
       matmul = MatmulShape(operands, m: m, n: n, k: k)
     }
-    kernels.append(Kernel(touched: start..<touched.count, flops: flops, matmul: matmul))
+    kernels.append(
+      Kernel(
+        touched: start..<touched.count, flops: flops, matmul: matmul,
+        traits: form.traits))
   }
 
   /// The time of its kernels, where `values` are the group's sizes.
   func kernels(_ values: [Int], _ cost: ClusterCost) -> Picoseconds {
     var time = Picoseconds.zero
+    var launches = 0
     for kernel in kernels {
-      var work = KernelWork(flops: kernel.flops.map { values[$0] } ?? 0, bytes: 0, matmul: nil)
+      launches += cost.launches(of: kernel.traits.family) * kernel.count
+      var work = KernelWork(
+        flops: kernel.flops.map { values[$0] } ?? 0, bytes: 0, matmul: nil, traits: kernel.traits)
       for place in kernel.touched {
         work.bytes += values[touched[place].term] * touched[place].width
       }
@@ -122,7 +133,7 @@ struct BodyTemplate {
       }
       time += cost.time(of: work) * kernel.count
     }
-    return time
+    return max(time, cost.time(ofLaunches: launches, in: phase))
   }
 
   /// What its products take at least, at full speed and touching nothing.
