@@ -12,6 +12,7 @@ import numpy as np
 
 import frames
 import products
+import published
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -22,7 +23,7 @@ def rows(path):
 
 
 def show_products(options):
-    """The shipped profile on a file of products, and products left out of fits of all that was measured."""
+    """The shipped profile on what it was fitted to, and products left out of fits."""
     measured = products.read(options.data / "h100_matmul_bf16.csv")
     lines = "".join(
         f"{layout} {int(m)} {int(n)} {int(k)}\n"
@@ -82,13 +83,28 @@ def show_steps(options, planner):
     print(f"  memory: mean {np.mean(np.abs(memory)):.1f} %, worst {max(map(abs, memory)):.1f} %")
 
 
+def show_published(options, planner):
+    """Published steps, and each predicted with constants fitted to the others."""
+    table = rows(options.data / "ptdp_table1_weak_scaling.csv")
+    cluster = options.cluster.parent / "a100-sxm-80gb.json"
+    fitted, left = published.left_out(planner, cluster, table)
+    for row, own, out in zip(table, fitted, left):
+        plan = published.plan(planner, cluster, row)
+        print(
+            f"  {row['params_b']:>5s}B  micro-batch {plan['micro_batch']:2d}  interleave"
+            f" {plan['interleave']}  {plan['step_seconds']:7.3f} s  fitted {own:+5.1f} %"
+            f"  left out {out:+5.1f} %")
+    for name, error in (("fitted", fitted), ("left out", left)):
+        print(f"  {name}: mean {np.mean(np.abs(error)):.1f} %, worst {max(abs(error)):.1f} %")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     build = ROOT / ".build" / "release"
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder of measurements")
     parser.add_argument("--tpplan", default=build / "tpplan")
     parser.add_argument("--prices", default=build / "ProductPrices")
-    parser.add_argument("--cluster", default=ROOT / "models" / "clusters" / "h100-sxm.json")
+    parser.add_argument("--cluster", type=pathlib.Path, default=ROOT / "models" / "clusters" / "h100-sxm.json")
     options = parser.parse_args()
     planner = frames.Planner(options.tpplan, options.cluster)
     print("products of an H100")
@@ -97,6 +113,8 @@ def main():
     show_layers(options, planner)
     print("steps of an H100")
     show_steps(options, planner)
+    print("published steps on A100s")
+    show_published(options, planner)
 
 
 if __name__ == "__main__":
