@@ -266,7 +266,9 @@ struct MixtureSearch {
       }
       var blocks = memory
       blocks[training.groups.ends] = priced.blocks.map(\.memory)
-      let peak = peak(assignment, blocks, choices) + request.cluster.device.framework
+      let framework = request.cluster.device.framework(
+        training, choices.mesh, microBatches: choices.microBatches)
+      let peak = peak(assignment, blocks, choices) + framework
       if ranking.isOver(peak) { over.insert(choices.keepingAll(choices.microBatch)) }
       ranking.offer(step: step, memory: peak) {
         var choices = choices

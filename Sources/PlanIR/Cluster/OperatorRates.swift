@@ -94,17 +94,21 @@ package struct OperatorRates: Hashable, Sendable {
   package var recomputesWhole: Bool
   /// Bytes of gradients that are reduced together once a step; nil where each tensor is by itself.
   package var gradientBucket: Bytes?
+  /// Bytes a logit that the framework's loss holds beside what the program does.
+  package var logitBytes: Int
 
   package init(
     families: [KernelFamily: OperatorRate] = [:], attention: AttentionRate? = nil,
     attentionGradient: AttentionRate? = nil, hostSeconds: Double = 0,
-    recomputesWhole: Bool = false, gradientBucket: Bytes? = nil
+    recomputesWhole: Bool = false, gradientBucket: Bytes? = nil,
+    logitBytes: Int = 0
   ) {
     self.families = families
     (self.attention, self.attentionGradient) = (attention, attentionGradient)
     self.hostSeconds = hostSeconds
     self.recomputesWhole = recomputesWhole
     self.gradientBucket = gradientBucket
+    self.logitBytes = logitBytes
   }
 
   /// By number of family.
