@@ -48,6 +48,13 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Benchmarks/LoneMatmul", swiftSettings: strict),
+    .executableTarget(
+      name: "ProductPrices",
+      dependencies: [
+        "PlanIR", "Formats",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Benchmarks/ProductPrices", swiftSettings: strict),
     .target(
       name: "TestSupport",
       dependencies: ["PlanIR", "Formats", "Partitioner", "Executor", "Reference", "Proof"],

@@ -19,6 +19,22 @@ struct ClusterFileTests {
       ("\"devices\": null", "\"devices\": 16", "the last without `devices`"),
       ("\"name\": \"infiniband\"", "\"name\": \"nvlink\"", "that no other level has"),
       ("\"latency_seconds\": 1.4e-05", "\"latency_seconds\": \"14us\"", "$.levels[1].latency"),
+      (
+        "\"128x256\"", "\"128\"", "$.device.products.tiles[10]: expected rows and columns of a tile"
+      ),
+      ("\"overlap_exponent\": 5", "\"overlap_exponent\": -5", "$.device.products.overlap_exponent"),
+      (
+        "NT 512 2304 768 6", "NT 512 2304 6",
+        "$.device.products.measured[0]: expected transposition"
+      ),
+      (
+        "NT 512 2304 768 6", "NT 512 2304 0 6",
+        "$.device.products.measured[0]: expected transposition"
+      ),
+      (
+        "\"rotary\"", "\"rotari\"", "$.device.operators.families.rotari: expected one of the fields"
+      ),
+      ("\"96\": 0.752", "\"wide\": 0.752", "expected a head width as the key"),
     ])
   func refused(old: String, new: String, expected: String) throws {
     let sample = try ShippedData.text("models/clusters/h100-sxm.json")

@@ -23,7 +23,7 @@ extension ClusterFile {
   }
 
   private static func value(of device: Cluster.Device) -> JSONValue {
-    [
+    let value: JSONValue = [
       "name": .string(device.name), "memory_bytes": .integer(device.memory.count),
       "reserved_bytes": .integer(device.reserved.count),
       "framework_bytes": .integer(device.framework.count),
@@ -34,6 +34,14 @@ extension ClusterFile {
       "memory_efficiency": .number(device.memoryEfficiency),
       "launch_seconds": .number(device.launchSeconds),
     ]
+    guard case .object(var members) = value else { return value }
+    if let products = device.products {
+      members.append(JSONMember(key: "products", value: self.value(of: products)))
+    }
+    if device.operators != OperatorRates() {
+      members.append(JSONMember(key: "operators", value: self.value(of: device.operators)))
+    }
+    return .object(members)
   }
 
   private static func value(of level: Cluster.Level) -> JSONValue {

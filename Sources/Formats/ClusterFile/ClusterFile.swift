@@ -33,9 +33,9 @@ package enum ClusterFile {
     try node.refuseFields(besides: [
       "name", "memory_bytes", "reserved_bytes", "framework_bytes", "matmul_flops_16",
       "matmul_flops_32", "matmul_efficiency", "memory_bandwidth_bytes_per_second",
-      "memory_efficiency", "launch_seconds",
+      "memory_efficiency", "launch_seconds", "products", "operators",
     ])
-    return Cluster.Device(
+    var device = Cluster.Device(
       name: try node.field("name").label(),
       memory: Bytes(try node.field("memory_bytes").positiveInteger(upTo: memoryLimit)),
       reserved: Bytes(try node.field("reserved_bytes").nonNegativeInteger(upTo: memoryLimit)),
@@ -46,6 +46,12 @@ package enum ClusterFile {
       memoryBandwidth: try node.field("memory_bandwidth_bytes_per_second").number(in: rates),
       memoryEfficiency: try node.field("memory_efficiency").number(in: fractions),
       launchSeconds: try node.field("launch_seconds").number(in: 0...1))
+    if let node = try node.optional("products") {
+      device.products = try products(
+        node, flops: device.matmulFlops16, memoryBandwidth: device.memoryBandwidth)
+    }
+    if let node = try node.optional("operators") { device.operators = try operators(node) }
+    return device
   }
 
   private static func levels(_ node: JSONNode) throws(FormatError) -> [Cluster.Level] {

@@ -48,6 +48,7 @@ package struct BodySummary: Sendable {
 
   /// Prices the kernels of `body`, and counts what it sends over `mesh` and allocates.
   package init(_ body: Body, mesh: Mesh, precision: Precision, cost: any CostModel) {
+    var launches = 0
     for instruction in body.instructions {
       switch instruction {
       case .allocate(let buffer):
@@ -56,16 +57,21 @@ package struct BodySummary: Sendable {
       case .free(let buffer):
         charge(body.buffers[buffer], precision, -1)
       case .kernel(let call):
-        kernels += cost.time(of: KernelWork(call, in: body, precision: precision))
+        let work = KernelWork(call, in: body, precision: precision)
+        kernels += cost.time(of: work)
+        launches += cost.launches(of: work.traits.family)
       case .start(_, let collective, let axes, let from, let into):
         let (from, into) = (body.buffers[from].type, body.buffers[into].type)
-        add(CollectiveUse(collective, over: axes, from: from, into: into, mesh, precision))
+        add(
+          CollectiveUse(
+            collective, in: body.phase, over: axes, from: from, into: into, mesh, precision))
       case .receive(let buffer, let message):
         add(CollectiveUse(message, of: body.buffers[buffer].type, mesh, precision))
       case .await, .send, .settle:
         break
       }
     }
+    kernels = max(kernels, cost.time(ofLaunches: launches, in: body.phase))
   }
 
   private mutating func charge(_ buffer: Buffer, _ precision: Precision, _ sign: Int) {
@@ -113,10 +119,10 @@ extension Collective {
 }
 
 extension CollectiveUse {
-  /// A collective from one buffer into another.
+  /// A collective from one buffer into another, in a body of `phase`.
   init(
-    _ collective: Collective, over axes: [AxisReference], from: TensorType, into: TensorType,
-    _ mesh: Mesh, _ precision: Precision
+    _ collective: Collective, in phase: Phase, over axes: [AxisReference], from: TensorType,
+    into: TensorType, _ mesh: Mesh, _ precision: Precision
   ) {
     let type = collective.wholeType(from, into)
     width = precision.bytes(of: type.width)
@@ -125,7 +131,7 @@ extension CollectiveUse {
     let groups =
       mesh.pipeline.map { axes.contains($0) } ?? false
       ? mesh.stageDevices : mesh.stageDevices / size
-    pattern = collective.pattern
+    pattern = collective.pattern(in: phase)
     self.axes = axes
     bytes = type.localCount * width
     // Of uneven chunks each is some group's, equally often: their sum is the part they were cut of.

@@ -1,3 +1,5 @@
+import PlanIR
+
 /// Measured times of collectives among threads, and what they say of other groups and sizes.
 package struct CollectiveTimes: Hashable, Sendable {
   private var patterns: [CollectiveUse.Pattern: MeasuredTimes] = [:]
@@ -46,8 +48,9 @@ package struct CollectiveTimes: Hashable, Sendable {
     switch pattern {
     case .exchange: (.allReduce, 2)
     case .send: (.permute, 2)
-    case .allGather, .reduceScatter, .allReduce, .broadcast, .reduce, .allToAll, .permute:
-      (pattern, devices)
+    case .allGather, .reduceScatter, .allReduce, .broadcast, .reduce, .allToAll, .permute,
+      .bucketedAllGather, .bucketedReduceScatter, .bucketedAllReduce:
+      (pattern.plain, devices)
     }
   }
 

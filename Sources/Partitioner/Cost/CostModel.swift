@@ -3,10 +3,20 @@ package import PlanIR
 /// Prices kernels and collectives.
 ///
 /// Times must be comparable and summable: equal work has equal time, and the time of a body is the
-/// sum over its instructions. Everything is a function of its arguments alone.
+/// sum over its instructions, or what launching its kernels takes where that is more. Everything is a
+/// function of its arguments alone.
 package protocol CostModel: Sendable {
   /// The time of one kernel call on one device.
   func time(of work: KernelWork) -> Picoseconds
+
+  /// As how many kernels one of `family` is run.
+  func launches(of family: KernelFamily) -> Int
+
+  /// What the processor takes to launch as many kernels of a body of `phase`.
+  func time(ofLaunches count: Int, in phase: Phase) -> Picoseconds
+
+  /// Whether layers that are computed again in full are so with what nothing depends on.
+  var recomputesWhole: Bool { get }
 
   /// The time of one collective.
   func time(of use: CollectiveUse) -> Picoseconds
@@ -36,14 +46,39 @@ package struct CollectiveUse: Hashable, Sendable {
     case send
     /// An all-reduce between two.
     case exchange
+    /// Of parameters' gradients and weights once a step, which frameworks join into buckets.
+    case bucketedAllGather = "bucketed-all-gather"
+    case bucketedReduceScatter = "bucketed-reduce-scatter"
+    case bucketedAllReduce = "bucketed-all-reduce"
 
     /// The name in answers.
-    package var name: String { self == .exchange ? Self.allReduce.rawValue : rawValue }
+    package var name: String { plain.rawValue }
+
+    /// What it is where nothing is said of how.
+    var plain: Pattern {
+      switch self {
+      case .allGather, .bucketedAllGather: .allGather
+      case .reduceScatter, .bucketedReduceScatter: .reduceScatter
+      case .allReduce, .exchange, .bucketedAllReduce: .allReduce
+      case .broadcast, .reduce, .allToAll, .permute, .send: self
+      }
+    }
   }
 }
 
 extension Collective {
-  var pattern: CollectiveUse.Pattern {
+  /// How it moves in a body of `phase`.
+  func pattern(in phase: Phase) -> CollectiveUse.Pattern {
+    guard phase == .reduceGradients || phase == .optimize else { return pattern }
+    switch self {
+    case .allGather, .gatherChunks: return .bucketedAllGather
+    case .reduceScatter, .scatterChunks: return .bucketedReduceScatter
+    case .allReduce: return .bucketedAllReduce
+    case .allReduceEnds, .broadcast, .reduce, .allToAll, .permute: return pattern
+    }
+  }
+
+  private var pattern: CollectiveUse.Pattern {
     switch self {
     case .allGather, .gatherChunks: .allGather
     case .reduceScatter, .scatterChunks: .reduceScatter
@@ -64,7 +99,8 @@ extension Cluster {
   }
 }
 
-/// Rooflines for kernels, latency and bandwidth for collectives, measured times where there are any.
+/// Tiles and waves for products where the device has them, rooflines for other kernels, latency and bandwidth
+/// for collectives, measured times where there are any.
 package struct ClusterCost: CostModel {
   let cluster: Cluster
   let precision: Precision
@@ -74,6 +110,10 @@ package struct ClusterCost: CostModel {
   private let digits: MeshDigits
   /// How many devices share one core, of a cluster whose devices are threads.
   private let contention: Double
+  /// Of 16-bit products; nil where a roofline has to do.
+  private let products: ProductModel?
+  /// By number of family.
+  private let operators: [OperatorRate]
 
   /// The costs of a plan on `mesh`; of a part of its devices where `devices` says how many there are.
   package init(
@@ -89,16 +129,51 @@ package struct ClusterCost: CostModel {
       ? Placement.innermostFirst(mesh, perNode: cluster.devicesPerNode) : placement
     digits = MeshDigits(mesh: mesh, placement: self.placement)
     self.timings = timings
+    operators = cluster.device.operators.all
+    let device = cluster.device
+    products =
+      precision == .fp32
+      ? nil
+      : device.products?.at(
+        flops: device.matmulFlops16, memoryBandwidth: device.memoryBandwidth)
   }
 
   package func time(of work: KernelWork) -> Picoseconds {
     if let figure = timings.figure(of: work) {
       return Picoseconds(seconds: figure.seconds * contention)
     }
+    if let shape = work.matmul, let products {
+      return Picoseconds(
+        seconds: products.seconds(shape, bytes: work.bytes, panels: work.traits.panels) * contention
+      )
+    }
     let device = cluster.device
-    let compute = Double(work.flops) / matmulFlops
-    let memory = Double(work.bytes) / (device.memoryBandwidth * device.memoryEfficiency)
-    return Picoseconds(seconds: (max(compute, memory) + device.launchSeconds) * contention)
+    let rate = operators[work.traits.family.rawValue]
+    let compute = attention(work) ?? Double(work.flops) / matmulFlops
+    let memory =
+      Double(work.bytes) * rate.traffic / (device.memoryBandwidth * device.memoryEfficiency)
+    let launching = device.launchSeconds * Double(rate.launches)
+    return Picoseconds(seconds: (max(compute, memory) + launching) * contention)
+  }
+
+  /// Seconds of fused attention; nil of what is none, or where a roofline has to do.
+  private func attention(_ work: KernelWork) -> Double? {
+    guard precision != .fp32, let attention = work.traits.attention else { return nil }
+    let device = cluster.device
+    let rate =
+      work.traits.family == .attention
+      ? device.operators.attention : device.operators.attentionGradient
+    return rate?.seconds(flops: Double(work.flops), attention, peak: device.matmulFlops16)
+  }
+
+  package var recomputesWhole: Bool { cluster.device.operators.recomputesWhole }
+
+  package func launches(of family: KernelFamily) -> Int { operators[family.rawValue].launches }
+
+  /// When parameters are updated the processor is as far ahead as the step before let it.
+  package func time(ofLaunches count: Int, in phase: Phase) -> Picoseconds {
+    guard phase != .optimize else { return .zero }
+    return Picoseconds(seconds: Double(count) * cluster.device.operators.hostSeconds * contention)
   }
 
   /// FLOP/s of large products.
@@ -108,13 +183,14 @@ package struct ClusterCost: CostModel {
     return peak * device.matmulEfficiency
   }
 
-  /// What a product of `flops` takes at least: by the roofline, or as far as those that were measured
-  /// bound it.
+  /// What a product of `flops` takes at least, at the rate that none exceeds, or as far as those that were
+  /// measured bound it.
   func leastTime(flops: Int) -> Picoseconds {
     guard timings.isEmpty else {
       return Picoseconds(seconds: timings.leastSeconds(flops: flops) * contention)
     }
-    return Picoseconds(seconds: Double(flops) / matmulFlops * contention)
+    let fastest = cluster.device.fastestProducts(precision)
+    return Picoseconds(seconds: Double(flops) / fastest * contention)
   }
 
   package func time(of use: CollectiveUse) -> Picoseconds {
@@ -123,7 +199,8 @@ package struct ClusterCost: CostModel {
 
   /// Where the time of `work` comes from.
   func source(of work: KernelWork) -> FigureSource {
-    timings.figure(of: work)?.source ?? .modelled
+    if let figure = timings.figure(of: work) { return figure.source }
+    return work.matmul.flatMap { products?.source(of: $0) } ?? .modelled
   }
 
   /// Where the time of `use` comes from.
@@ -135,7 +212,8 @@ package struct ClusterCost: CostModel {
   func route(over axes: [AxisReference]) -> Route {
     Route(
       span: span(of: axes), levels: cluster.levels, contention: contention,
-      measured: timings.collectives, width: precision.bytes(of: .activation))
+      measured: timings.collectives, width: precision.bytes(of: .activation),
+      bucket: cluster.device.operators.gradientBucket)
   }
 
   private func span(of axes: [AxisReference]) -> GroupSpan {

@@ -238,7 +238,8 @@ private struct Explainer {
       return nil
     }
     let use = CollectiveUse(
-      collective, over: axes, from: body.buffers[from].type, into: body.buffers[into].type, mesh,
+      collective, in: body.phase, over: axes, from: body.buffers[from].type,
+      into: body.buffers[into].type, mesh,
       precision)
     return Explanation.CollectiveExplanation(
       tensor: body.buffers[from].name, collective: collective.name, axis: mesh.name(of: axes),

@@ -10,12 +10,17 @@ package struct KernelWork: Hashable, Sendable {
   var kernel: TimedKernel?
   /// The elements that ``bytes`` are of.
   var elements = 0
+  /// What decides its price beside these.
+  package var traits: KernelTraits
 
-  init(flops: Int, bytes: Int, matmul: MatmulShape?, kernel: TimedKernel? = nil) {
+  init(
+    flops: Int, bytes: Int, matmul: MatmulShape?, kernel: TimedKernel? = nil, traits: KernelTraits
+  ) {
     self.flops = flops
     self.bytes = bytes
     self.matmul = matmul
     self.kernel = kernel
+    self.traits = traits
   }
 
   /// The work of `call` in `body` at the planned widths of `precision`.
@@ -27,6 +32,7 @@ package struct KernelWork: Hashable, Sendable {
 
   /// The work of a kernel whose sizes are known.
   init(_ form: KernelForm<Int>) {
+    traits = form.traits
     bytes = form.bytes.reduce(0) { $0 + $1.size * $1.width }
     elements = form.bytes.reduce(0) { $0 + $1.size }
     kernel = form.kernel
@@ -40,6 +46,15 @@ package struct KernelWork: Hashable, Sendable {
   }
 }
 
+/// What decides a kernel's price beside sizes: the same for all sizes of a template.
+package struct KernelTraits: Hashable, Sendable {
+  package var family: KernelFamily
+  /// Of a product, of what whole one it is a panel.
+  package var panels = ProductPanels.whole
+  /// Of a kernel that is fused attention.
+  package var attention: AttentionWork?
+}
+
 /// The work of a kernel call in terms of sizes of some kind.
 struct KernelForm<Size> {
   let flops: Flops
@@ -47,6 +62,7 @@ struct KernelForm<Size> {
   let bytes: [(size: Size, width: Int)]
   /// What it is, unless it is a product.
   var kernel: TimedKernel?
+  let traits: KernelTraits
 
   enum Flops {
     case none
@@ -64,7 +80,8 @@ struct KernelForm<Size> {
         .product(operands, m: change(m), n: change(n), k: change(k))
       }
     return KernelForm<Other>(
-      flops: flops, bytes: bytes.map { (change($0.size), $0.width) }, kernel: kernel)
+      flops: flops, bytes: bytes.map { (change($0.size), $0.width) }, kernel: kernel,
+      traits: traits)
   }
 }
 
@@ -77,6 +94,7 @@ extension KernelForm<SizeTerm> {
     }
     var flops = Flops.none
     var kernel: TimedKernel? = TimedKernel(call)
+    var traits = KernelTraits(family: KernelFamily(call, in: body))
     let types = call.reads.map { body.buffers[$0].type }
     if let count = Self.stepFlops(call.kind, types, sizes) { flops = .count(count) }
     if case .operation(let kind) = call.kind {
@@ -89,13 +107,15 @@ extension KernelForm<SizeTerm> {
           operands, m: sizes.term(operands.first) { !operands.isContracted($0) },
           n: sizes.term(operands.second) { !operands.isContracted($0) },
           k: sizes.term(operands.first, where: operands.isContracted))
+        traits.panels = ProductPanels(operands, call.panel)
       case .embedding, .embeddingGradient:
         bytes = Self.lookupBytes(call, body, precision, sizes)
       default:
         if let count = Self.attentionFlops(kind, types, sizes) { flops = .count(count) }
       }
     }
-    self.init(flops: flops, bytes: bytes, kernel: kernel)
+    traits.attention = AttentionWork(call.kind, types)
+    self.init(flops: flops, bytes: bytes, kernel: kernel, traits: traits)
   }
 
   /// A lookup touches the rows it reads, not the table.

@@ -1,4 +1,5 @@
 import Foundation
+package import PlanIR
 
 /// Times that were measured at some sizes, and what they say of others.
 ///

@@ -42,11 +42,14 @@ extension Partitioner {
       let (own, devices) = CollectiveTimes.measured(pattern, devices)
       known[own.rawValue, default: []].insert(devices)
     }
-    for instruction in program.bodies.flatMap(\.instructions) {
-      switch instruction {
-      case .start(_, let collective, let axes, _, _): add(collective.pattern, axes.groupSize)
-      case .receive: add(.send, 2)
-      case .allocate, .free, .kernel, .await, .send, .settle: break
+    for body in program.bodies {
+      for instruction in body.instructions {
+        switch instruction {
+        case .start(_, let collective, let axes, _, _):
+          add(collective.pattern(in: body.phase), axes.groupSize)
+        case .receive: add(.send, 2)
+        case .allocate, .free, .kernel, .await, .send, .settle: break
+        }
       }
     }
     return known.keys.sorted().flatMap { name in

@@ -32,7 +32,15 @@ struct PricedBlock {
     settle = summary(bodies.settle)
     lean = ByRecomputation(
       bodies.lean.mapValues { (summary($0.forward), summary($0.recompute)) })
+    if cost.recomputesWhole { recomputeWhole() }
     stored = Self.stored(parameters, precision)
+  }
+
+  /// Takes for a layer that is computed again in full what all its kernels take, also those that nothing
+  /// of it depends on.
+  mutating func recomputeWhole() {
+    guard let known = lean[.full]?.recompute.kernels else { return }
+    lean[.full]?.recompute.kernels = max(known, forward.kernels)
   }
 
   /// What one repetition of `parameters` takes, with all their parts.

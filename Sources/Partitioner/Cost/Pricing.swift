@@ -25,10 +25,15 @@ struct Pricing {
     let step =
       breakdown.compute + breakdown.communicationExposed + breakdown.bubble + breakdown.optimizer
     var memory = memory.peak()
-    memory.framework = cluster.device.framework
+    memory.framework = frameworkMemory
     return Prediction(
       step: step, utilization: utilization(step), breakdown: breakdown, memory: memory,
       communication: communication(cost, timesOf: time.last))
+  }
+
+  /// What a framework allocates beside the program.
+  var frameworkMemory: Bytes {
+    cluster.device.framework(training, mesh, microBatches: microBatches)
   }
 
   /// When the step ends, and what each stage does when.

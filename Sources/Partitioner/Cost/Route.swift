@@ -20,12 +20,15 @@ struct Route: Hashable {
   private let measured: CollectiveTimes
   /// Bytes of an activation.
   private let width: Int
+  /// Bytes of gradients, or weights, that are sent together.
+  private let bucket: Double?
 
   init(
     span: GroupSpan, levels: [Cluster.Level], contention: Double, measured: CollectiveTimes,
-    width: Int
+    width: Int, bucket: Bytes? = nil
   ) {
     (self.measured, self.width) = (measured, width)
+    self.bucket = bucket.map { Double($0.count) }
     size = Double(span.size)
     self.contention = contention
     for crossing in span.crossings {
@@ -51,7 +54,12 @@ struct Route: Hashable {
     }
     let once = Picoseconds(seconds: seconds(pattern, bytes: Double(bytes)) * contention)
     // A reduce-scatter and an all-gather, to the picosecond.
-    return pattern == .allReduce || pattern == .exchange ? once * 2 : once
+    return pattern.plain == .allReduce ? once * 2 : once
+  }
+
+  /// What a tensor that is a part of a bucket has of its latency.
+  private func bucketed(_ bytes: Double) -> Double {
+    bucket.map { ringLatency * min(1, bytes / $0) } ?? ringLatency
   }
 
   /// Where ``time(_:bytes:width:)`` comes from.
@@ -72,6 +80,8 @@ struct Route: Hashable {
     switch pattern {
     case .allGather, .reduceScatter, .allReduce:
       ringLatency + bytes * (size - 1) / size / ringBandwidth
+    case .bucketedAllGather, .bucketedReduceScatter, .bucketedAllReduce:
+      bucketed(bytes) + bytes * (size - 1) / size / ringBandwidth
     case .broadcast, .reduce: treeLatency + bytes / ringBandwidth
     case .allToAll: exchangeLatency + bytes * exchangeSeconds
     case .permute: outermostLatency + bytes / ringBandwidth

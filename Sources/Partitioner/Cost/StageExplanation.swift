@@ -25,7 +25,7 @@ extension Pricing {
     let spans = time.clock?.spans
     return choices.stages.indices.map { stage in
       var use = peaks[stage]
-      use.framework = cluster.device.framework
+      use.framework = frameworkMemory
       return Explanation.StageExplanation(
         layers: (0..<map.chunks).map { map.layers[map.virtualStage(stage, chunk: $0)] },
         choice: choices.stages[stage], breakdown: breakdown(of: stage, in: time, cost),

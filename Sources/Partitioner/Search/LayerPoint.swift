@@ -295,10 +295,9 @@ extension SearchRequest {
     let sizes = training.sizes
     let tokens = Double(split.data * microBatch * training.workload.sequence)
     let flops = 6 * Double(sizes[.hidden] * sizes[.vocabulary]) * tokens
-    let device = cluster.device
-    let peak = training.workload.precision == .fp32 ? device.matmulFlops32 : device.matmulFlops16
+    let fastest = cluster.device.fastestProducts(training.workload.precision)
     let stageDevices = Double(split.data * split.context * split.tensor)
-    let seconds = flops / (peak * device.matmulEfficiency * stageDevices)
+    let seconds = flops / (fastest * stageDevices)
     return Picoseconds(seconds: seconds * 0.999 * cluster.contention(among: devices))
   }
 }

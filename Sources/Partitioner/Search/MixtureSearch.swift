@@ -124,16 +124,13 @@ struct MixtureSearch {
   /// where products have measured times.
   private var leastEnds: Picoseconds {
     guard request.timings.isEmpty else { return .zero }
-    let device = request.cluster.device
     let sizes = training.sizes
     let hasHead = training.model.has(.head)
     let flops =
       hasHead
       ? 6 * Double(sizes[.hidden] * sizes[.vocabulary]) * Double(training.workload.tokens) : 0
-    let peak =
-      training.workload.precision == .fp32 ? device.matmulFlops32 : device.matmulFlops16
-    return Picoseconds(
-      seconds: flops / (peak * device.matmulEfficiency * Double(data * tensor)) * 0.999)
+    let fastest = request.cluster.device.fastestProducts(training.workload.precision)
+    return Picoseconds(seconds: flops / (fastest * Double(data * tensor)) * 0.999)
   }
 
   /// The mixtures of two layouts of layers.
@@ -281,7 +278,9 @@ struct MixtureSearch {
       }
       var blocks = memory
       blocks[training.groups.ends] = priced.blocks.map(\.memory)
-      let peak = peak(assignment, blocks, choices) + request.cluster.device.framework
+      let framework = request.cluster.device.framework(
+        training, choices.mesh, microBatches: choices.microBatches)
+      let peak = peak(assignment, blocks, choices) + framework
       if ranking.isOver(peak) { over.insert(choices.keepingAll(choices.microBatch)) }
       ranking.offer(step: step, memory: peak) {
         var choices = choices

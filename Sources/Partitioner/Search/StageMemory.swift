@@ -170,7 +170,9 @@ struct StageMemory {
     let model = MemoryModel(
       chain: chain, map: map, order: orders[order].settled,
       precision: request.training.workload.precision, only: stage)
-    let peak = Bytes(model.peak(of: stage).bytes) + request.cluster.device.framework
+    let framework = request.cluster.device.framework(
+      request.training, choices.mesh, microBatches: choices.microBatches)
+    let peak = Bytes(model.peak(of: stage).bytes) + framework
     peaks[key] = peak
     return peak
   }

@@ -35,7 +35,9 @@ struct BlockProfile {
   /// What every body at `units` units of batch holds and computes.
   func computed(_ units: Int, _ cost: ClusterCost) -> PricedBlock {
     let values = sizes.values(units)
-    return block(values) { BodySummary($0, values, cost) }
+    var block = block(values) { BodySummary($0, values, cost) }
+    if cost.recomputesWhole { block.recomputeWhole() }
+    return block
   }
 
   /// `block`, computed at `units` units of batch, with what its bodies send, `routes` being what its
@@ -81,7 +83,8 @@ struct BlockProfile {
       isShared
       ? template.weightGradient?.products(values, cost) ?? .zero
       : computed(template.weightGradient)
-    let again = template.lean.mapValues { computed($0.recompute) }
+    var again = template.lean.mapValues { computed($0.recompute) }
+    if cost.recomputesWhole, let own = again[.full] { again[.full] = max(own, forward) }
     var result = BlockPasses()
     result.times = routes.map { routes in
       LayerTimes(

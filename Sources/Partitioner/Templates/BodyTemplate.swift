@@ -2,6 +2,7 @@ import PlanIR
 
 /// A body with sizes left open: what it computes, sends and allocates, in terms of its group.
 struct BodyTemplate {
+  private let phase: Phase
   private var kernels: [Kernel] = []
   /// What kernels touch: for each a range of these.
   private var touched: [(term: Int, width: Int)] = []
@@ -16,6 +17,7 @@ struct BodyTemplate {
     /// Its sizes are places.
     let matmul: MatmulShape?
     let name: TimedKernel?
+    let traits: KernelTraits
     var count = 1
   }
 
@@ -33,6 +35,7 @@ struct BodyTemplate {
 
   /// Takes `body` apart; what it is made of goes to `builder`.
   init(_ body: Body, _ builder: inout TemplateBuilder) {
+    phase = body.phase
     var knownUses: [UseKey: Int] = [:]
     var knownKernels: [KernelCallKey: Int] = [:]
     func width(_ buffer: BufferID) -> Int {
@@ -71,7 +74,7 @@ struct BodyTemplate {
         }
       case .start(_, let collective, let axes, let from, let into):
         let type = collective.wholeType(body.buffers[from].type, body.buffers[into].type)
-        add(collective.pattern, axes, type, &builder)
+        add(collective.pattern(in: body.phase), axes, type, &builder)
       case .receive(let buffer, let message):
         add(.send, [message.axis], body.buffers[buffer].type, &builder)
       case .await, .send, .settle:
@@ -84,9 +87,10 @@ struct BodyTemplate {
   private struct KernelCallKey: Hashable {
     private var words: [Int] = []
     private let name: TimedKernel?
+    private let traits: KernelTraits
 
     init(_ form: KernelForm<Int>) {
-      name = form.kernel
+      (name, traits) = (form.kernel, form.traits)
       for (size, width) in form.bytes { words += [size, width] }
       switch form.flops {
       case .none: words.append(-1)
@@ -110,15 +114,19 @@ struct BodyTemplate {
     }
     kernels.append(
       Kernel(
-        touched: start..<touched.count, flops: flops, matmul: matmul, name: form.kernel))
+        touched: start..<touched.count, flops: flops, matmul: matmul, name: form.kernel,
+        traits: form.traits))
   }
 
   /// The time of its kernels, where `values` are the group's sizes.
   func kernels(_ values: [Int], _ cost: ClusterCost) -> Picoseconds {
     var time = Picoseconds.zero
+    var launches = 0
     for kernel in kernels {
+      launches += cost.launches(of: kernel.traits.family) * kernel.count
       var work = KernelWork(
-        flops: kernel.flops.map { values[$0] } ?? 0, bytes: 0, matmul: nil, kernel: kernel.name)
+        flops: kernel.flops.map { values[$0] } ?? 0, bytes: 0, matmul: nil, kernel: kernel.name,
+        traits: kernel.traits)
       for place in kernel.touched {
         work.bytes += values[touched[place].term] * touched[place].width
         work.elements += values[touched[place].term]
@@ -129,18 +137,20 @@ struct BodyTemplate {
       }
       time += cost.time(of: work) * kernel.count
     }
-    return time
+    return max(time, cost.time(ofLaunches: launches, in: phase))
   }
 
-  /// What its products take at least, at full speed and touching nothing.
+  /// What its products take at least, at full speed and touching nothing, or to be launched.
   func products(_ values: [Int], _ cost: ClusterCost) -> Picoseconds {
     var time = Picoseconds.zero
+    var launches = 0
     for kernel in kernels {
       guard var shape = kernel.matmul else { continue }
       (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
       time += cost.leastTime(flops: shape.flops) * kernel.count
+      launches += cost.launches(of: kernel.traits.family) * kernel.count
     }
-    return time
+    return max(time, cost.time(ofLaunches: launches, in: phase))
   }
 
   /// What it holds at its fullest instant above what was held before, and afterwards.

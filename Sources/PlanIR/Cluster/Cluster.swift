@@ -44,11 +44,15 @@ package struct Cluster: Hashable, Sendable {
     package var memoryEfficiency: Double
     /// Seconds from one kernel to the next.
     package var launchSeconds: Double
+    /// How it computes 16-bit products; nil where they run at a fraction of the peak.
+    package var products: ProductModel?
+    /// How a framework runs on it what is no product.
+    package var operators = OperatorRates()
 
     package init(
       name: String, memory: Bytes, reserved: Bytes, framework: Bytes, matmulFlops16: Double,
       matmulFlops32: Double, matmulEfficiency: Double, memoryBandwidth: Double,
-      memoryEfficiency: Double, launchSeconds: Double
+      memoryEfficiency: Double, launchSeconds: Double, products: ProductModel? = nil
     ) {
       self.name = name
       self.memory = memory
@@ -60,6 +64,7 @@ package struct Cluster: Hashable, Sendable {
       self.memoryBandwidth = memoryBandwidth
       self.memoryEfficiency = memoryEfficiency
       self.launchSeconds = launchSeconds
+      self.products = products
     }
   }
 

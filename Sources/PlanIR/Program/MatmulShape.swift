@@ -26,6 +26,12 @@ package struct MatmulShape: Hashable, Sendable {
     transposeB = operands.second.dimensions.last.map(operands.isContracted) ?? false
   }
 
+  /// A product of given sizes, its operands in order.
+  package init(m: Int, n: Int, k: Int, transposeA: Bool, transposeB: Bool) {
+    (self.m, self.n, self.k) = (m, n, k)
+    (self.transposeA, self.transposeB, swapsOperands) = (transposeA, transposeB, false)
+  }
+
   /// `NN`, `NT`, `TN` or `TT`.
   package var transposition: String { (transposeA ? "T" : "N") + (transposeB ? "T" : "N") }
 

@@ -1,15 +1,5 @@
 package import PlanIR
 
-/// Where a time comes from.
-package enum FigureSource: String, Hashable, Sendable, CaseIterable {
-  /// It was measured on this machine for exactly these sizes.
-  case measured
-  /// It follows from times that were measured for other sizes.
-  case interpolated
-  /// It follows from the cluster's figures alone.
-  case modelled
-}
-
 /// A time, by where its parts come from.
 package struct SourcedTime: Hashable, Sendable {
   private var parts: [FigureSource: Picoseconds] = [:]

@@ -1,0 +1,91 @@
+import Glibc
+
+/// A product's place among others: the logarithms of its sizes, to the base of 2.
+struct ProductPlace {
+  let m, n, k: Double
+  let transposeA, transposeB: Bool
+
+  init(_ shape: MatmulShape) {
+    (m, n, k) = (log2(Double(shape.m)), log2(Double(shape.n)), log2(Double(shape.k)))
+    (transposeA, transposeB) = (shape.transposeA, shape.transposeB)
+  }
+
+  /// Of all that is within a distance this is, too.
+  var sum: Double { m + n + k }
+
+  func distance(to other: ProductPlace, transposed: Double) -> Double {
+    let sizes = abs(m - other.m) + abs(n - other.n) + abs(k - other.k)
+    let isAlike = transposeA == other.transposeA && transposeB == other.transposeB
+    return isAlike ? sizes : sizes + transposed
+  }
+}
+
+/// What measured products took beside what is modelled of them: an average over those within reach, whose
+/// weights fall linearly with the distance, and of the model itself.
+struct ProductNeighbours {
+  private let tiles: ProductTiles
+  /// By sum of logarithms, so that those within reach stand together.
+  private let known: [Known]
+
+  private struct Known {
+    let place: ProductPlace
+    /// The logarithm of what it took over what is modelled.
+    let excess: Double
+  }
+
+  /// Of `tiles`, with nothing measured.
+  init(nothingOf tiles: ProductTiles) { (self.tiles, known) = (tiles, []) }
+
+  init(_ tiles: ProductTiles, modelled: (MatmulShape) -> Double) {
+    self.tiles = tiles
+    known = tiles.measured.map { measured in
+      let shape = MatmulShape(measured)
+      return Known(
+        place: ProductPlace(shape), excess: log(measured.microseconds * 1e-6 / modelled(shape)))
+    }.sorted { $0.place.sum < $1.place.sum }
+  }
+
+  /// What to multiply by what is modelled of a product at `place`.
+  func factor(at place: ProductPlace) -> Double {
+    guard !known.isEmpty else { return 1 }
+    var (weights, sum) = (0.0, 0.0)
+    for index in first(from: place.sum - tiles.reach)..<known.count {
+      let other = known[index]
+      if other.place.sum > place.sum + tiles.reach { break }
+      let distance = other.place.distance(to: place, transposed: tiles.transpositionDistance)
+      if distance == 0 { return exp(other.excess) }
+      let weight = max(0, 1 - distance / tiles.reach)
+      weights += weight
+      sum += weight * min(max(other.excess, -tiles.limit), tiles.limit)
+    }
+    return weights == 0 ? 1 : exp(sum / (tiles.prior + weights))
+  }
+
+  func source(at place: ProductPlace) -> FigureSource {
+    let nearest = known.map {
+      $0.place.distance(to: place, transposed: tiles.transpositionDistance)
+    }.min()
+    guard let nearest, nearest < tiles.reach else { return .modelled }
+    return nearest == 0 ? .measured : .interpolated
+  }
+
+  /// The first whose sum is `sum` or more.
+  private func first(from sum: Double) -> Int {
+    var (low, high) = (0, known.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if known[middle].place.sum < sum { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
+
+extension MatmulShape {
+  /// The product that was measured.
+  fileprivate init(_ measured: ProductTiles.Measured) {
+    self.init(
+      m: measured.m, n: measured.n, k: measured.k,
+      transposeA: measured.transposition.hasPrefix("T"),
+      transposeB: measured.transposition.hasSuffix("T"))
+  }
+}
