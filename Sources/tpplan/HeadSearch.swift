@@ -27,6 +27,7 @@ struct HeadSearch {
       pins: pins, objective: objective, exhaustive: isExhaustive, keep: keep,
       keepsFront: keepsFront)
     request.comparesLayouts = comparesLayouts
+    request.progress = SearchProgress.reporter
     let answer =
       head.cluster.isLocal
       ? try LocalSearch(path: timings).run(&request) : Search.run(request)

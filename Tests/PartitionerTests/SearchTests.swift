@@ -1,5 +1,6 @@
 import Partitioner
 import PlanIR
+import Synchronization
 import TestSupport
 import Testing
 
@@ -39,6 +40,25 @@ import Testing
 
   @Test func `plans and their costs are as kept`() throws {
     try Golden.check(text(Search.run(request(devices: 16, keep: 60))), "search-16.txt")
+  }
+
+  /// What a search told.
+  private final class Told: Sendable {
+    let steps = Mutex<[SearchProgress]>([])
+  }
+
+  @Test func `a search that tells how far it is finds the same plans`() throws {
+    var asked = try request(devices: 64, batch: 64)
+    let plain = Search.run(asked)
+    let told = Told()
+    asked.progress = { progress in told.steps.withLock { $0.append(progress) } }
+    #expect(text(Search.run(asked)) == text(plain))
+    let steps = told.steps.withLock { $0 }
+    #expect(!steps.isEmpty)
+    for (step, next) in zip(steps, steps.dropFirst()) {
+      #expect(next.seen > step.seen)
+      #expect(next.best.map { $0 <= step.best ?? $0 } ?? (step.best == nil))
+    }
   }
 
   @Test func `plans come in order of time, and candidates add up`() throws {

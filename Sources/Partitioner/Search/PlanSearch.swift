@@ -58,7 +58,10 @@ struct PlanSearch {
 
   mutating func run() {
     findPoints()
+    var seen = 0
     while let (item, bound) = heap.pop() {
+      seen += 1
+      if seen % SearchProgress.interval == 0 { tell(seen, bound) }
       if ranking.isBeaten(bound) {
         prune(item)
         continue
@@ -73,6 +76,14 @@ struct PlanSearch {
       case .fitted(let search, let fitted): search.price(fitted, &traces, &ranking)
       }
     }
+  }
+
+  private func tell(_ seen: Int, _ bound: Int) {
+    let isTime = request.objective == .time && !request.exhaustive && !request.keepsFront
+    request.progress?(
+      SearchProgress(
+        seen: seen, waiting: heap.count, bound: isTime ? Picoseconds(bound) : nil,
+        best: ranking.best.first?.step))
   }
 
   // MARK: - Points

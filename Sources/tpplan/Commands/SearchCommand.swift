@@ -65,7 +65,8 @@ struct SearchCommand: ParsableCommand {
       if json {
         try StandardOutput.print(SearchJSON.document(asked, answer, shown, elapsed))
       } else {
-        try StandardOutput.print(SearchText.text(asked, answer, shown, elapsed))
+        try StandardOutput.print(
+          SearchText.text(asked, answer, shown, front: pareto ? plans : [], elapsed))
       }
       if plans.isEmpty { throw ExitCode(1) }
     }
@@ -79,10 +80,13 @@ struct SearchCommand: ParsableCommand {
       memory: target.limit)
   }
 
+  /// The best plan, and what it is better than.
+  private static let leastKept = 2
+
   private func search(_ asked: SearchHead) throws -> SearchAnswer {
     try HeadSearch(
       head: asked, pins: pins.pins, objective: objective, isExhaustive: exhaustive,
-      keep: max(top, 10), keepsFront: pareto, comparesLayouts: byLayout,
+      keep: max(top, Self.leastKept), keepsFront: pareto, comparesLayouts: byLayout,
       timings: timings
     ).answer()
   }

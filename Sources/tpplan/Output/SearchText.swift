@@ -5,12 +5,14 @@ import PlanIR
 /// A search's answer for people.
 enum SearchText {
   static func text(
-    _ asked: SearchHead, _ answer: SearchAnswer, _ plans: [RankedPlan], _ elapsed: Double
+    _ asked: SearchHead, _ answer: SearchAnswer, _ plans: [RankedPlan],
+    front: [RankedPlan] = [], _ elapsed: Double
   ) -> String {
     let head = HeadText.lines(
       asked.model, asked.cluster, devices: asked.devices, asked.workload, limit: asked.limit)
     let body = plans.isEmpty ? failure(answer) : success(plans, answer, devices: asked.devices)
-    return [head, body, space(answer, elapsed)].joined(separator: "\n\n")
+    let parts = [head, body] + [FrontPlot(front).text].compactMap(\.self)
+    return (parts + [space(answer, elapsed)]).joined(separator: "\n\n")
   }
 
   private static func success(

@@ -17,6 +17,9 @@ struct BoundHeap<Item> {
 
   init() {}
 
+  /// How many wait.
+  var count: Int { entries.count }
+
   mutating func push(_ item: Item, bound: Int) {
     let slot = free.popLast() ?? items.count
     if slot == items.count { items.append(item) } else { items[slot] = item }
