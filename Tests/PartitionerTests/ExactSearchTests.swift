@@ -1,3 +1,5 @@
+import Formats
+import Foundation
 import Partitioner
 import PlanIR
 import TestSupport
@@ -5,11 +7,21 @@ import Testing
 
 /// What a search leaves out, against what it finds where nothing is left out.
 @Suite struct ExactSearchTests {
-  /// A small search drawn from a seed: model, batch, devices, pins and limit.
+  /// A small search drawn from a seed: model, cluster, batch, devices, pins and limit.
   struct Draw: Sendable, CustomTestStringConvertible {
     let seed: UInt64
 
     var testDescription: String { "seed \(seed)" }
+
+    /// Rooflines alone, or a profile that prices tiles, launches and buckets.
+    private func cluster() throws -> Cluster {
+      let shipped = ClusterCatalog(folders: [Golden.root.path + "/models/clusters"])
+      switch seed % 3 {
+      case 0: return SyntheticCluster.cluster
+      case 1: return try shipped.cluster("h100-sxm")
+      default: return try shipped.cluster("a100-sxm-80gb")
+      }
+    }
 
     func request() throws -> SearchRequest {
       var random = CaseGenerator(state: seed)
@@ -27,7 +39,7 @@ import Testing
       let model = isLlama ? sample.llama() : sample.gpt2()
       var request = SearchRequest(
         training: try TrainingGraph(model: model, workload: workload),
-        cluster: SyntheticCluster.cluster, devices: devices, memory: .unlimited, pins: pins,
+        cluster: try cluster(), devices: devices, memory: .unlimited, pins: pins,
         keep: 5)
       guard random.pick([true, true, false]) else { return request }
       // Between what the leanest plan needs and what the fastest does.
