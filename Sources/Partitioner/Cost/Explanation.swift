@@ -89,10 +89,11 @@ package struct Explanation: Sendable {
 }
 
 extension Partitioner {
-  /// Explains the plan of `choices`, or names the constraint that they violate.
+  /// Explains the plan of `choices`, or names the constraint that they violate; beside each block's layout the
+  /// others where it `weighsAlternatives`.
   package static func explain(
     _ training: TrainingGraph, choices: PlanChoices, cluster: Cluster,
-    timings: TimingTable = TimingTable()
+    timings: TimingTable = TimingTable(), weighsAlternatives: Bool = true
   ) throws(ConstraintViolation) -> Explanation {
     let lowering = try Lowering(training, choices)
     let cost = ClusterCost(
@@ -101,7 +102,8 @@ extension Partitioner {
     let alternatives = Alternatives(
       training: training, choices: choices, cluster: cluster, timings: timings)
     let explainer = Explainer(
-      lowering: lowering, cluster: cluster, cost: cost, alternatives: alternatives.all())
+      lowering: lowering, cluster: cluster, cost: cost,
+      alternatives: weighsAlternatives ? alternatives.all() : [:])
     let pricing = Pricing(lowering, cluster: cluster, cost: cost)
     var explanation = Explanation(
       blocks: explainer.blocks(), joints: explainer.joints(),

@@ -11,9 +11,10 @@ struct BlockTable {
     let choices: PlanChoices
   }
 
-  init(_ training: TrainingGraph) {
+  /// `templates` has what is known.
+  init(_ training: TrainingGraph, _ templates: TemplateTable? = nil) {
     self.training = training
-    templates = TemplateTable(training)
+    self.templates = templates ?? TemplateTable(training)
   }
 
   /// `group` under `choices`, of which those that do not concern it are set aside.

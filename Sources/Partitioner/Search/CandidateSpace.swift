@@ -10,7 +10,13 @@ struct CandidateSpace {
   let request: SearchRequest
   private(set) var violations: [ConstraintViolation] = []
 
-  init(_ request: SearchRequest) { self.request = request }
+  /// What its ends take at least, in every candidate.
+  let ends: EndsBound
+
+  init(_ request: SearchRequest) {
+    self.request = request
+    ends = EndsBound(request)
+  }
 
   private var pins: Pins { request.pins }
   private var training: TrainingGraph { request.training }

@@ -7,16 +7,24 @@ struct LayerPoint {
   let choices: PlanChoices
   let shape: LayoutShape
   let context: Int
+  /// The ways to spread it over replicas and stages.
+  private(set) var splits: [DeviceSplit] = []
   private var groups: [Group]
   /// Groups that are not lowered yet: the bounds of a point without them hold, too.
-  private var pending: [BlockGroup]
+  private var pending: [BlockGroup] = []
+  /// All of its blocks.
+  private var blocks: [BlockGroup]
   /// Why it cannot be, seen when the rest of it was lowered.
   private(set) var refusal: ConstraintViolation?
   /// The same gathering again what may be, of all forms that which keeps least; lowered where asked for.
   private var lean: [Group]?
   private let cost: ClusterCost
+  /// Those of its mesh in every way in which its axes may lie over nodes.
+  private let costs: [ClusterCost]
+  /// By number of replicas, of each placement.
+  private var knownReplicas: [Int: [ReplicaTimes]] = [:]
   /// By size of micro-batch.
-  private var known: [Int: Bounds] = [:]
+  private var known: [Int: [BlockPasses?]] = [:]
 
   private var knownLean: [Int: LayerMemory] = [:]
   private var forms: [Form: Result<Lowered, ConstraintViolation>] = [:]
@@ -38,9 +46,9 @@ struct LayerPoint {
   }
 
   /// What layers take of a micro-batch at least, where the axes of its mesh lie in one way or another over
-  /// nodes, and hold at least.
+  /// nodes, with what replicas exchange there, and hold at least.
   struct Bounds {
-    var layers: [LayerBound]
+    var layers: [(layer: LayerBound, replicas: ReplicaTimes)]
     var memory: LayerMemory
   }
 
@@ -62,19 +70,37 @@ struct LayerPoint {
   /// The layers of `choices`, whose data axis has ``replicas``; those of attention, which there are most kinds
   /// of, when they are asked for.
   init(
-    _ choices: PlanChoices, _ shape: LayoutShape, _ request: SearchRequest,
-    _ chains: inout ChainTable
+    _ choices: PlanChoices, _ shape: LayoutShape, _ splits: [DeviceSplit],
+    _ request: SearchRequest, _ chains: inout ChainTable
   ) throws(ConstraintViolation) {
-    self.choices = choices
-    self.shape = shape
+    let all = request.training.groups.layers
+    let first = request.training.groupsBesideAttention
+    try self.init(choices, shape, of: first, request, &chains)
+    self.splits = splits
+    blocks = all
+    pending = all.filter { !first.contains($0) }
+  }
+
+  /// Some groups of blocks of its layers alone.
+  init(
+    _ choices: PlanChoices, _ shape: LayoutShape, of blocks: [BlockGroup],
+    _ request: SearchRequest, _ chains: inout ChainTable
+  ) throws(ConstraintViolation) {
+    (self.choices, self.shape, self.blocks) = (choices, shape, blocks)
     context = choices.degree("context")
     let training = request.training
-    let first = training.groupsBesideAttention
-    pending = training.groups.layers.filter { !first.contains($0) }
-    groups = try Self.groups(first, choices, request, &chains)
+    let costs = Self.costs(choices.mesh, request)
+    groups = try Self.groups(blocks, choices, costs, training, &chains)
+    self.costs = costs
     cost = ClusterCost(
       cluster: request.cluster, precision: training.workload.precision, mesh: choices.mesh,
       placement: [], timings: request.timings, devices: request.devices)
+  }
+
+  /// Devices beside replicas over which its weights may be sharded at most.
+  var copies: Int {
+    let layout = try? LayoutCatalog.layout(choices.layout)
+    return (layout?.copyAxes ?? []).reduce(1) { $0 * choices.degree($1) }
   }
 
   /// Whether all of its layers are lowered.
@@ -84,21 +110,19 @@ struct LayerPoint {
   mutating func complete(_ request: SearchRequest, _ chains: inout ChainTable) {
     guard !isWhole else { return }
     do throws(ConstraintViolation) {
-      groups += try Self.groups(pending, choices, request, &chains)
+      groups += try Self.groups(pending, choices, costs, request.training, &chains)
     } catch {
       refusal = error
     }
     pending = []
-    known = [:]
+    (known, knownReplicas) = ([:], [:])
   }
 
   private static func groups(
-    _ own: [BlockGroup], _ choices: PlanChoices, _ request: SearchRequest,
-    _ chains: inout ChainTable
+    _ own: [BlockGroup], _ choices: PlanChoices, _ costs: [ClusterCost],
+    _ training: TrainingGraph, _ chains: inout ChainTable
   ) throws(ConstraintViolation) -> [Group] {
-    let training = request.training
     let lowered = try chains.lowered(own, try training.openContext(choices))
-    let costs = costs(choices.mesh, request)
     return zip(own, lowered).map { group, lowered in
       Group(
         lowered: lowered, routes: costs.map { cost in lowered.axes.map { cost.route(over: $0) } },
@@ -176,17 +200,25 @@ struct LayerPoint {
     return memory
   }
 
+  /// What the blocks of each class keep of a micro-batch of `size` at least, in all layers, where everything is
+  /// gathered again.
+  mutating func leanKept(
+    _ size: Int, _ request: SearchRequest, _ chains: inout ChainTable
+  ) -> [BlockClass: Int] {
+    let groups = lean ?? leanGroups(request, &chains)
+    lean = groups
+    return classes(groups, size, request.training).mapValues(\.kept)
+  }
+
   private func leanGroups(_ request: SearchRequest, _ chains: inout ChainTable) -> [Group] {
     var again = choices
+    let training = request.training
     let lowered = groups.map(\.lowered)
-    if request.pins.gathersInputs == nil, lowered.contains(where: \.keepsGatheredInputs) {
-      again.gathersInputs = .again
-    }
-    if request.pins.gathersWeights == nil, lowered.contains(where: \.keepsGatheredWeights) {
-      again.gathersWeights = .again
-    }
+    // Whatever is pinned: loops over panels keep none of what they save.
+    if lowered.contains(where: \.keepsGatheredInputs) { again.gathersInputs = .again }
+    if lowered.contains(where: \.keepsGatheredWeights) { again.gathersWeights = .again }
     if again == choices { return groups }
-    return (try? Self.groups(request.training.groups.layers, again, request, &chains)) ?? groups
+    return (try? Self.groups(blocks, again, costs, training, &chains)) ?? groups
   }
 
   /// Whether micro-batches of `size` divide as its tables split them.
@@ -208,23 +240,78 @@ struct LayerPoint {
     return .indivisible(.batch, size: split.data * size, by: axes, in: mesh)
   }
 
-  /// What the layers take and hold at least of a micro-batch of `size`, which divides.
-  mutating func bounds(_ size: Int, _ training: TrainingGraph) -> Bounds {
-    if let found = known[size] { return found }
-    let own = segments(groups, size, training)
-    var layers: [LayerBound] = []
-    for placement in groups.first?.routes.indices ?? 0..<1 {
+  /// What a step takes at least in micro-batches of one of `sizes`, picoseconds, where the layers are spread
+  /// evenly over as many `devices` for each of the point's, which do nothing else; 0 where no size divides.
+  func leastStep(_ sizes: [Int], devices: Int, _ request: SearchRequest) -> Int {
+    let training = request.training
+    var least = Double.infinity
+    for size in sizes where divides(size) {
+      let own = segments(groups, size, training)
+      for placement in costs.indices {
+        let each = zip(training.segments, own).reduce(0.0) { sum, own in
+          let (segment, passes) = own
+          return sum + Double((passes?.times[placement].passes.all ?? .zero).count * segment.count)
+        }
+        least = min(least, each / Double(size))
+      }
+    }
+    guard least.isFinite else { return 0 }
+    // Less than it is by more than rounding makes.
+    return Int(least * Double(training.workload.globalBatch) / Double(devices) * (1 - 1e-9))
+  }
+
+  /// What the layers take and hold at least of a micro-batch of `size`, which divides, beside as many
+  /// replicas.
+  mutating func bounds(_ size: Int, replicas: Int, _ request: SearchRequest) -> Bounds {
+    let training = request.training
+    let own = passes(size, training)
+    var layers: [(layer: LayerBound, replicas: ReplicaTimes)] = []
+    for (placement, replicas) in replicaTimes(replicas, request).enumerated() {
       var bound = LayerBound()
       for (segment, times) in zip(training.segments, own) {
         if let times { bound.add(times.times[placement], layers: segment.count) }
       }
-      guard !layers.contains(where: { $0.isLeast(bound) }) else { continue }
-      layers.removeAll { bound.isLeast($0) }
-      layers.append(bound)
+      guard !layers.contains(where: { $0.layer.isLeast(bound) && $0.replicas.isLeast(replicas) })
+      else { continue }
+      layers.removeAll { bound.isLeast($0.layer) && replicas.isLeast($0.replicas) }
+      layers.append((bound, replicas))
     }
-    let bounds = Bounds(layers: layers, memory: Self.least(own.map { $0?.memory }))
-    known[size] = bounds
-    return bounds
+    return Bounds(layers: layers, memory: Self.least(own.map { $0?.memory }))
+  }
+
+  private mutating func passes(_ size: Int, _ training: TrainingGraph) -> [BlockPasses?] {
+    if let found = known[size] { return found }
+    let made = segments(groups, size, training)
+    known[size] = made
+    return made
+  }
+
+  /// What as many replicas exchange of a layer's parameters at least, by placement of the point's axes.
+  private mutating func replicaTimes(_ count: Int, _ request: SearchRequest) -> [ReplicaTimes] {
+    if let found = knownReplicas[count] { return found }
+    // Nothing is known of how measured times grow with bytes.
+    let hasTimes = count > 1 && request.timings.isEmpty
+    let made = costs.map { cost in
+      hasTimes
+        ? replicaTimes(ReplicaNetwork(choices.mesh, cost.placement, replicas: count, request))
+        : ReplicaTimes()
+    }
+    knownReplicas[count] = made
+    return made
+  }
+
+  private func replicaTimes(_ network: ReplicaNetwork) -> ReplicaTimes {
+    var segments: [Int: [(axes: [AxisReference], bytes: Int)]] = [:]
+    for group in groups {
+      for (segment, profile) in zip(group.segments, group.lowered.profiles) {
+        segments[segment, default: []] += profile.reductions.compactMap { reduction in
+          let axes = group.lowered.axes[reduction.group]
+          return network.joinsReplicas(axes) ? (axes, reduction.bytes) : nil
+        }
+      }
+    }
+    let own = segments.values.map { network.times($0) }
+    return own.dropFirst().reduce(own.first ?? ReplicaTimes()) { $0.least($1) }
   }
 
   private static func least(_ segments: [LayerMemory?]) -> LayerMemory {
@@ -252,6 +339,12 @@ struct LayerPoint {
   /// What the blocks of each class take at least of a micro-batch of `size`, and hold, in all layers, devices
   /// numbered as the mesh numbers them: so they are in mixtures.
   func leastOfClasses(_ size: Int, _ training: TrainingGraph) -> [BlockClass: ClassLeast] {
+    classes(groups, size, training)
+  }
+
+  private func classes(
+    _ groups: [Group], _ size: Int, _ training: TrainingGraph
+  ) -> [BlockClass: ClassLeast] {
     var found: [BlockClass: ClassLeast] = [:]
     for group in groups {
       let units = Self.replicas * size / group.lowered.unit
@@ -265,16 +358,19 @@ struct LayerPoint {
     return found
   }
 
-  /// What all blocks of a class take of a micro-batch at least, and what their parameters take.
+  /// What all blocks of a class take of a micro-batch at least, what their parameters take, and how many bytes
+  /// they keep.
   struct ClassLeast {
     private(set) var time = Picoseconds.zero
     private(set) var memory = LayerMemory()
+    private(set) var kept = 0
 
     fileprivate mutating func add(_ block: BlockPasses, layers: Int) {
       time += (block.times.first?.passes.all ?? .zero) * layers
       var stored = LayerMemory()
       stored.stored = block.memory.stored * layers
       memory.add(stored)
+      kept += (block.memory.kept[.none] ?? 0) * layers
     }
 
     /// The lesser of each.
@@ -282,23 +378,9 @@ struct LayerPoint {
       var result = self
       result.time = min(time, other.time)
       result.memory = memory.least(other.memory)
+      result.kept = min(kept, other.kept)
       return result
     }
-  }
-}
-
-extension SearchRequest {
-  /// What the head's products of a micro-batch take at least on the devices of one stage; nothing where
-  /// products have measured times.
-  func leastHead(_ split: DeviceSplit, _ microBatch: Int) -> Picoseconds {
-    guard timings.isEmpty, training.model.has(.head) else { return .zero }
-    let sizes = training.sizes
-    let tokens = Double(split.data * microBatch * training.workload.sequence)
-    let flops = 6 * Double(sizes[.hidden] * sizes[.vocabulary]) * tokens
-    let fastest = cluster.device.fastestProducts(training.workload.precision)
-    let stageDevices = Double(split.data * split.context * split.tensor)
-    let seconds = flops / (fastest * stageDevices)
-    return Picoseconds(seconds: seconds * 0.999 * cluster.contention(among: devices))
   }
 }
 

@@ -13,26 +13,24 @@ import PlanIR
 struct MixtureSearch {
   let data, tensor: Int
   private let request: SearchRequest
+  private let ends: EndsBound
   private let shapes: [LayoutShape]
   /// Choices, everything kept and gathered whole, of which a mixture that might have been kept is over
   /// the memory limit.
   private var over: Set<PlanChoices> = []
   private var joints: [JointKey: JointProfile?] = [:]
   /// By choices, everything kept and gathered whole: the shapes that were open when it was last looked at.
-  private var knownOpen: [PlanChoices: OpenShapes] = [:]
-
-  /// The shapes that blocks of attention and mlp may have.
-  struct OpenShapes {
-    let attention, mlp: [LayoutShape]
-  }
+  private var knownOpen: [PlanChoices: MixtureShapes.Open] = [:]
 
   private struct JointKey: Hashable {
     let giver, taker: LayoutShape
     let sequenceParallel: Bool
   }
 
-  init(_ request: SearchRequest, data: Int, tensor: Int, shapes: [LayoutShape]) {
-    self.request = request
+  init(
+    _ request: SearchRequest, _ ends: EndsBound, data: Int, tensor: Int, shapes: [LayoutShape]
+  ) {
+    (self.request, self.ends) = (request, ends)
     self.data = data
     self.tensor = tensor
     self.shapes = shapes
@@ -40,20 +38,13 @@ struct MixtureSearch {
 
   private var training: TrainingGraph { request.training }
 
-  /// Mixtures under `knobs` on these devices, of the shapes that are open in micro-batches of each size.
+  /// Mixtures under `choices` on these devices, of the shapes that are open.
   mutating func consider(
-    _ knobs: [PlanChoices], _ open: [Int: OpenShapes], table: inout BlockTable,
+    _ choices: PlanChoices, _ open: MixtureShapes.Open, table: inout BlockTable,
     ranking: inout Ranking
   ) {
-    for choices in knobs {
-      for (size, shapes) in open.sorted(by: { $0.key < $1.key }) {
-        if isDominated(choices, size) { continue }
-        var choices = choices
-        choices.microBatch = size
-        choices.microBatches = training.workload.globalBatch / data / size
-        consider(choices, shapes, table: &table, ranking: &ranking)
-      }
-    }
+    if isDominated(choices, choices.microBatch) { return }
+    price(choices, open, table: &table, ranking: &ranking)
   }
 
   /// Blocks of one class in every shape that can be lowered, with the time of all their layers.
@@ -78,10 +69,11 @@ struct MixtureSearch {
     return !isLeast && !over.contains(least)
   }
 
-  private mutating func consider(
-    _ choices: PlanChoices, _ known: OpenShapes, table: inout BlockTable, ranking: inout Ranking
+  private mutating func price(
+    _ choices: PlanChoices, _ known: MixtureShapes.Open, table: inout BlockTable,
+    ranking: inout Ranking
   ) {
-    let least = leastEnds
+    let least = leastEnds(choices)
     let open = openShapes(choices, known, least, &table, ranking)
     let attention = options(.attention, choices, open.attention, &table)
     let mlp = options(.mlp, choices, open.mlp, &table)
@@ -120,17 +112,9 @@ struct MixtureSearch {
     }
   }
 
-  /// What the head's products take at least, each device computing its share at full speed; nothing
-  /// where products have measured times.
-  private var leastEnds: Picoseconds {
-    guard request.timings.isEmpty else { return .zero }
-    let sizes = training.sizes
-    let hasHead = training.model.has(.head)
-    let flops =
-      hasHead
-      ? 6 * Double(sizes[.hidden] * sizes[.vocabulary]) * Double(training.workload.tokens) : 0
-    let fastest = request.cluster.device.fastestProducts(training.workload.precision)
-    return Picoseconds(seconds: flops / (fastest * Double(data * tensor)) * 0.999)
+  /// What embedding and head compute of a step at least.
+  private func leastEnds(_ choices: PlanChoices) -> Picoseconds {
+    ends.all(data * choices.microBatch, devices: data * tensor) * choices.microBatches
   }
 
   /// The mixtures of two layouts of layers.
@@ -147,9 +131,10 @@ struct MixtureSearch {
   /// The shapes of attention and of mlp blocks that may be in a mixture which is kept: however they gather
   /// they take as long as with everything kept and gathered whole at least.
   private mutating func openShapes(
-    _ choices: PlanChoices, _ known: OpenShapes, _ ends: Picoseconds, _ table: inout BlockTable,
+    _ choices: PlanChoices, _ known: MixtureShapes.Open, _ ends: Picoseconds,
+    _ table: inout BlockTable,
     _ ranking: Ranking
-  ) -> OpenShapes {
+  ) -> MixtureShapes.Open {
     guard request.prunesDominated, let worst = ranking.worstKept else { return known }
     var whole = choices
     (whole.gathersInputs, whole.gathersWeights, whole.matmul) = (.saved, .saved, .gathered)
@@ -161,9 +146,9 @@ struct MixtureSearch {
   }
 
   private func openShapes(
-    _ whole: PlanChoices, _ known: OpenShapes, _ ends: Picoseconds, _ worst: Picoseconds,
+    _ whole: PlanChoices, _ known: MixtureShapes.Open, _ ends: Picoseconds, _ worst: Picoseconds,
     _ table: inout BlockTable
-  ) -> OpenShapes {
+  ) -> MixtureShapes.Open {
     let attention = options(.attention, whole, known.attention, &table)
     let mlp = options(.mlp, whole, known.mlp, &table)
     guard let first = attention.map(\.time).min(), let second = mlp.map(\.time).min() else {
@@ -176,7 +161,7 @@ struct MixtureSearch {
       let slow = options.filter { $0.time + other + ends > worst }.map(\.shape)
       return shapes.filter { !slow.contains($0) }
     }
-    return OpenShapes(
+    return MixtureShapes.Open(
       attention: open(known.attention, attention, beside: second),
       mlp: open(known.mlp, mlp, beside: first))
   }
@@ -257,7 +242,7 @@ struct MixtureSearch {
           ![giver, taker].allSatisfy { $0 == .attention || $0 == .mlp }
         })
     else { return }
-    if let worst = ranking.worstKept, layers + outer + leastEnds > worst {
+    if let worst = ranking.worstKept, layers + outer + leastEnds(choices) > worst {
       return ranking.prune(count: 1)
     }
     guard let variants = try? table.tables(mixed) else { return }

@@ -74,7 +74,7 @@ final class LoweredNode {
     let training = request.training
     stages = choices.degree("pipeline")
     interleaves = space.interleaves(stages: stages, microBatches: choices.microBatches)
-    head = request.leastHead(DeviceSplit(choices), choices.microBatch)
+    head = space.ends.head(DeviceSplit(choices), choices.microBatch)
     (self.groups, self.network) = (groups, network)
     let batch = choices.degree("data") * choices.microBatch
     if let split = groups.indivisibleSplit(of: batch) {
@@ -114,7 +114,7 @@ final class LoweredNode {
   private func clock(_ request: SearchRequest, _ placement: Int) -> StageBound {
     StageBound(
       stages: stages, microBatches: choices.microBatches, layers: request.training.model.layers,
-      layers[placement].bound, ends: head)
+      layers[placement].bound, once: layers[placement].once ?? .zero, ends: head)
   }
 
   /// Its chains, one for each form of the table.
@@ -141,15 +141,9 @@ final class LoweredNode {
   private func bound(
     _ request: SearchRequest, placement: Int, _ memory: LayerMemory
   ) -> Int? {
-    let placed = layers[placement]
-    let count = request.training.model.layers
-    let clock = clock(request, placement)
-    let stored = memory.stored.program.count
-    guard let step = request.bound(clock, placed.bound, memory, stored: stored, interleaves)
-    else { return nil }
-    let each = (placed.bound.least ?? PassBound()).all * choices.microBatches
-    let busiest = (each + (placed.once ?? .zero)) * ((count + stages - 1) / stages)
-    return request.objective == .time && !request.exhaustive ? max(step, busiest.count) : step
+    request.bound(
+      clock(request, placement), layers[placement].bound, memory,
+      stored: memory.stored.program.count, interleaves)
   }
 }
 

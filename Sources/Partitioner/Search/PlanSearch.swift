@@ -10,7 +10,7 @@ struct PlanSearch {
   let request: SearchRequest
   private let space: CandidateSpace
   private let splits: [DeviceSplit]
-  private var chains: ChainTable
+  private(set) var chains: ChainTable
   private var points: [LayerPoint] = []
   private var heap = BoundHeap<Item>()
   private var counts: CandidateCounts
@@ -20,8 +20,10 @@ struct PlanSearch {
 
   /// What waits to be looked at.
   private enum Item {
-    /// A point's layers over replicas and stages, in any micro-batch.
-    case spread(point: Int, DeviceSplit)
+    /// A point's layers over any replicas and stages.
+    case point(Int)
+    /// Over some, in any micro-batch of a size that divides, each with its bound.
+    case spread(point: Int, DeviceSplit, [(size: Int, bound: Int)])
     case batch(point: Int, DeviceSplit, microBatch: Int)
     /// A node that is not lowered.
     case open(PlanNode)
@@ -67,7 +69,8 @@ struct PlanSearch {
         continue
       }
       switch item {
-      case .spread(let point, let split): spread(point, split, atLeast: bound)
+      case .point(let point): open(point, atLeast: bound)
+      case .spread(let point, let split, let sizes): spread(point, split, sizes)
       case .batch(let point, let split, let size): nodes(point, split, size)
       case .open(let node): lower(node, bound: bound)
       case .leaner(let node): leaner(node, bound: bound)
@@ -112,44 +115,69 @@ struct PlanSearch {
       let layout = try LayoutCatalog.layout(choices.layout)
       let probe = LayoutProbe(layout, choices, training)
       if let violation = probe.indivisible(training.workload) { throw violation }
-      points.append(try LayerPoint(choices, shape, request, &chains))
-      for split in splits {
-        let bound = spreadBound(points.count - 1, split)
-        if let bound {
-          heap.push(.spread(point: points.count - 1, split), bound: bound)
-        } else {
-          refuse(points.count - 1, split, sizes: space.microBatches(data: split.data))
-        }
-      }
+      points.append(try LayerPoint(choices, shape, splits, request, &chains))
+      let point = points.count - 1
+      heap.push(.point(point), bound: bound(point))
     } catch {
       ranking.refuse(error, count: splits.reduce(0) { $0 + counts.of($1, choices) })
     }
   }
 
-  /// The bound of the best micro-batch that divides; nil where none does.
-  private mutating func spreadBound(_ point: Int, _ split: DeviceSplit) -> Int? {
-    space.microBatches(data: split.data).filter { points[point].divides($0) }
-      .map { bound(point, split, $0) }.min()
+  /// The least that a point's layers take over all devices, which work at all times.
+  private mutating func bound(_ point: Int) -> Int {
+    guard request.objective == .time else { return 0 }
+    let own = points[point].splits
+    let sizes = own.map(\.data).min().map { space.microBatches(data: $0) } ?? []
+    let devices = own.first.map { $0.data * $0.stages } ?? 1
+    return points[point].leastStep(sizes, devices: devices, request)
+  }
+
+  /// Lowers the rest of a point; then bounds every way to spread it over replicas and stages.
+  private mutating func open(_ point: Int, atLeast least: Int) {
+    if !points[point].isWhole {
+      points[point].complete(request, &chains)
+      let bound = points[point].refusal == nil ? bound(point) : 0
+      if bound > least { return heap.push(.point(point), bound: bound) }
+    }
+    for split in points[point].splits {
+      if let refusal = points[point].refusal {
+        ranking.refuse(refusal, count: counts.of(split, points[point].choices))
+      } else {
+        bound(point, split)
+      }
+    }
+  }
+
+  /// Bounds the micro-batches that divide; refuses those that do not.
+  private mutating func bound(_ point: Int, _ split: DeviceSplit) {
+    let all = space.microBatches(data: split.data)
+    let sizes = all.filter(points[point].divides)
+    refuse(point, split, sizes: all.filter { !sizes.contains($0) })
+    let bounds = sizes.map { (size: $0, bound: bound(point, split, $0)) }
+    guard let least = bounds.map(\.bound).min() else { return }
+    heap.push(.spread(point: point, split, bounds), bound: least)
   }
 
   /// What a step takes at least, whether or not it fits; where memory is asked for nothing is known yet.
   private mutating func bound(_ point: Int, _ split: DeviceSplit, _ microBatch: Int) -> Int {
     guard request.objective == .time else { return 0 }
-    let bounds = points[point].bounds(microBatch, training)
+    let bounds = points[point].bounds(microBatch, replicas: split.data, request)
     let microBatches = training.workload.globalBatch / split.data / microBatch
     let interleaves = space.interleaves(stages: split.stages, microBatches: microBatches)
-    return clocks(bounds, split, microBatch).map { $0.step(interleaves) }.min() ?? 0
+    let copies = points[point].copies
+    return bounds.layers.map { layer, replicas in
+      clock(layer, split, microBatch, once: replicas.least(sharedBy: copies)).step(interleaves)
+    }.min() ?? 0
   }
 
-  private func clocks(
-    _ bounds: LayerPoint.Bounds, _ split: DeviceSplit, _ microBatch: Int
-  ) -> [StageBound] {
-    bounds.layers.map {
-      StageBound(
-        stages: split.stages,
-        microBatches: training.workload.globalBatch / split.data / microBatch,
-        layers: training.model.layers, $0, ends: request.leastHead(split, microBatch))
-    }
+  /// `once` is what a layer takes once a step at least.
+  private func clock(
+    _ layer: LayerBound, _ split: DeviceSplit, _ microBatch: Int, once: Picoseconds
+  ) -> StageBound {
+    StageBound(
+      stages: split.stages,
+      microBatches: training.workload.globalBatch / split.data / microBatch,
+      layers: training.model.layers, layer, once: once, ends: space.ends.head(split, microBatch))
   }
 
   // MARK: - Micro-batches and nodes
@@ -162,25 +190,11 @@ struct PlanSearch {
     }
   }
 
-  private mutating func spread(_ point: Int, _ split: DeviceSplit, atLeast least: Int) {
-    if !points[point].isWhole {
-      points[point].complete(request, &chains)
-      if points[point].refusal == nil, let own = spreadBound(point, split), own > least {
-        heap.push(.spread(point: point, split), bound: own)
-        return
-      }
-    }
-    if let refusal = points[point].refusal {
-      ranking.refuse(refusal, count: counts.of(split, points[point].choices))
-      return
-    }
-    for size in space.microBatches(data: split.data) {
-      guard points[point].divides(size) else {
-        refuse(point, split, sizes: [size])
-        continue
-      }
-      heap.push(
-        .batch(point: point, split, microBatch: size), bound: bound(point, split, size))
+  private mutating func spread(
+    _ point: Int, _ split: DeviceSplit, _ sizes: [(size: Int, bound: Int)]
+  ) {
+    for (size, bound) in sizes {
+      heap.push(.batch(point: point, split, microBatch: size), bound: bound)
     }
   }
 
@@ -191,17 +205,21 @@ struct PlanSearch {
     if split.stages > 1 && training.isTied { choices.tableGradients = .apart }
     choices.microBatch = microBatch
     choices.microBatches = training.workload.globalBatch / split.data / microBatch
-    let bounds = points[point].bounds(microBatch, training)
-    let clocks = clocks(bounds, split, microBatch)
+    let bounds = points[point].bounds(microBatch, replicas: split.data, request)
     let (request, space) = (request, space)
     let interleaves = space.interleaves(
       stages: split.stages, microBatches: choices.microBatches)
     for (over, zero) in space.shards(choices) {
       (choices.weightsOver, choices.zero) = (over, zero)
       let stored = bounds.memory.storedBytes(sharding: choices)
+      let layers = bounds.layers.map { layer, replicas in
+        let own = replicas.bound(sharding: choices)
+        let layer = own.added(to: layer, layers: training.model.layers)
+        return (layer: layer, clock: clock(layer, split, microBatch, once: own.once))
+      }
       func bound(_ memory: LayerMemory) -> Int? {
-        zip(clocks, bounds.layers).compactMap { clock, layers in
-          request.bound(clock, layers, memory, stored: stored, interleaves)
+        layers.compactMap {
+          request.bound($0.clock, $0.layer, memory, stored: stored, interleaves)
         }.min()
       }
       let node = PlanNode(choices: choices, shape: points[point].shape, point: point)
@@ -316,7 +334,12 @@ struct PlanSearch {
   private mutating func prune(_ item: Item) {
     let count: Int
     switch item {
-    case .spread(let point, let split): count = counts.of(split, points[point].choices)
+    case .point(let point):
+      let point = points[point]
+      count = point.splits.reduce(0) { $0 + counts.of($1, point.choices) }
+    case .spread(let point, let split, let sizes):
+      let choices = points[point].choices
+      count = sizes.reduce(0) { $0 + counts.of(split, choices, microBatch: $1.size) }
     case .batch(let point, let split, let size):
       count = counts.of(split, points[point].choices, microBatch: size)
     case .open(let node), .leaner(let node): count = counts.of(node)

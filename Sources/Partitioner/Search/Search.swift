@@ -91,8 +91,9 @@ package struct Search {
     search.run()
     var ranking = search.ranking
     if mixtures && MixturePass.isOpen(request) {
-      var pass = MixturePass(request, space)
-      pass.run(splits, search.wholePoints(), &ranking)
+      let points = search.wholePoints()
+      var pass = MixturePass(request, space, search.chains)
+      pass.run(splits, points, &ranking)
     }
     return ranking
   }

@@ -109,6 +109,23 @@ struct BlockProfile {
     return result
   }
 
+  /// What each body of a micro-batch takes at least, of one unit of batch more: seconds of its kernels, and
+  /// what it takes to launch them.
+  func leastOfMicroBatch(_ cost: ClusterCost) -> [(seconds: Double, launches: Picoseconds)] {
+    let (one, two) = (sizes.values(1), sizes.values(2))
+    return [template.forward, template.inputGradient, template.weightGradient].compactMap {
+      $0?.least(of: one, two, cost)
+    }
+  }
+
+  /// What is reduced once a step: over which of the group's axes, how many bytes.
+  var reductions: [(group: Int, bytes: Int)] {
+    let values = sizes.values(1)
+    return (template.reduceGradients?.uses ?? []).map {
+      ($0.group, values[$0.term] * $0.width * $0.count)
+    }
+  }
+
   /// The block at `units` units of batch.
   func priced(_ units: Int, _ cost: ClusterCost) -> ProfiledBlock {
     let values = sizes.values(units)

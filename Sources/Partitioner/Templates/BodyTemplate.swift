@@ -153,6 +153,31 @@ struct BodyTemplate {
     return max(time, cost.time(ofLaunches: launches, in: phase))
   }
 
+  /// Seconds that its kernels take at least for what `more` has above `values`, products at full speed; and
+  /// what it takes to launch them.
+  func least(
+    of values: [Int], _ more: [Int], _ cost: ClusterCost
+  ) -> (seconds: Double, launches: Picoseconds) {
+    var time = Picoseconds.zero
+    var launches = 0
+    for kernel in kernels {
+      launches += cost.launches(of: kernel.traits.family) * kernel.count
+      if var shape = kernel.matmul {
+        (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
+        time += cost.leastTime(flops: shape.flops) * kernel.count
+        continue
+      }
+      var work = KernelWork(flops: 0, bytes: 0, matmul: nil, traits: kernel.traits)
+      let launching = cost.time(of: work)
+      for place in kernel.touched {
+        let (term, width) = touched[place]
+        work.bytes += (more[term] - values[term]) * width
+      }
+      time += (cost.time(of: work) - launching) * kernel.count
+    }
+    return (time.seconds, cost.time(ofLaunches: launches, in: phase))
+  }
+
   /// What it holds at its fullest instant above what was held before, and afterwards.
   func memory(_ values: [Int]) -> (peak: Int, change: Int) {
     var (peak, held) = (0, 0)

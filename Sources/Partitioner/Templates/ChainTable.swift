@@ -44,7 +44,7 @@ struct ChainProfile {
 struct ChainTable {
   private let training: TrainingGraph
   private let groups: (ends: BlockGroup, layers: [BlockGroup])
-  private var templates: TemplateTable
+  private(set) var templates: TemplateTable
 
   /// For plans whose layers may be computed again in the ways of `recomputing`.
   init(_ training: TrainingGraph, recomputing: Set<Recomputation>) {

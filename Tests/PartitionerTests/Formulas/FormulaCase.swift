@@ -13,7 +13,8 @@ struct FormulaCase {
     self.proof = proof
     training = try TrainingGraph(model: proof.model, workload: proof.workload)
     explanation = try Partitioner.explain(
-      training, choices: proof.choices, cluster: SyntheticCluster.cluster)
+      training, choices: proof.choices, cluster: SyntheticCluster.cluster,
+      weighsAlternatives: false)
   }
 
   /// Bytes and memory of a step.

@@ -11,19 +11,22 @@ package struct StageBound {
   package let stages, microBatches, layers: Int
   /// Of the layer that takes least.
   private let least: PassBound
+  /// What a layer takes once a step at least.
+  private let once: Picoseconds
   /// What the ends compute at least on the devices of one stage.
   private let ends: Picoseconds
   /// What the busiest stage takes of a micro-batch.
   package let busiest: Int
 
-  /// Of stages that hold `bound`'s layers, with what the ends compute in all at least on the devices of one
-  /// stage.
+  /// Of stages that hold `bound`'s layers, each of which takes `once` a step, with what the ends compute in
+  /// all at least on the devices of one stage.
   init(
-    stages: Int, microBatches: Int, layers: Int, _ bound: LayerBound, ends: Picoseconds = .zero
+    stages: Int, microBatches: Int, layers: Int, _ bound: LayerBound, once: Picoseconds = .zero,
+    ends: Picoseconds = .zero
   ) {
     (self.stages, self.microBatches, self.layers) = (stages, microBatches, layers)
     least = bound.least ?? PassBound()
-    self.ends = ends
+    (self.once, self.ends) = (once, ends)
     let share = (bound.total.all + ends).count / stages
     busiest = max(share, least.all.count * ((layers + stages - 1) / stages))
   }
@@ -43,17 +46,21 @@ package struct StageBound {
   /// A step whose busiest stage takes `busiest` of a micro-batch.
   package func step(busiest: Int, isInterleaved: Bool) -> Int {
     let work = (Picoseconds(busiest) * microBatches).count
-    guard stages > 1, least.all > .zero else { return work }
-    if isInterleaved { return max(work, interleaved) }
+    guard stages > 1, least.all > .zero else { return work + (once * layers).count / stages }
+    // The stage with most layers has them to do, and updates them.
+    let most = (layers + stages - 1) / stages
+    let held = ((least.all * microBatches + once) * most).count
+    if isInterleaved { return max(work, interleaved, held) }
     // Before its first gradient the stage takes no more micro-batches forward than there are stages, or all
     // of them, which takes longer; after its last one it may still owe as many gradients of weights. It has
     // no more layers than its time allows.
-    let most = Double(busiest) / Double(least.all.count)
+    let longest = Double(busiest) / Double(least.all.count)
     let ahead = (least.forward + least.weightGradient) * min(stages, microBatches)
     let passing = (least.forward + least.inputGradient) * layers
-    let owed = Double((ahead + least.inputGradient).count) * most
-    return max(work, work + passing.count - Int(owed.rounded(.up)))
+    let owed = Double((ahead + least.inputGradient).count) * longest
+    return max(work, held, work + passing.count - Int(owed.rounded(.up)))
   }
+
   /// What several parts of the chain a stage take: those inside have as many layers but one, the last of them
   /// the most, and each of their parts has one.
   private var interleaved: Int {

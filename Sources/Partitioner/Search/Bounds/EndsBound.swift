@@ -1,0 +1,59 @@
+import PlanIR
+
+/// What embedding and head compute of a micro-batch at least, however they are split.
+///
+/// Every layout computes the same operations, each on parts that make up the whole. So the device with the
+/// largest parts takes an even share at least of what one device takes for what grows with the batch, its
+/// products at full speed; and it launches as many kernels. What is sent comes on top.
+struct EndsBound {
+  private var embedding: [Work] = []
+  private var head: [Work] = []
+
+  /// A body of one device.
+  private struct Work {
+    /// Of one sequence.
+    let seconds: Double
+    let launches: Picoseconds
+  }
+
+  /// Of the ends of `request`'s model; nothing where kernels have measured times.
+  init(_ request: SearchRequest) {
+    let training = request.training
+    guard request.timings.isEmpty, let layout = LayoutCatalog.all.first?.name else { return }
+    let blocks = BlockClass.allCases.map { ($0, layout) }
+    let alone = PlanChoices(
+      layout: layout, blocks: Dictionary(uniqueKeysWithValues: blocks), mesh: Mesh([]),
+      placement: [], sequenceParallel: false, gathersInputs: .saved, keyValue: .copied,
+      microBatch: 1, microBatches: 1, layers: training.model.layers)
+    var templates = TemplateTable(training)
+    let ends = training.groups.ends
+    guard let lowered = try? templates.lowered(ends, alone) else { return }
+    let cost = ClusterCost(
+      cluster: request.cluster, precision: training.workload.precision, mesh: alone.mesh,
+      placement: [], devices: request.devices)
+    for (place, profile) in zip(ends.places, lowered.profiles) {
+      let own = profile.leastOfMicroBatch(cost).map { Work(seconds: $0, launches: $1) }
+      if training.block(place).graph.blockClass == .head { head += own } else { embedding += own }
+    }
+  }
+
+  /// What the head takes of `sequences` on `devices` together.
+  func head(_ sequences: Int, devices: Int) -> Picoseconds { least(head, sequences, devices) }
+
+  /// What embedding and head take.
+  func all(_ sequences: Int, devices: Int) -> Picoseconds {
+    least(embedding, sequences, devices) + least(head, sequences, devices)
+  }
+
+  /// The head of a micro-batch on the devices of one stage.
+  func head(_ split: DeviceSplit, _ microBatch: Int) -> Picoseconds {
+    head(split.data * microBatch, devices: split.data * split.context * split.tensor)
+  }
+
+  private func least(_ bodies: [Work], _ sequences: Int, _ devices: Int) -> Picoseconds {
+    bodies.reduce(.zero) { sum, body in
+      let share = body.seconds * Double(sequences) / Double(devices) * 0.999
+      return sum + max(Picoseconds(seconds: share), body.launches)
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import PlanIR
+
+/// What replicas exchange of one layer's parameters at least.
+struct ReplicaBound: Hashable {
+  /// Of every micro-batch: weights gathered before they are used, gradients scattered.
+  var passes = PassBound()
+  /// Once a step.
+  var once = Picoseconds.zero
+
+  /// The layers of `bound` with it.
+  func added(to bound: LayerBound, layers: Int) -> LayerBound {
+    var result = bound
+    result.total = bound.total + passes * layers
+    result.least = bound.least.map { $0 + passes }
+    return result
+  }
+}
+
+/// What it takes replicas at least to reduce, scatter and gather one layer's parameters, none of which is
+/// sharded over anything else.
+struct ReplicaTimes {
+  /// Gradients as they are stored: summed up on all replicas, or scattered.
+  private(set) var reduce = Picoseconds.zero
+  private(set) var scatter = Picoseconds.zero
+  /// Weights, each replica having a chunk.
+  private(set) var gather = Picoseconds.zero
+
+  /// Of what is alone.
+  init() {}
+
+  /// Of gradients that are summed up over `routes`, each with bytes, and over replicas alone by `replicas`.
+  init(
+    _ gradients: [(route: Route, bytes: Int)], replicas: Route, _ precision: Precision
+  ) {
+    let width = precision.bytes(of: .mainGradient)
+    var bytes = 0
+    for own in gradients {
+      reduce += own.route.time(.bucketedAllReduce, bytes: own.bytes, width: width)
+      bytes += own.bytes
+    }
+    scatter = replicas.time(.bucketedReduceScatter, bytes: bytes, width: width)
+    let weights = bytes / width * precision.bytes(of: .weight)
+    gather = replicas.time(
+      .bucketedAllGather, bytes: weights, width: precision.bytes(of: .weight))
+  }
+
+  /// Where weights are sharded over axes that have `copies` devices beside replicas, over replicas too where
+  /// `isWhole`, and gradients and optimizer state as `zero` says.
+  func bound(sharedBy copies: Int, isWhole: Bool, zero: Int) -> ReplicaBound {
+    func least(_ time: Picoseconds) -> Picoseconds {
+      // Times are rounded to picoseconds one by one.
+      Picoseconds(max(0, time.count / copies - time.count / 100_000 - 100))
+    }
+    var bound = ReplicaBound()
+    switch zero {
+    case _ where isWhole:
+      bound.passes = PassBound(forward: least(gather), weightGradient: least(scatter))
+    case 1: bound.once = least(scatter) + least(gather)
+    case 2:
+      bound.passes = PassBound(weightGradient: least(scatter))
+      bound.once = least(gather)
+    default: bound.once = least(reduce)
+    }
+    return bound
+  }
+
+  /// Where weights, gradients and optimizer state are sharded as `choices` say.
+  func bound(sharding choices: PlanChoices) -> ReplicaBound {
+    let copies = choices.weightsOver.reduce(1) { $0 * ($1 == "data" ? 1 : choices.degree($1)) }
+    return bound(
+      sharedBy: copies, isWhole: choices.weightsOver.contains("data"), zero: choices.zero)
+  }
+
+  /// Once a step whatever is sharded, of one micro-batch at least.
+  func least(sharedBy copies: Int) -> Picoseconds {
+    [(true, 3), (false, 1), (false, 2), (false, 0)].map { isWhole, zero in
+      let bound = bound(sharedBy: copies, isWhole: isWhole, zero: zero)
+      return bound.passes.all + bound.once
+    }.min() ?? .zero
+  }
+
+  /// Whether `other` takes no less, in any of it.
+  func isLeast(_ other: ReplicaTimes) -> Bool {
+    reduce <= other.reduce && scatter <= other.scatter && gather <= other.gather
+  }
+
+  /// The lesser of each.
+  func least(_ other: ReplicaTimes) -> ReplicaTimes {
+    var result = self
+    result.reduce = min(reduce, other.reduce)
+    result.scatter = min(scatter, other.scatter)
+    result.gather = min(gather, other.gather)
+    return result
+  }
+}
+
+/// What replicas of a tensor mesh meet that lie as close to each other as they can.
+struct ReplicaNetwork {
+  private let mesh: Mesh
+  private let digits: MeshDigits
+  private let cluster: Cluster
+  private let precision: Precision
+  private let contention: Double
+
+  /// Of `count` replicas of `mesh`, which has some, its other axes over nodes as `placement` says: where it
+  /// has replicas inside a node there may be no more.
+  init(
+    _ mesh: Mesh, _ placement: [AxisPlacement], replicas count: Int, _ request: SearchRequest
+  ) {
+    let whole = Mesh(mesh.axes.map { MeshAxis($0.name, $0.name == "data" ? count : $0.size) })
+    let own = placement.map { axis -> AxisPlacement in
+      guard axis.axis == "data" else { return axis }
+      let inside = greatestCommonDivisor(count, axis.insideNode)
+      return AxisPlacement(axis: axis.axis, insideNode: inside, acrossNodes: count / inside)
+    }
+    self.mesh = whole
+    digits = MeshDigits(mesh: whole, placement: own)
+    cluster = request.cluster
+    precision = request.training.workload.precision
+    contention = request.cluster.contention(among: request.devices)
+  }
+
+  /// Whether a group over `axes`, of any number of replicas, is of several.
+  func joinsReplicas(_ axes: [AxisReference]) -> Bool {
+    axes.contains { mesh.axes[$0.axis].name == "data" }
+  }
+
+  /// What a layer takes whose gradients are summed up over axes, each with bytes.
+  func times(_ gradients: [(axes: [AxisReference], bytes: Int)]) -> ReplicaTimes {
+    ReplicaTimes(
+      gradients.map { (route(over: $0.axes), $0.bytes) }, replicas: route(over: mesh.whole("data")),
+      precision)
+  }
+
+  private func route(over axes: [AxisReference]) -> Route {
+    let own = axes.map { axis in
+      mesh.axes[axis.axis].name == "data" ? mesh.axis("data") ?? axis : axis
+    }
+    return Route(
+      span: GroupSpan(over: own, digits, cluster), levels: cluster.levels, contention: contention,
+      measured: CollectiveTimes(), width: precision.bytes(of: .activation),
+      bucket: cluster.device.operators.gradientBucket)
+  }
+}
