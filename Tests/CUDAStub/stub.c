@@ -24,7 +24,8 @@ static struct {
 } settings[] = {
     {"DEVICES", 1, 1},
     {"DRIVER_VERSION", 12040, 12040},
-    {"CAPABILITY", 90, 90}, /* times ten */
+    {"CAPABILITY", 90, 90},      /* times ten */
+    {"LEAST_CAPABILITY", 50, 50}, /* that the compiler knows */
     {"FAIL_ALLOCATION", 0, 0}, /* which allocation of device memory is refused, from 1 on */
     {"FAIL_LAUNCH", 0, 0}, /* which launch fails */
     {"FAIL_GEMM", 0, 0}, /* which product fails */
@@ -341,7 +342,10 @@ int nvrtcCreateProgram(
 }
 
 int nvrtcCompileProgram(struct program *program, int count, const char *const *options) {
-  if (count != 1 || strncmp(options[0], "--gpu-architecture=sm_", 22)) return 5;
+  if (count != 2 || strncmp(options[0], "--gpu-architecture=sm_", 22)) return 5;
+  /* CUDA 13 compiles for no GPU before Turing. */
+  if (atol(options[0] + 22) < *setting("LEAST_CAPABILITY") || strcmp(options[1], "--std=c++17"))
+    return 5;
   if (*setting("REFUSE_SOURCE")) return 6;
   compilations++;
   return program->isCompiled = 1, 0;

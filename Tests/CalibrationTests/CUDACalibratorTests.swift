@@ -88,10 +88,12 @@ extension CUDATests {
       for name in ["norm-apply.layer", "gelu_tanh", "adamw.add", "probabilities", "add"] {
         #expect(names.contains(name), "\(names)")
       }
+      let wide = Set(kernels.filter { $0.kernel.dtype == .float32 }.map(\.kernel.identity.kernel))
+      #expect(wide.isSubset(of: ["copy.add", "zero", "slice"]), "\(wide)")
       let measured = Dictionary(outcome.measured.map { ($0.key, $0.timing) }) { first, _ in first }
       for (kernel, amount) in kernels {
         let key = TimingKey(
-          kernel: kernel.identity.kernel, dtype: .bfloat16, shape: kernel.identity.shape,
+          kernel: kernel.identity.kernel, dtype: kernel.dtype, shape: kernel.identity.shape,
           backend: "nvrtc", fingerprint: calibrator.fingerprint)
         let microseconds = kernel.launches.reduce(0) {
           $0 + 2 + Double($1.blocks * $1.threads) / 1e6
@@ -227,6 +229,10 @@ extension CUDATests {
         Fault(
           name: "REFUSE_SOURCE", number: 1,
           error: "does not compile for sm_90: kernel.cu(1): error: refused; 1 error"),
+        Fault(
+          name: "LEAST_CAPABILITY", number: 100,
+          error: "nvrtcCompileProgram: NVRTC_ERROR_INVALID_OPTION: this version of NVRTC does not "
+            + "know sm_90; "),
       ]
 
     @Test("A fault ends with its name, keeps what is stored and leaves nothing", arguments: faults)

@@ -13,23 +13,33 @@ struct CUDAKernelTests {
     let kernel: CUDAKernel
   }
 
-  private static let programs: [(isLlama: Bool, AttentionForm, Optimizer)] = [
-    (false, .fused, .adamw), (true, .fused, .sgd), (true, .unfused, .adamw),
-  ]
+  private static func programs() throws -> [Program] {
+    try [
+      SmallProgram.program(isLlama: false, attention: .fused, optimizer: .adamw),
+      SmallProgram.program(isLlama: true, attention: .fused, optimizer: .sgd),
+      SmallProgram.program(isLlama: true, attention: .unfused, optimizer: .adamw),
+    ]
+  }
 
+  /// Kernels of the programs, and copies of windows, which they have few of.
   private static func pairs(_ dtype: DType) throws -> [Pair] {
-    try programs.flatMap { isLlama, attention, optimizer in
-      let program = try SmallProgram.program(
-        isLlama: isLlama, attention: attention, optimizer: optimizer)
-      return Partitioner.kernels(of: program).compactMap { kernel -> Pair? in
-        let body = program.bodies[kernel.body]
-        guard kernel.product == nil,
-          let probe = KernelProbe(kernel.call, in: body, of: program, dtype: .float32),
-          let own = CUDAKernel(kernel.call, in: body, of: program, dtype: dtype)
-        else { return nil }
-        return Pair(probe: probe, kernel: own)
+    let programs = try programs()
+    let kernels = programs.flatMap { program in
+      Partitioner.kernels(of: program).filter { $0.product == nil }.compactMap {
+        pair($0.call, in: program.bodies[$0.body], of: program, dtype)
       }
     }
+    let copies = SmallProgram.copies(in: programs[0])
+    return kernels + copies.calls.compactMap { pair($0, in: copies.body, of: programs[0], dtype) }
+  }
+
+  private static func pair(
+    _ call: KernelCall, in body: Body, of program: Program, _ dtype: DType
+  ) -> Pair? {
+    guard let probe = KernelProbe(call, in: body, of: program, dtype: .float32),
+      let kernel = CUDAKernel(call, in: body, of: program, dtype: dtype)
+    else { return nil }
+    return Pair(probe: probe, kernel: kernel)
   }
 
   @Test(
@@ -37,6 +47,8 @@ struct CUDAKernelTests {
     arguments: [DType.float32, .bfloat16, .float16])
   func agree(dtype: DType) throws {
     let pairs = try Self.pairs(dtype)
+    let names = Set(pairs.map(\.kernel.identity.kernel))
+    #expect(names.isSuperset(of: ["slice", "panel", "place", "copy.add"]), "\(names.sorted())")
     let gpu = try HostGPU(pairs.flatMap(\.kernel.launches))
     for (number, pair) in pairs.enumerated() {
       let device = HostOperands(pair.kernel)
@@ -71,12 +83,12 @@ struct CUDAKernelTests {
 
   @Test("Every kernel of a step has one, but for products and attention")
   func complete() throws {
-    for (isLlama, attention, optimizer) in Self.programs {
-      let program = try SmallProgram.program(
-        isLlama: isLlama, attention: attention, optimizer: optimizer)
+    for program in try Self.programs() {
       let missing = Partitioner.kernels(of: program).filter { kernel in
         kernel.product == nil && kernel.call.kind != .load(.tokens)
           && kernel.call.kind != .load(.labels)
+          && KernelProbe(
+            kernel.call, in: program.bodies[kernel.body], of: program, dtype: .float32) != nil
           && CUDAKernel(
             kernel.call, in: program.bodies[kernel.body], of: program, dtype: .bfloat16) == nil
       }

@@ -19,7 +19,8 @@ enum SmallProgram {
     (pins.layout, pins.tensor) = (.megatron, 2)
     let answer = Search.run(
       SearchRequest(
-        training: training, cluster: SyntheticCluster.cluster, devices: 2, pins: pins, keep: 1))
+        training: training, cluster: SyntheticCluster.cluster, devices: 2, pins: pins,
+        keep: 1))
     let plan = try #require(answer.plans.first)
     return try Partitioner.program(of: training, choices: plan.choices)
   }

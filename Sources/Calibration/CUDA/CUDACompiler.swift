@@ -48,28 +48,49 @@ final class CUDACompiler {
     _ program: UnsafeMutableRawPointer?, entry: String
   ) throws(CUDAError) {
     let architecture = "sm_\(capability)"
-    let status = "--gpu-architecture=\(architecture)".withCString { option in
-      withUnsafePointer(to: option as UnsafePointer<CChar>?) {
-        functions.compile(program, 1, $0)
-      }
+    // CUDA 11 would take an older language.
+    let status = Self.withCStrings("--gpu-architecture=\(architecture)", "--std=c++17") {
+      functions.compile(program, 2, $0)
     }
-    if status == Self.compilation {
+    switch status {
+    case Self.compilation:
       throw .refusedSource(entry: entry, architecture: architecture, log: log(of: program))
+    case Self.invalidOption:
+      throw .failed(
+        call: "nvrtcCompileProgram", name: "NVRTC_ERROR_INVALID_OPTION",
+        explanation: "this version of NVRTC does not know \(architecture); name the folder of one "
+          + "that does in TPPLAN_CUDA_LIBRARIES")
+    default: try functions.check(status, "nvrtcCompileProgram")
     }
-    try functions.check(status, "nvrtcCompileProgram --gpu-architecture=\(architecture)")
   }
 
+  private static func withCStrings<Result>(
+    _ first: String, _ second: String,
+    _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result
+  ) -> Result {
+    first.withCString { first in
+      second.withCString { second in
+        let both: [UnsafePointer<CChar>?] = [first, second]
+        return both.withUnsafeBufferPointer { body($0.baseAddress) }
+      }
+    }
+  }
+
+  /// The first errors that the compiler told.
   private func log(of program: UnsafeMutableRawPointer?) -> String {
     var size = 0
     guard functions.logSize(program, &size) == 0, size > 0 else { return "no log" }
     var log = [CChar](repeating: 0, count: size)
     guard functions.log(program, &log) == 0 else { return "no log" }
     let bytes = log.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
-    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").joined(separator: "; ")
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+    return lines.prefix(3).joined(separator: "; ")
   }
 
   /// `NVRTC_ERROR_COMPILATION`.
   private static let compilation: Int32 = 6
+  /// `NVRTC_ERROR_INVALID_OPTION`.
+  private static let invalidOption: Int32 = 5
 }
 
 /// Code on the device, unloaded when it goes.

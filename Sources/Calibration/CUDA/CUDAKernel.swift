@@ -17,8 +17,8 @@ package struct CUDAOperand: Hashable, Sendable {
 package struct CUDAKernel: Sendable {
   /// Under what its time is kept.
   package let identity: KernelIdentity
-  /// The type of activations and weights. Where it has 16 bits, the other values are as wide as in precision
-  /// `mixed`.
+  /// The type of activations and weights, or, of what only copies or clears, of what it writes: gradients
+  /// are wider than activations of the same shape.
   package let dtype: DType
   /// The memory that it reads and writes, each buffer once.
   package let operands: [CUDAOperand]
@@ -32,7 +32,7 @@ package struct CUDAKernel: Sendable {
   /// Memory of `call`'s operands and `launches` that do its work.
   init(_ draft: CUDAKernelDraft, launches: [CUDALaunch]) {
     identity = draft.call.identity(in: draft.body)
-    dtype = draft.dtype
+    dtype = draft.timedType
     operands = draft.operands
     tables = draft.tables
     vocabulary = max(1, draft.program.vocabulary)
@@ -41,7 +41,8 @@ package struct CUDAKernel: Sendable {
 
   /// The kernel of a call of `body` in `program`, on its first device; nil of what is no kernel here:
   /// products, which cuBLAS runs; attention; dropout; what is loaded from the host; and panels that belong to
-  /// another device.
+  /// another device. Where `dtype`, of activations and weights, has 16 bits, the other values are as wide as in
+  /// precision `mixed`.
   package init?(_ call: KernelCall, in body: Body, of program: Program, dtype: DType) {
     var draft = CUDAKernelDraft(call, in: body, of: program, dtype: dtype)
     guard let launches = draft.launches(), !launches.isEmpty else { return nil }

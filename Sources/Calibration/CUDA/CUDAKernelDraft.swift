@@ -46,6 +46,14 @@ struct CUDAKernelDraft {
     }
   }
 
+  /// The type that the call's time is kept under.
+  var timedType: DType {
+    switch call.kind {
+    case .copy, .slice, .panel, .place, .zero: operands[writePlaces[0]].dtype
+    case .operation, .attentionStep, .attentionGradientStep, .load, .update: dtype
+    }
+  }
+
   /// Adds an operand that holds `values` whenever the kernel runs, and returns its place.
   mutating func addTable(_ values: [Float]) -> Int {
     operands.append(.init(dtype: .float32, count: values.count))

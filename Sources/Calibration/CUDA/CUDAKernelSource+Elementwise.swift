@@ -80,6 +80,7 @@ extension CUDAKernelSource {
         integer column = 32 * (integer)blockIdx.x + threadIdx.x % 32;
         float sum = 0;
         if (column < columns)
+          #pragma unroll 8
           for (integer row = threadIdx.x / 32; row < rows; row += blockDim.x / 32)
             sum += widen(x[row * columns + column]);
         sum = columnSum(sum);

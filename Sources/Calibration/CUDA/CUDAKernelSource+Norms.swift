@@ -126,6 +126,7 @@ extension CUDAKernelSource {
         integer column = 32 * (integer)blockIdx.x + threadIdx.x % 32;
         float sum = 0;
         if (column < columns)
+          #pragma unroll 8
           for (integer row = threadIdx.x / 32; row < rows; row += blockDim.x / 32) {
             Scale scale = scaleOfRow(stats, row, rows, all, epsilon);
             float hat = (widen(x[row * columns + column]) - scale.mean) * scale.reciprocal;
