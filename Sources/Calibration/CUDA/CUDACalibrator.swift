@@ -5,8 +5,8 @@ package import PlanIR
 /// Nothing of CUDA is needed to build this: libraries are opened when a calibrator is made. Operands are
 /// cut from a ring larger than the second-level cache, as ``Calibrator`` does on a core. Runs follow each
 /// other in one stream, so a kernel that is shorter than its launch takes as long as that: a few
-/// microseconds. Attention is not measured: cuDNN, which frameworks leave it to, is not used; who prices a
-/// plan models it from its parts.
+/// microseconds. Attention is not measured but for the softmax of its unfused form: cuDNN, which frameworks leave it to,
+/// is not used; who prices a plan models it from its parts.
 package struct CUDACalibrator {
   /// The GPU with its libraries; part of every key.
   package let fingerprint: String

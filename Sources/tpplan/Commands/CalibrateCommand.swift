@@ -14,8 +14,8 @@ struct CalibrateCommand: ParsableCommand {
       run, then collectives among threads; in float32, then in float64.
 
       cuda: matrix products of such plans by cuBLAS in bfloat16, float16, tf32 and float32, then their \
-      other kernels, compiled on the spot, in bfloat16 and float32, then copies. Of attention only the \
-      parts are measured. libcuda, libcublas and libnvrtc (CUDA 11.1 or later) are opened when the \
+      other kernels, compiled on the spot, in bfloat16 and float32, then copies. Attention is not \
+      measured, but for the softmax of its unfused form. libcuda, libcublas and libnvrtc (CUDA 11.1 or later) are opened when the \
       command runs: they are looked for in the folders of TPPLAN_CUDA_LIBRARIES (separated by colons), \
       then where the system looks (LD_LIBRARY_PATH), then in lib64 of CUDA_HOME, CUDA_PATH and \
       /usr/local/cuda. The first GPU of CUDA_VISIBLE_DEVICES is measured.
