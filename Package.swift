@@ -10,7 +10,11 @@ let strict: [SwiftSetting] = [
 
 let package = Package(
   name: "tpplan",
-  products: [.executable(name: "tpplan", targets: ["tpplan"])],
+  products: [
+    .executable(name: "tpplan", targets: ["tpplan"]),
+    // What tests open in place of CUDA's libraries.
+    .library(name: "CUDAStub", type: .dynamic, targets: ["CUDAStub"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -55,6 +59,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Benchmarks/ProductPrices", swiftSettings: strict),
+    .target(name: "CUDAStub", path: "Tests/CUDAStub"),
     .target(
       name: "TestSupport",
       dependencies: ["PlanIR", "Formats", "Partitioner", "Executor", "Reference", "Proof"],

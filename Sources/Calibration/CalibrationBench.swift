@@ -1,10 +1,11 @@
 import PlanIR
 
 /// Runs whatever is measured.
-final class CalibrationBench {
+final class CalibrationBench: TaskBench {
   let products: ProductBench
   private let kernels: KernelBench
   private let collectives = CollectiveBench()
+  private var rates = Rates()
 
   init(clock: CalibrationClock) {
     products = ProductBench(clock: clock)
@@ -29,4 +30,10 @@ final class CalibrationBench {
       try collectives.seconds(of: probe, repetitions: repetitions)
     }
   }
+
+  func expectedSeconds(of task: CalibrationTask) throws -> Double {
+    try rates.expectedSeconds(of: task, on: products)
+  }
+
+  func note(_ task: CalibrationTask, _ timing: Timing) { rates.note(task, timing) }
 }

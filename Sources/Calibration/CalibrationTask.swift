@@ -2,7 +2,7 @@ package import Executor
 package import PlanIR
 
 /// Something to be measured.
-package enum CalibrationTask: Sendable {
+package enum CalibrationTask: MeasuredTask {
   /// A matrix product.
   case product(MatmulProduct)
   /// Another kernel, with what it has to do.
@@ -32,17 +32,23 @@ package enum CalibrationTask: Sendable {
   }
 
   /// What a kernel has to do; nil of others, whose shapes say it.
-  var amount: KernelAmount? {
+  package var amount: KernelAmount? {
     if case .kernel(_, let amount) = self { return amount }
     return nil
   }
 
   /// Bytes of its operands.
-  var bytes: Double {
+  package var bytes: Double {
     switch self {
     case .product(let product): product.bytes
     case .kernel(let probe, _): probe.operands.reduce(0) { $0 + Double($1.bytes) }
     case .collective(let probe): Double(probe.bytes)
     }
+  }
+
+  /// Each sample of a collective starts the group's threads and faults their memory in.
+  package var maximumSamples: Int {
+    if case .collective = self { return 9 }
+    return .max
   }
 }

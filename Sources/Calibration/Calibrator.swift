@@ -37,7 +37,7 @@ package struct Calibrator: Sendable {
   /// - Throws: ``CalibrationError`` where memory is short or BLAS does not keep to one thread.
   package func measure(_ product: MatmulProduct) throws -> Timing {
     try SingleThreadedBLAS.run {
-      try timing(of: .product(product), on: CalibrationBench(clock: clock), end: .infinity)
+      try loop.timing(of: .product(product), on: CalibrationBench(clock: clock), end: .infinity)
     }
   }
 
@@ -64,69 +64,15 @@ package struct Calibrator: Sendable {
     try SingleThreadedBLAS.run {
       let end = clock.wall() + budget
       try SelfCheck.run()
-      var outcome = CalibrationOutcome()
-      let pending = pending(tasks, skip: skip, &outcome)
-      let bench = CalibrationBench(clock: clock)
-      var rates = Rates()
-      for (task, key) in pending {
-        let remaining = end - clock.wall()
-        guard remaining > 0, try rates.expectedSeconds(of: task, on: bench) <= remaining else {
-          outcome.left.append(key)
-          continue
-        }
-        let timing = try timing(of: task, on: bench, end: end)
-        rates.note(task, timing)
-        try sink.record([(key: key, timing: timing)])
-        outcome.measured.append((key: key, timing: timing))
-        try progress(
-          CalibrationProgress(
-            key: key, timing: timing, done: outcome.measured.count, total: pending.count))
-      }
-      return outcome
+      return try loop.run(
+        tasks, until: end, skip: skip, on: CalibrationBench(clock: clock), into: sink,
+        progress: progress)
     }
   }
 
-  /// What is to be measured of `tasks`; notes in `outcome` what is not.
-  private func pending(
-    _ tasks: [CalibrationTask], skip: Set<TimingKey>, _ outcome: inout CalibrationOutcome
-  ) -> [(task: CalibrationTask, key: TimingKey)] {
-    var seen: Set<TimingKey> = []
-    var pending: [(task: CalibrationTask, key: TimingKey)] = []
-    for task in tasks {
-      let key = task.key(fingerprint: fingerprint)
-      guard seen.insert(key).inserted else { continue }
-      if skip.contains(key) {
-        outcome.skipped += 1
-      } else if task.bytes > Double(memoryLimit) {
-        outcome.tooLarge.append(key)
-      } else {
-        pending.append((task, key))
-      }
-    }
-    return pending
-  }
-
-  /// Samples of a collective that are never exceeded.
-  private static let collectiveSamples = 9
-
-  /// Samples `task` until the policy is content or the wall clock reaches `end`.
-  private func timing(
-    of task: CalibrationTask, on bench: CalibrationBench, end: Double
-  ) throws -> Timing {
-    try bench.prepare(task)
-    let last = min(end, clock.wall() + policy.limitSeconds)
-    var policy = policy
-    if case .collective = task {
-      // Each sample starts the group's threads and faults their memory in.
-      policy.maximumSamples = min(policy.maximumSamples, Self.collectiveSamples)
-    }
-    let samples = try policy.samples(until: { clock.wall() >= last }) { repetitions in
-      try bench.seconds(of: task, repetitions: repetitions)
-    }
-    guard var timing = Timing(seconds: samples, origin: origin) else {
-      preconditionFailure("a clock that runs backwards")
-    }
-    timing.amount = task.amount
-    return timing
+  private var loop: CalibrationLoop<CalibrationBench> {
+    CalibrationLoop(
+      fingerprint: fingerprint, origin: origin, policy: policy, memoryLimit: memoryLimit,
+      clock: clock)
   }
 }

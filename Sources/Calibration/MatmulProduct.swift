@@ -8,6 +8,9 @@ package struct MatmulProduct: Hashable, Sendable {
     case second = "NT"
     case first = "TN"
     case both = "TT"
+
+    var transposesFirst: Bool { self == .first || self == .both }
+    var transposesSecond: Bool { self == .second || self == .both }
   }
 
   /// Rows of the result, columns of the result, length of the contraction.

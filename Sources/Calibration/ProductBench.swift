@@ -53,8 +53,3 @@ extension MatmulProduct {
   fileprivate var bBytes: Int { k * n * dtype.width }
   fileprivate var cBytes: Int { m * n * dtype.width }
 }
-
-extension MatmulProduct.Transposition {
-  fileprivate var transposesFirst: Bool { self == .first || self == .both }
-  fileprivate var transposesSecond: Bool { self == .second || self == .both }
-}

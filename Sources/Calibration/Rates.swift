@@ -11,10 +11,10 @@ struct Rates {
   /// Seconds one run of `task` takes at least: of a product by its arithmetic, of others by what they
   /// touch.
   mutating func expectedSeconds(
-    of task: CalibrationTask, on bench: CalibrationBench
+    of task: CalibrationTask, on bench: ProductBench
   ) throws(CalibrationError) -> Double {
     guard case .product(let product) = task else { return task.bytes / Self.mostBytes }
-    return try expectedSeconds(of: product, on: bench.products)
+    return try expectedSeconds(of: product, on: bench)
   }
 
   /// Seconds one run of `product` takes at least, by the best rate so far; before anything is known

@@ -22,6 +22,13 @@ struct CalibrationTasks {
     return products + others
   }
 
+  /// Products of `programs`.
+  func products(of programs: [Program]) -> [MatmulProduct] {
+    kernels(of: programs) { $0.product != nil }.compactMap {
+      if case .product(let product) = $0 { product } else { nil }
+    }
+  }
+
   private func task(_ kernel: PlannedKernel, of program: Program) -> CalibrationTask? {
     guard let size = kernel.product else {
       return KernelProbe(

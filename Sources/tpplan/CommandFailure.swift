@@ -1,4 +1,5 @@
 import ArgumentParser
+import Calibration
 import Executor
 import Formats
 import Partitioner
@@ -62,6 +63,8 @@ extension ParsableCommand {
     case let error as WeightError: .badData("\(error)")
     case let error as ModelError: .badData("\(error)")
     case let error as ReferenceError: CommandFailure(code: 70, message: "\(error)")
+    case let error as CUDAError: CommandFailure(code: error.exitCode, message: "\(error)")
+    case let error as CalibrationError: .no("\(error)")
     case let error as RunError: CommandFailure(code: error.exitCode, message: "\(error)")
     default: CommandFailure(code: 70, message: "unexpected: \(error)")
     }

@@ -10,7 +10,8 @@ struct LocalTimings {
   /// A path given, or nil for the default place.
   let path: String?
 
-  private var origin: MeasurementOrigin {
+  /// What is noted beside each timing.
+  var origin: MeasurementOrigin {
     MeasurementOrigin(date: Self.today, version: Version.current)
   }
 

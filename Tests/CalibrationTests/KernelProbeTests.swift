@@ -11,25 +11,6 @@ import Testing
 struct KernelProbeTests {
   private let calibrator = Calibrator(origin: .sample, policy: .quick)
 
-  /// The program of a small model on one tensor axis of two devices.
-  private func program(
-    isLlama: Bool, attention: AttentionForm, optimizer: Optimizer, dropout: Double = 0
-  ) throws -> Program {
-    let sample = SampleModel()
-    let training = try TrainingGraph(
-      model: isLlama ? sample.llama() : sample.gpt2(),
-      workload: Workload(
-        globalBatch: 4, sequence: 8, optimizer: optimizer, attention: attention,
-        dropout: dropout))
-    var pins = Pins()
-    (pins.layout, pins.tensor) = (.megatron, 2)
-    let answer = Search.run(
-      SearchRequest(
-        training: training, cluster: SyntheticCluster.cluster, devices: 2, pins: pins, keep: 1))
-    let plan = try #require(answer.plans.first)
-    return try Partitioner.program(of: training, choices: plan.choices)
-  }
-
   private func tasks(_ program: Program, _ dtype: DType) -> [CalibrationTask] {
     Partitioner.kernels(of: program).compactMap { kernel in
       KernelProbe(
@@ -47,7 +28,7 @@ struct KernelProbeTests {
   func everyKernel(
     isLlama: Bool, attention: AttentionForm, optimizer: Optimizer, dropout: Double
   ) throws {
-    let program = try program(
+    let program = try SmallProgram.program(
       isLlama: isLlama, attention: attention, optimizer: optimizer, dropout: dropout)
     for dtype in [DType.float32, .float64] {
       let tasks = tasks(program, dtype)
@@ -69,7 +50,7 @@ struct KernelProbeTests {
 
   @Test("A run's kernels have the keys that measuring them has")
   func sameKeys() throws {
-    let program = try program(isLlama: false, attention: .fused, optimizer: .adamw)
+    let program = try SmallProgram.program(isLlama: false, attention: .fused, optimizer: .adamw)
     for kernel in Partitioner.kernels(of: program) where kernel.product == nil {
       let body = program.bodies[kernel.body]
       guard let probe = KernelProbe(kernel.call, in: body, of: program, dtype: .float32)
@@ -80,7 +61,7 @@ struct KernelProbeTests {
 
   @Test("What works in place is measured on ordinary numbers however often it runs")
   func inPlace() throws {
-    let program = try program(isLlama: false, attention: .unfused, optimizer: .sgd)
+    let program = try SmallProgram.program(isLlama: false, attention: .unfused, optimizer: .sgd)
     let kernel = try #require(
       Partitioner.kernels(of: program).first {
         $0.call.kind == .operation(.softmaxGradient) && $0.call.reads[0] == $0.call.writes[0]

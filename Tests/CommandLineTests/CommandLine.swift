@@ -18,6 +18,8 @@ final class CommandLine {
   }
 
   let folder: URL
+  /// What the program finds in its environment beside the test's own. Without these it sees no GPU.
+  var environment = ["CUDA_VISIBLE_DEVICES": "-1"]
 
   init() throws {
     folder = FileManager.default.temporaryDirectory
@@ -65,6 +67,7 @@ final class CommandLine {
     process.currentDirectoryURL = folder
     process.environment = ProcessInfo.processInfo.environment
       .merging(["TPPLAN_TIMINGS": path("timings.db")]) { $1 }
+      .merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try Self.file(output)
     process.standardError = try Self.file(error)

@@ -11,7 +11,8 @@ package struct TimingKey: Hashable, Sendable, Codable, Comparable {
   package var shape: [Int]
   /// For a matmul `NN`, `NT`, `TN` or `TT`, else empty.
   package var transposition: String
-  /// What ran it: `openblas`, `swift`, `threads` (collectives), `cublas`.
+  /// What ran it: `openblas`, `swift`, `threads` (collectives); of a GPU `cublas`, `cublas-tf32`, `nvrtc`, `cuda`
+  /// (copies).
   package var backend: String
   /// The machine: processor, cores, clock, library build, core name, thread count.
   package var fingerprint: String

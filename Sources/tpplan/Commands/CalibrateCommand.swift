@@ -8,18 +8,26 @@ import PlanIR
 struct CalibrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "calibrate",
-    abstract: "Measure kernels and collectives of this machine for --cluster local.",
+    abstract: "Measure kernels and collectives of this machine for --cluster local, or of its GPU.",
     discussion: """
-      Matrix products first, then all other kernels that plans of the model for up to 16 devices run, \
-      then collectives among threads; in float32, then in float64. Each finished measurement is \
-      stored at once; a second run measures what is missing.
+      local: matrix products first, then all other kernels that plans of the model for up to 16 devices \
+      run, then collectives among threads; in float32, then in float64.
+
+      cuda: matrix products of such plans by cuBLAS in bfloat16, float16, tf32 and float32, then their \
+      other kernels, compiled on the spot, in bfloat16 and float32, then copies. Attention is not \
+      measured, but for the softmax of its unfused form. libcuda, libcublas and libnvrtc (CUDA 11.1 or later) are opened when the \
+      command runs: they are looked for in the folders of TPPLAN_CUDA_LIBRARIES (separated by colons), \
+      then where the system looks (LD_LIBRARY_PATH), then in lib64 of CUDA_HOME, CUDA_PATH and \
+      /usr/local/cuda. The first GPU of CUDA_VISIBLE_DEVICES is measured.
+
+      Each finished measurement is stored at once; a second run measures what is missing.
       """)
 
-  @Option(help: "What is measured: local (this machine's cores) or cuda.")
+  @Option(help: "What is measured: local (this machine's cores) or cuda (its GPU).")
   var cluster = CalibrationTarget.local
 
-  @Option(help: "The model whose kernels are measured.")
-  var model = "tiny-gpt2"
+  @Option(help: "The model whose kernels are measured (default: tiny-gpt2, with cuda gpt2).")
+  var model: String?
 
   @Option(help: "Seconds to spend.")
   var budget = 60.0
@@ -41,17 +49,29 @@ struct CalibrateCommand: ParsableCommand {
 
   func run() throws {
     try answering(json: json) {
-      guard cluster == .local else {
-        throw CommandFailure.no("calibrate --cluster cuda is not built in this version")
-      }
       let timings = LocalTimings(path: timings)
-      let outcome = try timings.measure(
-        try tasks(), budget: budget, policy: .thorough, skipsStored: true,
-        progress: Self.progress(verbose))
-      let summary = CalibrationSummary(outcome)
+      let summary =
+        switch cluster {
+        case .local: try local(timings)
+        case .cuda: try cuda(timings)
+        }
       if json { return try StandardOutput.print(summary.document) }
-      try StandardOutput.print(summary.text + "; in \(try timings.file())")
+      try StandardOutput.print(summary.text(storedIn: try timings.file()))
     }
+  }
+
+  private func local(_ timings: LocalTimings) throws -> CalibrationSummary {
+    CalibrationSummary(
+      try timings.measure(
+        try tasks(), budget: budget, policy: .thorough, skipsStored: true,
+        progress: Self.progress(verbose)))
+  }
+
+  private func cuda(_ timings: LocalTimings) throws -> CalibrationSummary {
+    let calibration = CUDACalibration(model: try Inputs.model(model ?? "gpt2"), timings: timings)
+    return CalibrationSummary(
+      try calibration.run(
+        budget: budget, policy: .thorough, progress: Self.progress(verbose)))
   }
 
   /// Tells each measurement, or, on a terminal, every second how many there are.
@@ -69,7 +89,7 @@ struct CalibrateCommand: ParsableCommand {
 
   /// What programs of the model run, and collectives.
   private func tasks() throws -> [CalibrationTask] {
-    let programs = try CalibrationPrograms(model: Inputs.model(model)).all()
+    let programs = try CalibrationPrograms(model: Inputs.model(model ?? "tiny-gpt2")).all()
     return [DType.float32, .float64].flatMap { dtype in
       let tasks = CalibrationTasks(dtype: dtype)
       return tasks.kernels(of: programs) + tasks.collectives

@@ -1,0 +1,27 @@
+package import PlanIR
+
+/// Something that is timed and whose time is kept.
+package protocol MeasuredTask: Sendable {
+  /// Under what its time is kept on a machine.
+  func key(fingerprint: String) -> TimingKey
+  /// What a kernel has to do; nil of others, whose shapes say it.
+  var amount: KernelAmount? { get }
+  /// Bytes of its operands.
+  var bytes: Double { get }
+  /// Samples of it that are never exceeded.
+  var maximumSamples: Int { get }
+}
+
+/// Runs tasks of one kind on one machine.
+protocol TaskBench {
+  associatedtype Task: MeasuredTask
+
+  /// Makes memory for `task`.
+  func prepare(_ task: Task) throws
+  /// Seconds of `repetitions` runs of `task`, for which ``prepare(_:)`` was called last.
+  func seconds(of task: Task, repetitions: Int) throws -> Double
+  /// Seconds one run of `task` takes at least.
+  func expectedSeconds(of task: Task) throws -> Double
+  /// Learns from a measured task what the next ones will take.
+  func note(_ task: Task, _ timing: Timing)
+}
