@@ -43,11 +43,12 @@ import Testing
   @Test func `another plan's certificate is no`() throws {
     let line = try CommandLine()
     _ = try line.run(Self.search)
-    _ = try line.run("search tiny-gpt2 --devices 4 --layout sequence --tensor 4 --emit @/other.json")
+    let emit = "search tiny-gpt2 --devices 4 --emit @/other.json --layout "
+    _ = try line.run(emit + "sequence --tensor 4")
     let other = try line.run("verify @/other.json --certificate @/bounds.json")
     #expect(other.code == 1 && other.error.contains("$.step_ps"))
     // As fast, but not of the space.
-    _ = try line.run("search tiny-gpt2 --devices 4 --layout summa --emit @/other.json")
+    _ = try line.run(emit + "summa")
     let alike = try line.run("verify @/other.json --certificate @/bounds.json --draws 0")
     #expect(alike.code == 1 && (alike.output + alike.error).contains("certificate"))
     _ = try line.run("search tiny-gpt2 --devices 2 --layout megatron --emit @/other.json")

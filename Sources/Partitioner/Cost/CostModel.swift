@@ -102,95 +102,78 @@ extension Cluster {
 /// Tiles and waves for products where the device has them, rooflines for other kernels, latency and bandwidth
 /// for collectives, measured times where there are any.
 package struct ClusterCost: CostModel {
-  let cluster: Cluster
-  let precision: Precision
+  /// What is the same on every mesh.
+  private let rates: ClusterRates
   let mesh: Mesh
   let placement: [AxisPlacement]
-  let timings: TimingTable
   private let digits: MeshDigits
-  /// How many devices share one core, of a cluster whose devices are threads.
-  private let contention: Double
-  /// Of 16-bit products; nil where a roofline has to do.
-  private let products: ProductModel?
-  /// By number of family.
-  private let operators: [OperatorRate]
 
   /// The costs of a plan on `mesh`; of a part of its devices where `devices` says how many there are.
   package init(
     cluster: Cluster, precision: Precision, mesh: Mesh, placement: [AxisPlacement],
     timings: TimingTable = TimingTable(), devices: Int? = nil
   ) {
-    contention = cluster.contention(among: devices ?? mesh.deviceCount)
-    self.cluster = cluster
-    self.precision = precision
+    let rates = ClusterRates(
+      cluster, precision, timings, devices: devices ?? mesh.deviceCount)
+    self.init(rates, mesh: mesh, placement: placement)
+  }
+
+  /// The same rates on another mesh.
+  init(_ rates: ClusterRates, mesh: Mesh, placement: [AxisPlacement]) {
+    self.rates = rates
     self.mesh = mesh
     self.placement =
       placement.isEmpty
-      ? Placement.innermostFirst(mesh, perNode: cluster.devicesPerNode) : placement
+      ? Placement.innermostFirst(mesh, perNode: rates.cluster.devicesPerNode) : placement
     digits = MeshDigits(mesh: mesh, placement: self.placement)
-    self.timings = timings
-    operators = cluster.device.operators.all
-    let device = cluster.device
-    products =
-      precision == .fp32
-      ? nil
-      : device.products?.at(
-        flops: device.matmulFlops16, memoryBandwidth: device.memoryBandwidth)
   }
 
+  var cluster: Cluster { rates.cluster }
+  var precision: Precision { rates.precision }
+
   package func time(of work: KernelWork) -> Picoseconds {
-    if let figure = timings.figure(of: work) {
-      return Picoseconds(seconds: figure.seconds * contention)
+    if let figure = rates.timings.figure(of: work) {
+      return Picoseconds(seconds: figure.seconds * rates.contention)
     }
-    if let shape = work.matmul, let products {
+    if let shape = work.matmul, let products = rates.products {
       return Picoseconds(
-        seconds: products.seconds(shape, bytes: work.bytes, panels: work.traits.panels) * contention
-      )
+        seconds: products.seconds(shape, bytes: work.bytes, panels: work.traits.panels)
+          * rates.contention)
     }
-    let device = cluster.device
-    let rate = operators[work.traits.family.rawValue]
-    let compute = attention(work) ?? Double(work.flops) / matmulFlops
-    let memory =
-      Double(work.bytes) * rate.traffic / (device.memoryBandwidth * device.memoryEfficiency)
-    let launching = device.launchSeconds * Double(rate.launches)
-    return Picoseconds(seconds: (max(compute, memory) + launching) * contention)
+    let rate = rates.operators[work.traits.family.rawValue]
+    let compute = attention(work) ?? Double(work.flops) / rates.matmulFlops
+    let memory = Double(work.bytes) * rate.traffic / rates.memoryBandwidth
+    let launching = rates.launchSeconds * Double(rate.launches)
+    return Picoseconds(seconds: (max(compute, memory) + launching) * rates.contention)
   }
 
   /// Seconds of fused attention; nil of what is none, or where a roofline has to do.
   private func attention(_ work: KernelWork) -> Double? {
-    guard precision != .fp32, let attention = work.traits.attention else { return nil }
-    let device = cluster.device
+    guard rates.precision != .fp32, let attention = work.traits.attention else { return nil }
     let rate =
-      work.traits.family == .attention
-      ? device.operators.attention : device.operators.attentionGradient
-    return rate?.seconds(flops: Double(work.flops), attention, peak: device.matmulFlops16)
+      work.traits.family == .attention ? rates.attention : rates.attentionGradient
+    return rate?.seconds(flops: Double(work.flops), attention, peak: rates.attentionPeak)
   }
 
-  package var recomputesWhole: Bool { cluster.device.operators.recomputesWhole }
+  package var recomputesWhole: Bool { rates.recomputesWhole }
 
-  package func launches(of family: KernelFamily) -> Int { operators[family.rawValue].launches }
+  package func launches(of family: KernelFamily) -> Int {
+    rates.operators[family.rawValue].launches
+  }
 
   /// When parameters are updated the processor is as far ahead as the step before let it.
   package func time(ofLaunches count: Int, in phase: Phase) -> Picoseconds {
     guard phase != .optimize else { return .zero }
-    return Picoseconds(seconds: Double(count) * cluster.device.operators.hostSeconds * contention)
-  }
-
-  /// FLOP/s of large products.
-  private var matmulFlops: Double {
-    let device = cluster.device
-    let peak = precision == .fp32 ? device.matmulFlops32 : device.matmulFlops16
-    return peak * device.matmulEfficiency
+    return Picoseconds(seconds: Double(count) * rates.hostSeconds * rates.contention)
   }
 
   /// What a product of `flops` takes at least, at the rate that none exceeds, or as far as those that were
   /// measured bound it.
   func leastTime(flops: Int) -> Picoseconds {
-    guard timings.isEmpty else {
-      return Picoseconds(seconds: timings.leastSeconds(flops: flops) * contention)
+    guard rates.timings.isEmpty else {
+      return Picoseconds(seconds: rates.timings.leastSeconds(flops: flops) * rates.contention)
     }
-    let fastest = cluster.device.fastestProducts(precision)
-    return Picoseconds(seconds: Double(flops) / fastest * contention)
+    return Picoseconds(seconds: Double(flops) / rates.fastestProducts * rates.contention)
   }
 
   package func time(of use: CollectiveUse) -> Picoseconds {
@@ -199,8 +182,8 @@ package struct ClusterCost: CostModel {
 
   /// Where the time of `work` comes from.
   func source(of work: KernelWork) -> FigureSource {
-    if let figure = timings.figure(of: work) { return figure.source }
-    return work.matmul.flatMap { products?.source(of: $0) } ?? .modelled
+    if let figure = rates.timings.figure(of: work) { return figure.source }
+    return work.matmul.flatMap { rates.products?.source(of: $0) } ?? .modelled
   }
 
   /// Where the time of `use` comes from.
@@ -211,17 +194,17 @@ package struct ClusterCost: CostModel {
   /// What messages of a group over `axes` meet.
   func route(over axes: [AxisReference]) -> Route {
     Route(
-      span: span(of: axes), levels: cluster.levels, contention: contention,
-      measured: timings.collectives, width: precision.bytes(of: .activation),
-      bucket: cluster.device.operators.gradientBucket)
+      span: span(of: axes), levels: rates.cluster.levels, contention: rates.contention,
+      measured: rates.timings.collectives, width: rates.precision.bytes(of: .activation),
+      bucket: rates.gradientBucket)
   }
 
   private func span(of axes: [AxisReference]) -> GroupSpan {
-    GroupSpan(over: axes, digits, cluster)
+    GroupSpan(over: axes, digits, rates.cluster)
   }
 
   /// The outermost level that a group over `axes` crosses.
   func level(spanning axes: [AxisReference]) -> Cluster.Level {
-    cluster.levels[span(of: axes).outermost ?? 0]
+    rates.cluster.levels[span(of: axes).outermost ?? 0]
   }
 }

@@ -10,12 +10,17 @@ struct CandidateSpace {
   let request: SearchRequest
   private(set) var violations: [ConstraintViolation] = []
 
-  /// What its ends take at least, in every candidate.
+  /// What prices of all candidates follow from.
+  let rates: ClusterRates
+  /// What their ends take at least.
   let ends: EndsBound
 
   init(_ request: SearchRequest) {
     self.request = request
-    ends = EndsBound(request)
+    rates = ClusterRates(
+      request.cluster, request.training.workload.precision, request.timings,
+      devices: request.devices)
+    ends = EndsBound(request, rates)
   }
 
   private var pins: Pins { request.pins }

@@ -71,11 +71,12 @@ struct LayerPoint {
   /// of, when they are asked for.
   init(
     _ choices: PlanChoices, _ shape: LayoutShape, _ splits: [DeviceSplit],
-    _ request: SearchRequest, _ chains: inout ChainTable
+    _ space: CandidateSpace, _ chains: inout ChainTable
   ) throws(ConstraintViolation) {
-    let all = request.training.groups.layers
-    let first = request.training.groupsBesideAttention
-    try self.init(choices, shape, of: first, request, &chains)
+    let training = space.request.training
+    let all = training.groups.layers
+    let first = training.groupsBesideAttention
+    try self.init(choices, shape, of: first, space, &chains)
     self.splits = splits
     blocks = all
     pending = all.filter { !first.contains($0) }
@@ -84,17 +85,15 @@ struct LayerPoint {
   /// Some groups of blocks of its layers alone.
   init(
     _ choices: PlanChoices, _ shape: LayoutShape, of blocks: [BlockGroup],
-    _ request: SearchRequest, _ chains: inout ChainTable
+    _ space: CandidateSpace, _ chains: inout ChainTable
   ) throws(ConstraintViolation) {
     (self.choices, self.shape, self.blocks) = (choices, shape, blocks)
     context = choices.degree("context")
-    let training = request.training
-    let costs = Self.costs(choices.mesh, request)
+    let training = space.request.training
+    let costs = Self.costs(choices.mesh, space.rates)
     groups = try Self.groups(blocks, choices, costs, training, &chains)
     self.costs = costs
-    cost = ClusterCost(
-      cluster: request.cluster, precision: training.workload.precision, mesh: choices.mesh,
-      placement: [], timings: request.timings, devices: request.devices)
+    cost = ClusterCost(space.rates, mesh: choices.mesh, placement: [])
   }
 
   /// Devices beside replicas over which its weights may be sharded at most.
@@ -134,17 +133,15 @@ struct LayerPoint {
 
   /// The costs of `mesh` in every way in which its axes may lie over nodes, whatever else shares these: as
   /// many replicas as a node has devices fill what is left of it.
-  private static func costs(_ mesh: Mesh, _ request: SearchRequest) -> [ClusterCost] {
-    let perNode = request.cluster.devicesPerNode
+  private static func costs(_ mesh: Mesh, _ rates: ClusterRates) -> [ClusterCost] {
+    let perNode = rates.cluster.devicesPerNode
     let own = mesh.axes.filter { $0.name != "data" }
     // A mesh of one device has no axis.
     let whole = Mesh([MeshAxis("data", max(perNode, replicas))] + own)
     var known: Set<[AxisPlacement]> = []
     return Placement.all(whole, perNode: perNode).compactMap { placement in
       guard known.insert(placement.filter { $0.axis != "data" }).inserted else { return nil }
-      return ClusterCost(
-        cluster: request.cluster, precision: request.training.workload.precision, mesh: whole,
-        placement: placement, timings: request.timings, devices: request.devices)
+      return ClusterCost(rates, mesh: whole, placement: placement)
     }
   }
 

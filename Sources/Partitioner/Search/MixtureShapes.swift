@@ -165,7 +165,7 @@ struct MixtureShapes {
     for choices in open.variants(key.shape, alone) {
       if let known = whole[choices] {
         found.append(known)
-      } else if let made = try? LayerPoint(choices, key.shape, of: groups, request, &chains) {
+      } else if let made = try? LayerPoint(choices, key.shape, of: groups, space, &chains) {
         found.append(made)
       }
     }

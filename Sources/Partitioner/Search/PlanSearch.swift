@@ -120,7 +120,7 @@ struct PlanSearch {
       let layout = try LayoutCatalog.layout(choices.layout)
       let probe = LayoutProbe(layout, choices, training)
       if let violation = probe.indivisible(training.workload) { throw violation }
-      points.append(try LayerPoint(choices, shape, splits, request, &chains))
+      points.append(try LayerPoint(choices, shape, splits, space, &chains))
       let point = points.count - 1
       heap.push(.point(point), bound: bound(point))
     } catch {

@@ -63,10 +63,9 @@ struct NetworkTable {
 
   private init(_ request: SearchRequest, _ mesh: Mesh, _ placements: [[AxisPlacement]]) {
     self.placements = placements
-    costs = placements.map {
-      ClusterCost(
-        cluster: request.cluster, precision: request.training.workload.precision, mesh: mesh,
-        placement: $0, timings: request.timings)
-    }
+    let rates = ClusterRates(
+      request.cluster, request.training.workload.precision, request.timings,
+      devices: mesh.deviceCount)
+    costs = placements.map { ClusterCost(rates, mesh: mesh, placement: $0) }
   }
 }

@@ -48,7 +48,8 @@ struct VerifyCommand: ParsableCommand {
         memory: file.limit.map { .bytes($0) } ?? .unlimited, pins: try pins(file))
       request.timings = try Inputs.timings(for: plan.cluster, timings)
       let check = CertificateCheck(
-        file.certificate, of: request, best: plan.choices, step: file.step, draws: draws, seed: seed)
+        file.certificate, of: request, best: plan.choices, step: file.step, draws: draws, seed: seed
+      )
       if json {
         try StandardOutput.print(VerifyText.document(check, file.step))
       } else {

@@ -17,7 +17,7 @@ struct EndsBound {
   }
 
   /// Of the ends of `request`'s model; nothing where kernels have measured times.
-  init(_ request: SearchRequest) {
+  init(_ request: SearchRequest, _ rates: ClusterRates) {
     let training = request.training
     guard request.timings.isEmpty, let layout = LayoutCatalog.all.first?.name else { return }
     let blocks = BlockClass.allCases.map { ($0, layout) }
@@ -28,9 +28,7 @@ struct EndsBound {
     var templates = TemplateTable(training)
     let ends = training.groups.ends
     guard let lowered = try? templates.lowered(ends, alone) else { return }
-    let cost = ClusterCost(
-      cluster: request.cluster, precision: training.workload.precision, mesh: alone.mesh,
-      placement: [], devices: request.devices)
+    let cost = ClusterCost(rates, mesh: alone.mesh, placement: [])
     for (place, profile) in zip(ends.places, lowered.profiles) {
       let own = profile.leastOfMicroBatch(cost).map { Work(seconds: $0, launches: $1) }
       if training.block(place).graph.blockClass == .head { head += own } else { embedding += own }

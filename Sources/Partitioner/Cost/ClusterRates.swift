@@ -1,0 +1,50 @@
+import PlanIR
+
+/// The figures from which prices of one precision on a cluster follow: found once for all meshes.
+final class ClusterRates: Sendable {
+  let cluster: Cluster
+  let precision: Precision
+  let timings: TimingTable
+  /// How many devices share one core, of a cluster whose devices are threads.
+  let contention: Double
+  /// Of 16-bit products; nil where a roofline has to do.
+  let products: ProductModel?
+  /// FLOP/s of large products, and FLOP/s that no product exceeds.
+  let matmulFlops, fastestProducts: Double
+  /// Bytes a second to and from a device's memory, as far as kernels reach them.
+  let memoryBandwidth: Double
+  /// By number of family.
+  let operators: [OperatorRate]
+  let attention, attentionGradient: AttentionRate?
+  /// FLOP/s that attention's rates are shares of.
+  let attentionPeak: Double
+  let launchSeconds, hostSeconds: Double
+  /// Whether layers that are computed again in full are so with what nothing depends on.
+  let recomputesWhole: Bool
+  /// Bytes of gradients, or weights, that are sent together.
+  let gradientBucket: Bytes?
+
+  /// Of a plan on as many `devices` of `cluster`.
+  init(_ cluster: Cluster, _ precision: Precision, _ timings: TimingTable, devices: Int) {
+    (self.cluster, self.precision, self.timings) = (cluster, precision, timings)
+    contention = cluster.contention(among: devices)
+    let device = cluster.device
+    products =
+      precision == .fp32
+      ? nil
+      : device.products?.at(
+        flops: device.matmulFlops16, memoryBandwidth: device.memoryBandwidth)
+    let peak = precision == .fp32 ? device.matmulFlops32 : device.matmulFlops16
+    matmulFlops = peak * device.matmulEfficiency
+    fastestProducts = device.fastestProducts(precision)
+    memoryBandwidth = device.memoryBandwidth * device.memoryEfficiency
+    operators = device.operators.all
+    (attention, attentionGradient) = (
+      device.operators.attention, device.operators.attentionGradient
+    )
+    attentionPeak = device.matmulFlops16
+    (launchSeconds, hostSeconds) = (device.launchSeconds, device.operators.hostSeconds)
+    recomputesWhole = device.operators.recomputesWhole
+    gradientBucket = device.operators.gradientBucket
+  }
+}
