@@ -12,6 +12,7 @@ struct HeadSearch {
   var keep = 10
   var keepsFront = false
   var comparesLayouts = false
+  var certifies = false
   /// The database of measured times; nil for the default one.
   var timings: String?
 
@@ -27,6 +28,7 @@ struct HeadSearch {
       pins: pins, objective: objective, exhaustive: isExhaustive, keep: keep,
       keepsFront: keepsFront)
     request.comparesLayouts = comparesLayouts
+    request.certifies = certifies
     request.progress = SearchProgress.reporter
     let answer =
       head.cluster.isLocal

@@ -14,7 +14,8 @@ struct Tpplan: ParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      SearchCommand.self, SweepCommand.self, AuditCommand.self, ExplainCommand.self,
+      SearchCommand.self, VerifyCommand.self, SweepCommand.self, AuditCommand.self,
+      ExplainCommand.self,
       ExecuteCommand.self, CalibrateCommand.self, TimingsCommand.self, ExportCommand.self,
       ModelsCommand.self, ClustersCommand.self,
     ])

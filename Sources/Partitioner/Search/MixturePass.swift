@@ -27,7 +27,10 @@ struct MixturePass {
   }
 
   /// Prices the mixtures of `splits` that may be kept; `points` are the layers of one layout.
-  mutating func run(_ splits: [DeviceSplit], _ points: [LayerPoint], _ ranking: inout Ranking) {
+  mutating func run(
+    _ splits: [DeviceSplit], _ points: [LayerPoint], _ ranking: inout Ranking,
+    _ certificate: inout Certificate?
+  ) {
     for split in splits where split.stages * split.context == 1 {
       let shapes = space.shapes(tensor: split.tensor)
       guard shapes.count > 1 else { continue }
@@ -39,6 +42,10 @@ struct MixturePass {
         for knobs in all where knobs.matmul == matmul {
           for size in space.microBatches(data: split.data) {
             consider(knobs, size, split, &open, &search, &ranking)
+            // None that fits takes less than the best there is.
+            certificate?.add(
+              CertificatePath.mixtures(knobs, split, size),
+              ranking.best.first.map { .step($0.step) } ?? .none)
           }
         }
       }

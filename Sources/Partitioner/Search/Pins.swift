@@ -39,6 +39,8 @@ package struct SearchRequest: Sendable {
   package var keepsFront: Bool
   /// Whether to find the best plan of each layout, too.
   package var comparesLayouts = false
+  /// Whether to tell what became of every candidate.
+  package var certifies = false
   /// Told now and then how far the search is; what it finds does not depend on it.
   package var progress: (@Sendable (SearchProgress) -> Void)?
 

@@ -8,10 +8,15 @@ final class PlanNode {
   let point: Int
   /// Whether it gathers again, or loops over panels, what another keeps and gathers whole.
   let isLeaner: Bool
+  /// What bounds it, and what is leaner, before it is lowered; nil of what is leaner.
+  let bound: NodeBound?
 
-  init(choices: PlanChoices, shape: LayoutShape, point: Int, isLeaner: Bool = false) {
+  init(
+    choices: PlanChoices, shape: LayoutShape, point: Int, isLeaner: Bool = false,
+    bound: NodeBound? = nil
+  ) {
     (self.choices, self.shape, self.point) = (choices, shape, point)
-    self.isLeaner = isLeaner
+    (self.isLeaner, self.bound) = (isLeaner, bound)
   }
 
   /// The nodes that gather again, or loop over panels, what this one keeps and gathers whole; `groups` are
@@ -35,6 +40,29 @@ final class PlanNode {
         }
       }
     }
+  }
+}
+
+/// What a node's layers take at least under some placement, before they are lowered.
+struct NodeBound {
+  /// Where the axes of its point lie in one way or another over nodes.
+  let layers: [(layer: LayerBound, clock: StageBound)]
+  /// Bytes of one layer's parameters at least.
+  let stored: Int
+  /// Whether schedules are interleaved: those that may be.
+  let interleaves: [Bool]
+
+  /// What is asked for of a step at least where layers hold `memory`; nil where they fit nowhere.
+  func bound(_ request: SearchRequest, _ memory: LayerMemory) -> Int? {
+    layers.compactMap {
+      request.bound($0.clock, $0.layer, memory, stored: stored, interleaves)
+    }.min()
+  }
+
+  /// The same whatever they hold.
+  func least(_ request: SearchRequest) -> Int {
+    guard request.objective == .time else { return 0 }
+    return layers.map { $0.clock.step(interleaves) }.min() ?? 0
   }
 }
 
@@ -95,6 +123,11 @@ final class LoweredNode {
   }
 
   private var choices: PlanChoices { node.choices }
+
+  /// Its decisions under a placement.
+  func path(_ placement: Int) -> [String] {
+    CertificatePath.node(choices) + [CertificatePath.placement(network.placements[placement])]
+  }
 
   var placements: Range<Int> { layers.indices }
 

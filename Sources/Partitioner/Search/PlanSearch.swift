@@ -11,15 +11,17 @@ struct PlanSearch {
   private let space: CandidateSpace
   private let splits: [DeviceSplit]
   private(set) var chains: ChainTable
-  private var points: [LayerPoint] = []
+  private(set) var points: [LayerPoint] = []
   private var heap = BoundHeap<Item>()
   private var counts: CandidateCounts
   private var traces = TraceTable()
   private var networks: [Mesh: NetworkTable] = [:]
   private(set) var ranking: Ranking
+  /// What became of all candidates, where that is asked for.
+  var certificate: Certificate?
 
   /// What waits to be looked at.
-  private enum Item {
+  enum Item {
     /// A point's layers over any replicas and stages.
     case point(Int)
     /// Over some, in any micro-batch of a size that divides, each with its bound.
@@ -46,6 +48,7 @@ struct PlanSearch {
     chains = ChainTable(training, recomputing: unfused.union([.full]))
     counts = CandidateCounts(request, space)
     ranking = Ranking(request)
+    certificate = request.certifies ? Certificate() : nil
   }
 
   private var training: TrainingGraph { request.training }
@@ -65,7 +68,9 @@ struct PlanSearch {
       seen += 1
       if seen % SearchProgress.interval == 0 { tell(seen, bound) }
       if ranking.isBeaten(bound) {
+        if certificate != nil { certify(item, bound) }
         prune(item)
+        reviveLeaner(item)
         continue
       }
       switch item {
@@ -76,7 +81,7 @@ struct PlanSearch {
       case .leaner(let node): leaner(node, bound: bound)
       case .lowered(let node, let next): open(node, next)
       case .stages(let search, let next): cut(search, next)
-      case .fitted(let search, let fitted): search.price(fitted, &traces, &ranking)
+      case .fitted(let search, let fitted): price(search, fitted)
       }
     }
   }
@@ -119,6 +124,7 @@ struct PlanSearch {
       let point = points.count - 1
       heap.push(.point(point), bound: bound(point))
     } catch {
+      certify([CertificatePath.point(choices)], nil)
       ranking.refuse(error, count: splits.reduce(0) { $0 + counts.of($1, choices) })
     }
   }
@@ -141,6 +147,8 @@ struct PlanSearch {
     }
     for split in points[point].splits {
       if let refusal = points[point].refusal {
+        let choices = points[point].choices
+        certify(CertificatePath.spread(choices, split), nil)
         ranking.refuse(refusal, count: counts.of(split, points[point].choices))
       } else {
         bound(point, split)
@@ -185,8 +193,12 @@ struct PlanSearch {
   /// Counts what does not divide in micro-batches of `sizes`.
   private mutating func refuse(_ point: Int, _ split: DeviceSplit, sizes: [Int]) {
     for size in sizes {
-      let count = counts.of(split, points[point].choices, microBatch: size)
-      ranking.refuse(points[point].indivisible(size, split), count: count)
+      let choices = points[point].choices
+      certify(
+        CertificatePath.spread(choices, split) + [CertificatePath.microBatch(size)], nil)
+      ranking.refuse(
+        points[point].indivisible(size, split),
+        count: counts.of(split, choices, microBatch: size))
     }
   }
 
@@ -206,29 +218,41 @@ struct PlanSearch {
     choices.microBatch = microBatch
     choices.microBatches = training.workload.globalBatch / split.data / microBatch
     let bounds = points[point].bounds(microBatch, replicas: split.data, request)
-    let (request, space) = (request, space)
+    let request = request
     let interleaves = space.interleaves(
       stages: split.stages, microBatches: choices.microBatches)
     for (over, zero) in space.shards(choices) {
       (choices.weightsOver, choices.zero) = (over, zero)
-      let stored = bounds.memory.storedBytes(sharding: choices)
       let layers = bounds.layers.map { layer, replicas in
         let own = replicas.bound(sharding: choices)
         let layer = own.added(to: layer, layers: training.model.layers)
         return (layer: layer, clock: clock(layer, split, microBatch, once: own.once))
       }
-      func bound(_ memory: LayerMemory) -> Int? {
-        layers.compactMap {
-          request.bound($0.clock, $0.layer, memory, stored: stored, interleaves)
-        }.min()
-      }
-      let node = PlanNode(choices: choices, shape: points[point].shape, point: point)
-      if let bound = bound(bounds.memory) {
+      let own = NodeBound(
+        layers: layers, stored: bounds.memory.storedBytes(sharding: choices),
+        interleaves: interleaves)
+      let node = PlanNode(
+        choices: choices, shape: points[point].shape, point: point, bound: own)
+      if let bound = own.bound(request, bounds.memory) {
         heap.push(.open(node), bound: bound)
       } else {
+        certify(CertificatePath.node(choices), nil)
         ranking.refuseOverMemory(count: counts.of(node))
-        pushLeaner(node) { bound($0) }
+        pushLeaner(node) { own.bound(request, $0) }
       }
+    }
+  }
+
+  /// A node that is left out for what it must compute again to fit may be so to no end: what gathers again
+  /// holds less.
+  private mutating func reviveLeaner(_ item: Item) {
+    guard case .open(let node) = item, !node.isLeaner, let bound = node.bound else { return }
+    let least = bound.least(request)
+    if ranking.isBeaten(least) {
+      certify(CertificatePath.sharded(node.choices) + [Certificate.others], least)
+    } else {
+      let request = request
+      pushLeaner(node) { bound.bound(request, $0) }
     }
   }
 
@@ -241,6 +265,8 @@ struct PlanSearch {
       node.choices.microBatch, request, &chains)
     if let bound = bound(memory) {
       heap.push(.leaner(node), bound: request.timings.isEmpty ? bound : 0)
+    } else {
+      certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
     }
   }
 
@@ -250,6 +276,7 @@ struct PlanSearch {
       let groups = try chains.layers(context) + [chains.ends(context)]
       for other in node.leaner(groups, space) { heap.push(.open(other), bound: bound) }
     } catch {
+      certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
       ranking.refuse(error, count: counts.of(node))
     }
   }
@@ -263,9 +290,14 @@ struct PlanSearch {
       lowered.rank(request, atLeast: bound, ranking)
       let over = lowered.placements.count - lowered.ranked.count
       ranking.refuseOverMemory(count: each(lowered) * over)
+      for place in lowered.placements
+      where !lowered.ranked.contains(where: { $0.placement == place }) {
+        certify(lowered.path(place), nil)
+      }
       push(lowered, 0)
       pushLeaner(node) { lowered.bound(request, keeping: $0.kept) }
     } catch {
+      certify(CertificatePath.node(node.choices), nil)
       ranking.refuse(error, count: counts.of(node))
     }
   }
@@ -294,21 +326,35 @@ struct PlanSearch {
       for chain in try node.chains(request, space, &chains) {
         let search = StageSearch(chain, placement: node.ranked[next].placement)
         search.open(ranking)
+        certifyRest(of: search)
         ranking.prune(count: search.left)
         ranking.refuseOverMemory(count: search.overMemory)
         if ranking.best.count < request.keep, let first = search.candidates.first {
           // Something to hold others against.
-          for fitted in search.fitted(first, &ranking) {
-            search.price(fitted, &traces, &ranking)
-          }
+          for fitted in fitted(search, first) { price(search, fitted) }
           push(search, 1)
         } else {
           push(search, 0)
         }
       }
     } catch {
+      certify(node.path(node.ranked[next].placement), nil)
       ranking.refuse(error, count: each(node))
     }
+  }
+
+  /// What fits of a schedule and a cut.
+  private mutating func fitted(
+    _ search: StageSearch, _ candidate: StageSearch.Candidate
+  ) -> [StageSearch.Fitted] {
+    let fitted = search.fitted(candidate, &ranking)
+    if fitted.isEmpty { certify(search.path(candidate), nil) }
+    return fitted
+  }
+
+  private mutating func price(_ search: StageSearch, _ fitted: StageSearch.Fitted) {
+    let step = search.price(fitted, &traces, &ranking)
+    certify(search.path(fitted), step?.count)
   }
 
   private mutating func push(_ search: StageSearch, _ next: Int) {
@@ -319,12 +365,13 @@ struct PlanSearch {
   /// Finds what of a schedule and a cut fits, and bounds that.
   private mutating func cut(_ search: StageSearch, _ next: Int) {
     push(search, next + 1)
-    for fitted in search.fitted(search.candidates[next], &ranking) {
+    for fitted in fitted(search, search.candidates[next]) {
       let bound = request.objective == .time ? fitted.bound : fitted.memory.count
       if ranking.isBeaten(bound) || ranking.isBeaten(fitted.bound, memory: fitted.memory) {
+        certify(search.path(fitted), fitted.bound)
         ranking.prune(count: 1)
       } else if request.exhaustive || request.keepsFront {
-        search.price(fitted, &traces, &ranking)
+        price(search, fitted)
       } else {
         heap.push(.fitted(search, fitted), bound: bound)
       }
@@ -348,21 +395,5 @@ struct PlanSearch {
     case .fitted: count = 1
     }
     ranking.prune(count: count)
-  }
-}
-
-/// The traces of orders, each found once.
-struct TraceTable {
-  private var known: [PipelineOrder: StageTrace?] = [:]
-
-  init() {}
-
-  /// Nil of one stage.
-  mutating func of(_ order: PipelineOrder) -> StageTrace? {
-    guard order.stages > 1 else { return nil }
-    if let found = known[order] { return found }
-    let made = StageTrace(order)
-    known[order] = made
-    return made
   }
 }

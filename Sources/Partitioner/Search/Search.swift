@@ -27,6 +27,8 @@ package struct SearchAnswer: Sendable {
   /// Plans whose whole prediction is not what their parts added up to, in words: a bug where not
   /// empty.
   package var mispriced: [String] = []
+  /// What became of every candidate; where asked for.
+  package var certificate: Certificate?
   /// Candidates that need more memory than the limit.
   package var overMemory = 0
   /// Candidates refused by each constraint.
@@ -63,8 +65,8 @@ package struct Search {
   private func answer() -> SearchAnswer {
     var space = CandidateSpace(request)
     let splits = space.splits()
-    let ranking = ranking(space, splits, mixtures: true)
     var answer = SearchAnswer()
+    let ranking = ranking(space, splits, mixtures: true, &answer.certificate)
     answer.plans = plans(ranking.best, &answer.mispriced)
     answer.front = plans(ranking.front, &answer.mispriced)
     answer.space = ranking.space
@@ -80,7 +82,8 @@ package struct Search {
   }
 
   private func ranking(
-    _ space: CandidateSpace, _ splits: [DeviceSplit], mixtures: Bool
+    _ space: CandidateSpace, _ splits: [DeviceSplit], mixtures: Bool,
+    _ certificate: inout Certificate?
   ) -> Ranking {
     if request.training.isAnnotated {
       var search = AnnotatedSearch(request, space)
@@ -90,10 +93,11 @@ package struct Search {
     var search = PlanSearch(request, space, request.pins.layout == .mixed ? [] : splits)
     search.run()
     var ranking = search.ranking
+    certificate = search.certificate
     if mixtures && MixturePass.isOpen(request) {
       let points = search.wholePoints()
       var pass = MixturePass(request, space, search.chains)
-      pass.run(splits, points, &ranking)
+      pass.run(splits, points, &ranking, &certificate)
     }
     return ranking
   }
@@ -106,7 +110,7 @@ package struct Search {
     where layout != best.choices.layout && request.pins.layout ?? layout == layout {
       var other = request
       (other.pins.layout, other.keep, other.keepsFront) = (layout, 1, false)
-      other.comparesLayouts = false
+      (other.comparesLayouts, other.certifies) = (false, false)
       found += Search.run(other).plans.prefix(1).filter { $0.choices.layout == layout }
     }
     let order = PlanOrder(request.objective)
@@ -117,14 +121,15 @@ package struct Search {
   private func leastMemory(_ mispriced: inout [String]) -> RankedPlan? {
     var other = request
     (other.objective, other.memory, other.keep) = (.memory, .unlimited, 1)
-    (other.keepsFront, other.exhaustive) = (false, false)
+    (other.keepsFront, other.exhaustive, other.certifies) = (false, false, false)
     if request.pins.layout == .mixed {
       (other.pins.layout, other.pins.pipeline, other.pins.context) = (nil, 1, 1)
       other.pins.recompute = Recomputation.none
     }
     var space = CandidateSpace(other)
     let splits = space.splits()
-    let ranking = Search(request: other).ranking(space, splits, mixtures: false)
+    var certificate: Certificate?
+    let ranking = Search(request: other).ranking(space, splits, mixtures: false, &certificate)
     return plans(ranking.best, &mispriced).first
   }
 

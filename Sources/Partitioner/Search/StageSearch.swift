@@ -186,11 +186,7 @@ final class StageSearch {
 
   /// What fits of a schedule and a cut, with what is computed again; counts what does not.
   func fitted(_ candidate: Candidate, _ ranking: inout Ranking) -> [Fitted] {
-    let order = orders[candidate.order]
-    var choices = choices
-    (choices.schedule, choices.interleave) = (order.schedule, order.chunks)
-    choices.stages = candidate.cut.layers(layers, stages: stages)
-      .map { StageChoice(layers: $0, recomputeNone: $0) }
+    let choices = cut(candidate)
     do throws(ConstraintViolation) {
       try PipelineOrder.check(choices)
       let map = try StageMap(choices)
@@ -204,6 +200,16 @@ final class StageSearch {
     return found.map { fitted($0, candidate.order, $1) }
   }
 
+  /// The choices of a schedule and a cut, nothing computed again.
+  private func cut(_ candidate: Candidate) -> PlanChoices {
+    let order = orders[candidate.order]
+    var choices = choices
+    (choices.schedule, choices.interleave) = (order.schedule, order.chunks)
+    choices.stages = candidate.cut.layers(layers, stages: stages)
+      .map { StageChoice(layers: $0, recomputeNone: $0) }
+    return choices
+  }
+
   private func fitted(_ choices: PlanChoices, _ order: Int, _ memory: Bytes) -> Fitted {
     let bound = CutBound(
       orders[order], times, layers: choices.stages.map(\.layers),
@@ -212,9 +218,11 @@ final class StageSearch {
     return Fitted(choices: choices, order: order, memory: memory, bound: bound)
   }
 
-  /// Prices what fits.
-  func price(_ fitted: Fitted, _ traces: inout TraceTable, _ ranking: inout Ranking) {
-    guard let map = try? StageMap(fitted.choices) else { return }
+  /// Prices what fits; the time of its step.
+  func price(
+    _ fitted: Fitted, _ traces: inout TraceTable, _ ranking: inout Ranking
+  ) -> Picoseconds? {
+    guard let map = try? StageMap(fitted.choices) else { return nil }
     let order = orders[fitted.order]
     let time = StepTime(timed, map, order, trace: traces.of(order))
     ranking.offer(step: time.step, memory: fitted.memory) {
@@ -222,5 +230,23 @@ final class StageSearch {
       choices.placement = chain.network.placements[placement]
       return choices
     }
+    return time.step
   }
+
+  // MARK: - Certificate
+
+  /// The decisions before schedule and cut.
+  var path: [String] {
+    CertificatePath.node(choices)
+      + [
+        CertificatePath.placement(chain.network.placements[placement]),
+        CertificatePath.table(choices),
+      ]
+  }
+
+  func path(_ candidate: Candidate) -> [String] {
+    path + [CertificatePath.stages(cut(candidate))]
+  }
+
+  func path(_ fitted: Fitted) -> [String] { path + [CertificatePath.stages(fitted.choices)] }
 }

@@ -22,6 +22,10 @@ struct SearchCommand: ParsableCommand {
   @Option(help: "Write the best plan to this file.")
   var emit: String?
 
+  @Option(
+    help: "Write what became of every candidate, and by which bound, to this file: see verify.")
+  var certificate: String?
+
   @Option(help: "How many plans to show.")
   var top = 10
 
@@ -51,6 +55,13 @@ struct SearchCommand: ParsableCommand {
       throw ValidationError("--devices: expected 1 to \(1 << 24), found \(devices)")
     }
     guard top > 0 else { throw ValidationError("--top: expected at least 1, found \(top)") }
+    guard certificate != nil else { return }
+    if pareto {
+      throw ValidationError("--certificate contradicts --pareto: it is of one best plan")
+    }
+    if objective == .memory {
+      throw ValidationError("--certificate contradicts --objective memory: its bounds are of time")
+    }
   }
 
   func run() throws {
@@ -60,7 +71,10 @@ struct SearchCommand: ParsableCommand {
       let answer = try search(asked)
       let elapsed = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
       let plans = pareto ? answer.front : answer.plans
-      if let best = plans.first, let emit { try write(best, asked, to: emit) }
+      if let best = plans.first {
+        if let emit { try write(best, asked, to: emit) }
+        if let certificate { try certify(best, answer, asked, to: certificate) }
+      }
       let shown = Array(plans.prefix(top))
       if json {
         try StandardOutput.print(SearchJSON.document(asked, answer, shown, elapsed))
@@ -87,8 +101,21 @@ struct SearchCommand: ParsableCommand {
     try HeadSearch(
       head: asked, pins: pins.pins, objective: objective, isExhaustive: exhaustive,
       keep: max(top, Self.leastKept), keepsFront: pareto, comparesLayouts: byLayout,
-      timings: timings
+      certifies: certificate != nil, timings: timings
     ).answer()
+  }
+
+  private func certify(
+    _ best: RankedPlan, _ answer: SearchAnswer, _ asked: SearchHead, to path: String
+  ) throws {
+    guard let certificate = answer.certificate else {
+      throw CommandFailure.no(
+        "--certificate: a model with written shardings has no certificate in this version")
+    }
+    let file = CertificateFile(
+      devices: asked.devices, limit: asked.limit, pins: pins.words, step: best.predicted.step,
+      certificate: certificate)
+    try AtomicFile.write(file.text, to: path)
   }
 
   private func write(_ best: RankedPlan, _ asked: SearchHead, to path: String) throws {

@@ -1,0 +1,52 @@
+import PlanIR
+
+extension PlanDraw {
+  /// A mixture of any shapes on any devices; nil where none may be, or the draw comes to nothing.
+  mutating func mixture() -> Drawn? {
+    guard MixturePass.isOpen(request), let split = flatSplits.randomElement(using: &random) else {
+      return nil
+    }
+    let shapes = space.shapes(tensor: split.tensor)
+    guard let size = space.microBatches(data: split.data).randomElement(using: &random),
+      let knobs = knobs(split, shapes), let assignment = assignment(shapes),
+      var choices = assignment.choices(from: knobs, data: split.data)
+    else { return nil }
+    choices.microBatch = size
+    choices.microBatches = request.training.workload.globalBatch / split.data / size
+    choices.placement = Placement.innermostFirst(
+      choices.mesh, perNode: request.cluster.devicesPerNode)
+    let forms = (try? request.training.tableForms(choices)) ?? []
+    guard let drawn = forms.randomElement(using: &random) else { return nil }
+    return Drawn(choices: drawn, path: CertificatePath.mixtures(knobs, split, size))
+  }
+
+  /// What is alike in all blocks.
+  private mutating func knobs(_ split: DeviceSplit, _ shapes: [LayoutShape]) -> PlanChoices? {
+    let pins = request.pins
+    guard let shape = shapes.randomElement(using: &random),
+      let layout = try? LayoutCatalog.layout(shape.layout),
+      var knobs = space.variants(shape, split).randomElement(using: &random),
+      let matmul = space.matmuls(layout, shape).randomElement(using: &random)
+    else { return nil }
+    let shards = space.shards(knobs).filter { $0.over.allSatisfy { $0 == "data" } }
+    guard let shard = shards.randomElement(using: &random) else { return nil }
+    (knobs.weightsOver, knobs.zero, knobs.matmul) = (shard.over, shard.zero, matmul)
+    knobs.gathersInputs = pins.gathersInputs ?? (Bool.random(using: &random) ? .saved : .again)
+    knobs.gathersWeights = pins.gathersWeights ?? (Bool.random(using: &random) ? .saved : .again)
+    return knobs
+  }
+
+  /// A shape for each class; embedding and head have that of the attention or of the mlp blocks unless mixtures
+  /// are asked for.
+  private mutating func assignment(_ shapes: [LayoutShape]) -> Assignment? {
+    guard let attention = shapes.randomElement(using: &random),
+      let mlp = shapes.randomElement(using: &random)
+    else { return nil }
+    let ends = request.pins.layout == .mixed ? shapes : [attention, mlp]
+    guard let embedding = ends.randomElement(using: &random),
+      let head = ends.randomElement(using: &random)
+    else { return nil }
+    let made = Assignment(embedding: embedding, attention: attention, mlp: mlp, head: head)
+    return made.isUniform ? nil : made
+  }
+}

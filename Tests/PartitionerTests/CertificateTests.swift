@@ -1,0 +1,154 @@
+import Partitioner
+import PlanIR
+import TestSupport
+import Testing
+
+/// Certificates of searches against plans that are drawn, lowered and priced whole.
+@Suite struct CertificateTests {
+  private struct Certified {
+    let request: SearchRequest
+    let certificate: Certificate
+    let best: RankedPlan
+
+    /// The same search and plan with another certificate.
+    func check(_ certificate: Certificate? = nil, draws: Int = 0, seed: UInt64 = 1)
+      -> CertificateCheck
+    {
+      CertificateCheck(
+        certificate ?? self.certificate, of: request, best: best.choices,
+        step: best.predicted.step, draws: draws, seed: seed)
+    }
+  }
+
+  private func certified(_ request: SearchRequest) throws -> Certified? {
+    var request = request
+    (request.objective, request.certifies) = (.time, true)
+    let answer = Search.run(request)
+    guard let best = answer.plans.first else { return nil }
+    return Certified(
+      request: request, certificate: try #require(answer.certificate), best: best)
+  }
+
+  /// A search of a few layouts on four devices, stages and recomputation among them.
+  private func sample() throws -> Certified {
+    var sample = SampleModel()
+    (sample.heads, sample.keyValueHeads, sample.headWidth, sample.layers) = (4, 4, 8, 3)
+    (sample.hidden, sample.wide) = (32, 64)
+    let training = try TrainingGraph(
+      model: sample.gpt2(), workload: Workload(globalBatch: 8, sequence: 16))
+    let request = SearchRequest(
+      training: training, cluster: SyntheticCluster.cluster, devices: 4, memory: .unlimited,
+      keep: 2)
+    return try #require(try certified(request))
+  }
+
+  /// Plans drawn of each search: 10^5 in all where the full matrices are asked for.
+  private static let draws = LayoutMatrix.isFull ? 250 : 60
+
+  @Test(arguments: ExactSearchTests.draws)
+  func `the certificate of a search holds against plans that are drawn`(
+    draw: ExactSearchTests.Draw
+  ) throws {
+    guard let certified = try certified(draw.request()) else { return }
+    let check = certified.check(draws: Self.draws, seed: draw.seed)
+    #expect(check.faults.isEmpty)
+    #expect(check.fitting + check.overMemory + check.refused > 0)
+    #expect(check.fastest.map { $0 >= certified.best.predicted.step } ?? true)
+  }
+
+  @Test func `the best plan is under the bound of its own decisions`() throws {
+    let certified = try sample()
+    let steps = certified.certificate.leaves.compactMap { leaf -> Picoseconds? in
+      if case .step(let step) = leaf.bound { step } else { nil }
+    }
+    #expect(steps.min() == certified.best.predicted.step)
+  }
+
+  @Test func `any bound that is altered changes the digest`() throws {
+    let certificate = try sample().certificate
+    let leaves = certificate.leaves
+    #expect(leaves.count > 100)
+    for leaf in stride(from: 0, to: leaves.count, by: leaves.count / 40).map({ leaves[$0] }) {
+      let other: CertifiedBound =
+        if case .step(let step) = leaf.bound { .step(step + Picoseconds(1)) } else { .step(.zero) }
+      let altered = Certificate(root: certificate.root.replacing(leaf.path[...], by: other))
+      #expect(altered.leaves.count == leaves.count && altered.digest != certificate.digest)
+    }
+  }
+
+  @Test func `a bound of less than the best plan's step is refused`() throws {
+    let certified = try sample()
+    for leaf in certified.certificate.leaves.prefix(5) {
+      let low = certified.certificate.root.replacing(
+        leaf.path[...], by: .step(certified.best.predicted.step - Picoseconds(1)))
+      let faults = certified.check(Certificate(root: low)).faults
+      #expect(faults.contains { $0.contains("less than the plan's step") }, "\(leaf.path)")
+    }
+  }
+
+  @Test func `a bound that is too high is found by a plan that takes less`() throws {
+    let certified = try sample()
+    #expect(certified.check(draws: 600).faults.isEmpty)
+    // Of all layers on one tensor mesh: members of each are drawn often.
+    let words = certified.certificate.root.children.filter { word, node in
+      word != "mixed" && node.leaves.contains { $0 != .none }
+    }
+    for word in words.keys.sorted().prefix(3) {
+      var children = certified.certificate.root.children
+      children[word] = Certificate.Node(bound: .step(Picoseconds(1 << 60)))
+      let altered = Certificate(root: Certificate.Node(children: children))
+      let faults = certified.check(altered, draws: 900).faults
+      #expect(faults.contains { $0.contains("bounded by") }, "\(word)")
+    }
+  }
+
+  @Test func `plans that are said not to fit, and do, are found`() throws {
+    let certified = try sample()
+    var children = certified.certificate.root.children
+    let word = try #require(children.keys.sorted().first { $0 != "mixed" })
+    children[word] = Certificate.Node(bound: CertifiedBound.none)
+    let altered = Certificate(root: Certificate.Node(children: children))
+    let faults = certified.check(altered, draws: 900).faults
+    #expect(faults.contains { $0.contains("said not to fit") })
+  }
+
+  @Test func `a decision that is left out is named`() throws {
+    let certified = try sample()
+    let root = certified.certificate.root
+    for word in root.children.keys.sorted() where word != "mixed" {
+      var children = root.children
+      children[word] = nil
+      let faults = certified.check(Certificate(root: Certificate.Node(children: children))).faults
+      #expect(faults.contains("\(word): not in the certificate"))
+    }
+  }
+
+  @Test func `a search that certifies finds the same plans`() throws {
+    let certified = try sample()
+    var plain = certified.request
+    plain.certifies = false
+    let answer = Search.run(plain)
+    #expect(answer.certificate == nil)
+    #expect(answer.plans.first?.choices == certified.best.choices)
+    #expect(answer.plans.first?.predicted == certified.best.predicted)
+  }
+}
+
+extension Certificate.Node {
+  /// The same with another bound at the leaf that `path` leads to.
+  fileprivate func replacing(
+    _ path: ArraySlice<String>, by bound: CertifiedBound
+  ) -> Certificate.Node {
+    guard let word = path.first, let child = children[word] else {
+      return Certificate.Node(bound: bound)
+    }
+    var children = children
+    children[word] = child.replacing(path.dropFirst(), by: bound)
+    return Certificate.Node(children: children)
+  }
+
+  /// What all leaves below say.
+  fileprivate var leaves: [CertifiedBound] {
+    bound.map { [$0] } ?? children.values.flatMap(\.leaves)
+  }
+}
