@@ -44,7 +44,8 @@ struct CandidateSpace {
         for tensor in divisors(of: devices) where pins.tensor.map({ $0 == tensor }) ?? true {
           let split = DeviceSplit(
             data: devices / tensor, stages: stages, context: context, tensor: tensor)
-          guard pins.data.map({ $0 == split.data }) ?? true, hasMicroBatches(split),
+          guard pins.data.map({ $0 == split.data }) ?? true,
+            split.data != pins.exclusions.data, hasMicroBatches(split),
             !shapes(tensor: tensor).isEmpty
           else { continue }
           result.append(split)
@@ -62,14 +63,19 @@ struct CandidateSpace {
   /// last; more than one where a schedule is pinned.
   private var stageCounts: [Int] {
     if let pinned = pins.pipeline { return [pinned] }
-    let wantsStages = (pins.schedule ?? .none) != .none || (pins.interleave ?? 1) > 1
+    let wantsStages =
+      (pins.schedule ?? .none) != .none || (pins.interleave ?? 1) > 1
+      || pins.exclusions.schedule != nil
     if isFlat && !wantsStages { return [1] }
     let most = training.model.layers + 2
-    return divisors(of: request.devices).filter { $0 <= most && ($0 > 1 || !wantsStages) }
+    return divisors(of: request.devices).filter {
+      $0 <= most && ($0 > 1 || !wantsStages) && $0 != pins.exclusions.pipeline
+    }
   }
 
   private var contexts: [Int] {
-    pins.context.map { [$0] } ?? (isFlat ? [1] : divisors(of: request.devices))
+    pins.context.map { [$0] }
+      ?? (isFlat ? [1] : divisors(of: request.devices)).filter { $0 != pins.exclusions.context }
   }
 
   private mutating func pinsMultiply() -> Bool {
@@ -98,7 +104,7 @@ struct CandidateSpace {
     let batch = training.workload.globalBatch
     guard batch % data == 0 else { return [] }
     return divisors(of: batch / data)
-      .filter { size in pins.microBatch.map { $0 == size } ?? true }
+      .filter { size in pins.microBatch.map { $0 == size } ?? (size != pins.exclusions.microBatch) }
   }
 
   private mutating func hasMicroBatches(_ split: DeviceSplit) -> Bool {
@@ -131,7 +137,8 @@ struct CandidateSpace {
     let isPinned = pins.layout != nil && pins.layout != .mixed
     // Pinned sequence parallelism is kept where there is nothing to split, too.
     let keepsMegatron = pins.sequenceParallel == true
-    return LayoutCatalog.all.filter { !isPinned || $0.name == pins.layout }
+    return LayoutCatalog.all
+      .filter { isPinned ? $0.name == pins.layout : !pins.exclusions.layouts.contains($0.name) }
       .flatMap { LayoutShape.all($0, devices: tensor) }
       .filter { shape in
         let isOwn = !shape.coincides || (keepsMegatron && shape.layout == .megatron)
@@ -203,7 +210,7 @@ struct CandidateSpace {
       if let pinned = pins.zero { return [(over, pinned)] }
       if over.contains("data") { return [(over, 3)] }
       return (over.isEmpty && hasData ? [0, 1, 2] : [0]).map { (over, $0) }
-    }
+    }.filter { $0.zero != pins.exclusions.zero }
   }
 
   /// Sets of axes over which weights may be sharded beside their own. A pinned layout is taken as it
@@ -243,10 +250,11 @@ struct CandidateSpace {
   func orders(stages: Int, microBatches: Int) -> [(PipelineSchedule, interleave: Int)] {
     guard stages > 1 else { return [(.none, 1)] }
     let isInterleaved = (pins.interleave ?? 1) > 1
+    let open: [PipelineSchedule] =
+      isInterleaved
+      ? [.interleaved] : [.oneForwardOneBackward, .interleaved, .zeroBubble, .gpipe]
     let schedules =
-      pins.schedule.map { [$0] }
-      ?? (isInterleaved
-        ? [.interleaved] : [.oneForwardOneBackward, .interleaved, .zeroBubble, .gpipe])
+      pins.schedule.map { [$0] } ?? open.filter { $0 != pins.exclusions.schedule }
     return schedules.flatMap { schedule -> [(PipelineSchedule, interleave: Int)] in
       guard schedule == .interleaved else { return [(schedule, pins.interleave ?? 1)] }
       if let pinned = pins.interleave { return [(schedule, pinned)] }
@@ -352,45 +360,6 @@ struct LayoutProbe {
     var parallel = context
     parallel.sequenceParallel = true
     return layout.storage(of: .stream, in: parallel) != layout.storage(of: .stream, in: context)
-  }
-}
-
-/// Which pins this version cannot meet.
-enum PinRules {
-  static func unbuilt(_ pins: Pins) -> [ConstraintViolation] {
-    var found: [ConstraintViolation] = []
-    func refuse(_ condition: Bool, _ what: String, _ remedy: String) {
-      guard condition else { return }
-      found.append(
-        ConstraintViolation(
-          constraint: "\(what) is not built in this version", found: what,
-          needed: "a choice that is built", remedy: remedy))
-    }
-    refuse(pins.opensFactors, "layout any", "no --layout: every named layout is searched")
-    return found
-  }
-  /// What is asked beside mixtures that these are not searched with.
-  static func unsearched(_ request: SearchRequest) -> [ConstraintViolation] {
-    let pins = request.pins
-    guard pins.layout == .mixed else { return [] }
-    if request.training.isAnnotated {
-      return [
-        ConstraintViolation(
-          constraint: "mixtures for a model with written shardings are not built in this version",
-          found: "layout mixed", needed: "one layout", remedy: "no --layout, or no shardings")
-      ]
-    }
-    let isStaged =
-      (pins.pipeline ?? 1) > 1 || (pins.schedule ?? .none) != .none || (pins.interleave ?? 1) > 1
-    let recomputes = (pins.recompute ?? .none) != .none
-    guard isStaged || (pins.context ?? 1) > 1 || recomputes else { return [] }
-    return [
-      ConstraintViolation(
-        constraint:
-          "mixtures over stages or context, or with recomputation, are not searched in this version",
-        found: "layout mixed with one of them", needed: "one layout, or none of them",
-        remedy: "no --layout mixed, or --pipeline 1, --context 1 and --recompute none")
-    ]
   }
 }
 

@@ -15,6 +15,8 @@ package struct Pins: Hashable, Sendable {
   package var zero: Int?
   package var schedule: PipelineSchedule?
   package var interleave: Int?
+  /// What is left out where it is not fixed.
+  package var exclusions = Exclusions()
 
   /// Nothing fixed.
   package init() {}

@@ -12,6 +12,16 @@ extension Optimizer: ExpressibleByArgument {}
 extension AttentionForm: ExpressibleByArgument {}
 extension Objective: ExpressibleByArgument {}
 
+extension PlanDecision: ExpressibleByArgument {
+  /// With dashes, as other values of options have.
+  public init?(argument: String) { self.init(rawValue: argument.replacing("-", with: "_")) }
+
+  /// What help and completions list.
+  public static var allValueStrings: [String] {
+    allCases.map { $0.rawValue.replacing("_", with: "-") }
+  }
+}
+
 /// The schedules that `--schedule` takes.
 enum ScheduleArgument: String, ExpressibleByArgument, CaseIterable {
   case gpipe

@@ -5,7 +5,8 @@ import PlanIR
 /// A plan explained for programs: `tpplan.explain/1`, documented in `docs/answers.md`.
 enum ExplainJSON {
   static func document(
-    _ plan: Plan, _ explanation: Explanation, against comparison: Comparison?
+    _ plan: Plan, _ explanation: Explanation, against comparison: Comparison?,
+    runnersUp: [RunnerUp]?
   ) -> JSONValue {
     let devices = plan.choices.mesh.deviceCount
     var members = [
@@ -16,6 +17,7 @@ enum ExplainJSON {
       JSONMember(
         key: "plan",
         value: JSONValue(rank: 1, plan.choices, plan.predicted, devices: devices)),
+      JSONMember(key: "plan_text", value: .string(PlanText.name(plan.choices))),
       JSONMember(key: "blocks", value: .array(explanation.blocks.map(block))),
       JSONMember(key: "joints", value: .array(explanation.joints.map(joint))),
       JSONMember(key: "stages", value: .array(explanation.stages.map(StageJSON.stage))),
@@ -24,6 +26,7 @@ enum ExplainJSON {
     if let comparison {
       members.append(JSONMember(key: "against", value: against(comparison)))
     }
+    if let runnersUp { members += RunnersUpJSON.members(plan.ranked, runnersUp) }
     return .object(members)
   }
 

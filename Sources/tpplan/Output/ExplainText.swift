@@ -3,9 +3,10 @@ import PlanIR
 
 /// A plan explained for people, as a database explains a query: a tree with costs.
 enum ExplainText {
-  static func text(_ plan: Plan, _ explanation: Explanation, against comparison: Comparison?)
-    -> String
-  {
+  static func text(
+    _ plan: Plan, _ explanation: Explanation, against comparison: Comparison?,
+    runnersUp: [RunnerUp]?
+  ) -> String {
     let devices = plan.choices.mesh.deviceCount
     var parts = [
       HeadText.lines(
@@ -21,6 +22,7 @@ enum ExplainText {
     let marks = explanation.marksSources
     parts += explanation.blocks.map { block($0, marks) }
     parts += explanation.joints.map { joint($0, marks) }
+    if let runnersUp { parts.append(RunnersUpText.text(plan.ranked, runnersUp)) }
     if let comparison { parts.append(difference(comparison)) }
     return parts.joined(separator: "\n\n")
   }
@@ -112,11 +114,8 @@ enum ExplainText {
       "against      \(PlanText.name(other.choices)); micro-batch \(other.choices.microBatch) x "
         + "\(other.choices.microBatches)"
     ]
-    let (a, b) = (
-      RankedPlan(choices: plan.choices, predicted: plan.predicted),
-      RankedPlan(choices: other.choices, predicted: other.predicted)
-    )
-    lines.append("             the other is \(PlanText.whyLost(b, against: a))")
+    lines.append(
+      "             the other is \(PlanText.whyLost(other.ranked, against: plan.ranked))")
     let memory = other.predicted.memory.total - plan.predicted.memory.total
     let sign = memory < .zero ? "-" : "+"
     lines.append(
@@ -124,6 +123,11 @@ enum ExplainText {
     lines += ThresholdText.lines(comparison).map { "             \($0)" }
     return lines.joined(separator: "\n")
   }
+}
+
+extension Plan {
+  /// Its choices and what they cost.
+  var ranked: RankedPlan { RankedPlan(choices: choices, predicted: predicted) }
 }
 
 extension UInt {

@@ -43,6 +43,14 @@ enum Units {
 
   static func percent(_ fraction: Double) -> String { String(format: "%.1f %%", fraction * 100) }
 
+  /// A share that is not zero: `3.2 %`, `less than 0.1 %`.
+  static func share(_ fraction: Double) -> String {
+    fraction < 0.0005 ? "less than 0.1 %" : percent(fraction)
+  }
+
+  /// A change with its sign: `+3.2 %`.
+  static func change(_ fraction: Double) -> String { (fraction < 0 ? "" : "+") + percent(fraction) }
+
   static func ratio(_ ratio: Double) -> String { String(format: "%.2fx", ratio) }
 
   static func count(_ count: Int) -> String {
