@@ -51,7 +51,7 @@ package struct TrainingGraph: Sendable {
   }
 
   /// The same step with another global batch: graphs do not depend on it.
-  func withBatch(_ batch: Int) -> TrainingGraph {
+  package func withBatch(_ batch: Int) -> TrainingGraph {
     var other = self
     other.workload.globalBatch = batch
     return other

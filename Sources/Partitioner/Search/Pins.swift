@@ -39,6 +39,10 @@ package struct SearchRequest: Sendable {
   package var keepsFront: Bool
   /// Whether to find the best plan of each layout, too.
   package var comparesLayouts = false
+  /// Where it is only asked whether any plan of one layout fits: after how many items to give up.
+  var probe: Int?
+  /// Whether to tell why where there is no plan, and what is nearest.
+  package var asksWhy = true
   /// Whether to tell what became of every candidate.
   package var certifies = false
   /// Told now and then how far the search is; what it finds does not depend on it.

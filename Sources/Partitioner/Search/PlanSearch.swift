@@ -66,6 +66,7 @@ struct PlanSearch {
     var seen = 0
     while let (item, bound) = heap.pop() {
       seen += 1
+      if ranking.isAnswered(request.probe, seen: seen) { return }
       if seen % SearchProgress.interval == 0 { tell(seen, bound) }
       if ranking.isBeaten(bound) {
         if certificate != nil { certify(item, bound) }

@@ -14,6 +14,8 @@ struct Ranking {
   private(set) var front: [Entry] = []
   private(set) var space = SearchAnswer.Space()
   private(set) var overMemory = 0
+  /// Whether a search gave up before it had an answer.
+  private(set) var gaveUp = false
   private(set) var refusals: [String: Int] = [:]
   /// Why candidates cannot be, each once, in order.
   private(set) var violations: [ConstraintViolation] = []
@@ -31,6 +33,14 @@ struct Ranking {
     keep = request.keep
     keepsFront = request.keepsFront
     prunes = !request.exhaustive
+  }
+
+  /// Whether a search that only asks whether anything fits, and looks at `probe` items at most, has an answer once
+  /// it has `seen` as many, or gives up.
+  mutating func isAnswered(_ probe: Int?, seen: Int) -> Bool {
+    guard let probe else { return false }
+    gaveUp = best.isEmpty && seen > probe
+    return gaveUp || !best.isEmpty
   }
 
   /// Counts `count` candidates that `violation` excludes.

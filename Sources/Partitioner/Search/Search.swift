@@ -29,6 +29,8 @@ package struct SearchAnswer: Sendable {
   package var mispriced: [String] = []
   /// What became of every candidate; where asked for.
   package var certificate: Certificate?
+  /// Whether it was given up, see ``SearchRequest/probe``.
+  var gaveUp = false
   /// Candidates that need more memory than the limit.
   package var overMemory = 0
   /// Candidates refused by each constraint.
@@ -73,7 +75,8 @@ package struct Search {
     answer.overMemory = ranking.overMemory
     answer.refusals = ranking.refusals
     if request.comparesLayouts { answer.bestOfLayouts = bestOfLayouts(answer) }
-    guard answer.plans.isEmpty else { return answer }
+    answer.gaveUp = ranking.gaveUp
+    guard answer.plans.isEmpty, request.asksWhy else { return answer }
     if ranking.overMemory > 0 { answer.nearest = leastMemory(&answer.mispriced) }
     var violations = space.violations + ranking.violations
     if violations.isEmpty && ranking.overMemory == 0 { violations = [space.nothingDivides()] }
@@ -94,7 +97,7 @@ package struct Search {
     search.run()
     var ranking = search.ranking
     certificate = search.certificate
-    if mixtures && MixturePass.isOpen(request) {
+    if mixtures && request.probe == nil && MixturePass.isOpen(request) {
       let points = search.wholePoints()
       var pass = MixturePass(request, space, search.chains)
       pass.run(splits, points, &ranking, &certificate)
@@ -157,9 +160,13 @@ package struct Search {
     _ violations: [ConstraintViolation], _ nearest: RankedPlan?
   ) -> [ConstraintViolation] {
     var reasons: [ConstraintViolation] = []
-    if let limit = request.limit, let nearest { reasons.append(memoryReason(nearest, limit)) }
+    if let limit = request.limit, let nearest {
+      reasons.append(memoryReason(nearest, limit))
+      reasons += NearestFit(request).reasons(needed: nearest.predicted.memory.total)
+    }
     for violation in violations where !reasons.contains(violation) { reasons.append(violation) }
-    guard nearest == nil, !reasons.contains(where: \.isUnbuilt) else { return reasons }
+    guard nearest == nil else { return reasons }
+    guard !reasons.contains(where: \.isUnbuilt) else { return reasons }
     var sizes = NearestSizes(request)
     return reasons + sizes.reasons()
   }
@@ -169,7 +176,7 @@ package struct Search {
     return ConstraintViolation(
       constraint: "memory of a device", found: "\(limit.count) bytes",
       needed: "\(needed.count) bytes by the plan that needs least",
-      remedy: "--memory \(needed.count), more devices, or a smaller --global-batch")
+      remedy: "--memory \(needed.count)")
   }
 }
 

@@ -1,0 +1,107 @@
+import PlanIR
+
+/// The changes nearest to what was asked under which a plan fits in memory, where none does: each found by a
+/// search, which is given up where it is long.
+struct NearestFit {
+  private let request: SearchRequest
+
+  init(_ request: SearchRequest) {
+    var own = request
+    (own.keep, own.keepsFront, own.exhaustive) = (1, false, false)
+    (own.comparesLayouts, own.certifies, own.asksWhy) = (false, false, false)
+    own.probe = Self.mostSeen
+    self.request = own
+  }
+
+  /// How often devices are doubled at most.
+  private static let mostDoublings = 6
+  private static let mostDevices = 1 << 20
+  /// What a search looks at before it is given up.
+  private static let mostSeen = 10_000
+
+  /// One reason for each change that there is, of which the plan that needs least takes `needed`.
+  func reasons(needed: Bytes) -> [ConstraintViolation] {
+    let devices = reason(
+      "devices whose memory is enough", request.devices, moreDevices(needed), "--devices")
+    let batch = reason(
+      "global batch that fits", request.training.workload.globalBatch, smallerBatch,
+      "--global-batch")
+    return [devices, batch].compactMap(\.self) + unpinned
+  }
+
+  private func reason(
+    _ constraint: String, _ found: Int, _ needed: Int?, _ flag: String
+  ) -> ConstraintViolation? {
+    needed.map {
+      ConstraintViolation(
+        constraint: constraint, found: "\(found)", needed: "\($0)", remedy: "\(flag) \($0)")
+    }
+  }
+
+  /// Whether a plan fits under a change; nil where that was too long to find out.
+  private func fits(_ change: (inout SearchRequest) -> Void) -> Bool? {
+    var other = request
+    change(&other)
+    let answer = Search.run(other)
+    return answer.gaveUp ? nil : !answer.plans.isEmpty
+  }
+
+  /// The first doubling of the devices that is enough, of those that leave what is `needed` room if it is shared
+  /// evenly.
+  private func moreDevices(_ needed: Bytes) -> Int? {
+    var devices = request.devices
+    for _ in 0..<Self.mostDoublings where devices <= Self.mostDevices / 2 {
+      devices *= 2
+      let share = Double(needed.count) * Double(request.devices) / Double(devices)
+      if let limit = request.limit, share > Double(limit.count) { continue }
+      guard let fits = fits({ $0.devices = devices }) else { return nil }
+      if fits { return devices }
+    }
+    return nil
+  }
+
+  /// The largest batch made by halving that fits, if the smallest does.
+  private var smallerBatch: Int? {
+    var halves: [Int] = []
+    var batch = request.training.workload.globalBatch
+    while batch % 2 == 0 {
+      batch /= 2
+      halves.append(batch)
+    }
+    func fits(_ batch: Int) -> Bool {
+      self.fits { $0.training = $0.training.withBatch(batch) } ?? false
+    }
+    guard let last = halves.indices.last, fits(halves[last]) else { return nil }
+    var (low, high) = (-1, last)
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if fits(halves[middle]) { high = middle } else { low = middle }
+    }
+    return halves[high]
+  }
+
+  /// Pins without which a plan fits, each alone.
+  private var unpinned: [ConstraintViolation] {
+    let pins = request.pins
+    var found: [ConstraintViolation] = []
+    func tryWithout<Value>(
+      _ flag: String, _ pin: WritableKeyPath<Pins, Value?>, _ text: (Value) -> String
+    ) {
+      guard let value = pins[keyPath: pin], fits({ $0.pins[keyPath: pin] = nil }) == true
+      else { return }
+      found.append(
+        ConstraintViolation(
+          constraint: "a pin that fits", found: "\(flag) \(text(value))", needed: "another",
+          remedy: "no \(flag)"))
+    }
+    tryWithout("--micro-batch", \.microBatch, String.init)
+    tryWithout("--recompute", \.recompute, \.rawValue)
+    tryWithout("--zero", \.zero, String.init)
+    tryWithout("--pipeline", \.pipeline, String.init)
+    tryWithout("--tensor", \.tensor, String.init)
+    tryWithout("--data", \.data, String.init)
+    tryWithout("--context", \.context, String.init)
+    if pins.mesh == nil { tryWithout("--layout", \.layout, \.rawValue) }
+    return found
+  }
+}

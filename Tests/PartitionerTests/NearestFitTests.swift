@@ -1,0 +1,92 @@
+import Partitioner
+import PlanIR
+import TestSupport
+import Testing
+
+/// What is said where no plan fits in memory, each change tried by a search of its own.
+@Suite struct NearestFitTests {
+  private func request(_ change: (inout SearchRequest) -> Void = { _ in }) throws -> SearchRequest {
+    var sample = SampleModel()
+    (sample.heads, sample.keyValueHeads, sample.headWidth, sample.layers) = (4, 4, 8, 4)
+    (sample.hidden, sample.wide) = (32, 64)
+    var request = SearchRequest(
+      training: try TrainingGraph(
+        model: sample.gpt2(), workload: Workload(globalBatch: 32, sequence: 64)),
+      cluster: SyntheticCluster.cluster, devices: 2, memory: .unlimited, keep: 1)
+    change(&request)
+    return request
+  }
+
+  private func least(_ request: SearchRequest) throws -> Bytes {
+    var request = request
+    (request.objective, request.memory) = (.memory, .unlimited)
+    return try #require(Search.run(request).plans.first).predicted.memory.total
+  }
+
+  private func found(_ constraint: String, _ answer: SearchAnswer) -> Int? {
+    answer.reasons.first { $0.constraint == constraint }.flatMap { Int($0.needed) }
+  }
+
+  @Test func `devices that are said to be enough are, and half of them are not`() throws {
+    var request = try request()
+    request.memory = .bytes(Bytes(try least(request).count * 2 / 3))
+    let answer = Search.run(request)
+    #expect(answer.plans.isEmpty && answer.reasons.first?.remedy.hasPrefix("--memory ") == true)
+    let devices = try #require(found("devices whose memory is enough", answer))
+    #expect(devices > 2)
+    request.devices = devices
+    #expect(!Search.run(request).plans.isEmpty)
+    request.devices = devices / 2
+    #expect(Search.run(request).plans.isEmpty)
+  }
+
+  @Test func `no batch is advised where parameters alone do not fit`() throws {
+    // Activations of one sequence each a replica at least: parameters alone never fit.
+    var small = try request()
+    small.memory = .bytes(Bytes(try least(small).count / 8))
+    #expect(found("global batch that fits", Search.run(small)) == nil)
+  }
+
+  @Test func `pins stand in the way where micro-batches are too large`() throws {
+    var kept = try request { request in
+      (request.pins.recompute, request.pins.microBatch) = (Recomputation.none, 16)
+      (request.pins.data, request.pins.tensor) = (2, 1)
+    }
+    kept.memory = .bytes(try least(kept) - Bytes(1))
+    let answer = Search.run(kept)
+    #expect(answer.plans.isEmpty)
+    let pins = answer.reasons.filter { $0.constraint == "a pin that fits" }.map(\.remedy)
+    #expect(pins.contains("no --micro-batch") && pins.contains("no --recompute"))
+  }
+
+  @Test func `a batch that is said to fit does, and twice as much does not`() throws {
+    // All micro-batches forward before any backward: what they keep adds up.
+    var request = try request {
+      ($0.pins.pipeline, $0.pins.schedule, $0.pins.microBatch) = (2, .gpipe, 1)
+      $0.pins.recompute = Recomputation.none
+    }
+    request.memory = .bytes(Bytes(try least(request).count / 2))
+    let answer = Search.run(request)
+    #expect(answer.plans.isEmpty)
+    let batch = try #require(found("global batch that fits", answer))
+    #expect(batch < 32 && 32 % batch == 0)
+    request.training = request.training.withBatch(batch)
+    #expect(!Search.run(request).plans.isEmpty)
+    request.training = request.training.withBatch(2 * batch)
+    #expect(Search.run(request).plans.isEmpty)
+  }
+
+  @Test func `pins that are said to stand in the way do, alone`() throws {
+    var request = try request {
+      ($0.pins.recompute, $0.pins.microBatch) = (Recomputation.none, 16)
+    }
+    request.memory = .bytes(try least(request) - Bytes(1))
+    let answer = Search.run(request)
+    for reason in answer.reasons where reason.constraint == "a pin that fits" {
+      var other = request
+      if reason.remedy == "no --micro-batch" { other.pins.microBatch = nil }
+      if reason.remedy == "no --recompute" { other.pins.recompute = nil }
+      #expect(!Search.run(other).plans.isEmpty, "\(reason)")
+    }
+  }
+}
