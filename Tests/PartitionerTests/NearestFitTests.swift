@@ -40,6 +40,14 @@ import Testing
     #expect(Search.run(request).plans.isEmpty)
   }
 
+  @Test func `no more threads are advised where they share one memory`() throws {
+    var request = try request()
+    request.memory = .bytes(Bytes(try least(request).count * 2 / 3))
+    request.cluster.sharedCores = 2
+    let answer = Search.run(request)
+    #expect(answer.plans.isEmpty && found("devices whose memory is enough", answer) == nil)
+  }
+
   @Test func `no batch is advised where parameters alone do not fit`() throws {
     // Activations of one sequence each a replica at least: parameters alone never fit.
     var small = try request()

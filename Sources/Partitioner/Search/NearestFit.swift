@@ -21,21 +21,12 @@ struct NearestFit {
 
   /// One reason for each change that there is, of which the plan that needs least takes `needed`.
   func reasons(needed: Bytes) -> [ConstraintViolation] {
-    let devices = reason(
+    let devices = ConstraintViolation.nearest(
       "devices whose memory is enough", request.devices, moreDevices(needed), "--devices")
-    let batch = reason(
+    let batch = ConstraintViolation.nearest(
       "global batch that fits", request.training.workload.globalBatch, smallerBatch,
       "--global-batch")
     return [devices, batch].compactMap(\.self) + unpinned
-  }
-
-  private func reason(
-    _ constraint: String, _ found: Int, _ needed: Int?, _ flag: String
-  ) -> ConstraintViolation? {
-    needed.map {
-      ConstraintViolation(
-        constraint: constraint, found: "\(found)", needed: "\($0)", remedy: "\(flag) \($0)")
-    }
   }
 
   /// Whether a plan fits under a change; nil where that was too long to find out.
@@ -47,8 +38,9 @@ struct NearestFit {
   }
 
   /// The first doubling of the devices that is enough, of those that leave what is `needed` room if it is shared
-  /// evenly.
+  /// evenly. Threads of one machine share its memory: more of them have no more.
   private func moreDevices(_ needed: Bytes) -> Int? {
+    guard request.cluster.sharedCores == nil else { return nil }
     var devices = request.devices
     for _ in 0..<Self.mostDoublings where devices <= Self.mostDevices / 2 {
       devices *= 2

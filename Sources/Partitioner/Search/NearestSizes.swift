@@ -38,18 +38,9 @@ struct NearestSizes {
     let nearestBatch = nearest(to: batch, batches())
     return [
       mesh,
-      reason("devices that divide", devices, nearestDevices, "--devices"),
-      reason("global batch that divides", batch, nearestBatch, "--global-batch"),
+      .nearest("devices that divide", devices, nearestDevices, "--devices"),
+      .nearest("global batch that divides", batch, nearestBatch, "--global-batch"),
     ].compactMap(\.self)
-  }
-
-  private func reason(
-    _ constraint: String, _ found: Int, _ needed: Int?, _ flag: String
-  ) -> ConstraintViolation? {
-    needed.map {
-      ConstraintViolation(
-        constraint: constraint, found: "\(found)", needed: "\($0)", remedy: "\(flag) \($0)")
-    }
   }
 
   // MARK: - Meshes
@@ -193,5 +184,17 @@ struct NearestSizes {
     }
     known[split] = .some(multiples.min())
     return multiples.min()
+  }
+}
+
+extension ConstraintViolation {
+  /// The size nearest to what was `found` that will do, as `flag` takes it; nil where there is none.
+  static func nearest(
+    _ constraint: String, _ found: Int, _ needed: Int?, _ flag: String
+  ) -> ConstraintViolation? {
+    needed.map {
+      ConstraintViolation(
+        constraint: constraint, found: "\(found)", needed: "\($0)", remedy: "\(flag) \($0)")
+    }
   }
 }
