@@ -10,8 +10,10 @@ import Testing
   /// A small search drawn from a seed: model, cluster, batch, devices, pins and limit.
   struct Draw: Sendable, CustomTestStringConvertible {
     let seed: UInt64
+    /// Whether what plans compute and send has times that are drawn, too.
+    var isMeasured = false
 
-    var testDescription: String { "seed \(seed)" }
+    var testDescription: String { "seed \(seed)" + (isMeasured ? ", measured" : "") }
 
     /// Rooflines alone, or a profile that prices tiles, launches and buckets.
     private func cluster() throws -> Cluster {
@@ -24,6 +26,13 @@ import Testing
     }
 
     func request() throws -> SearchRequest {
+      var request = try unmeasured()
+      guard isMeasured else { return request }
+      request.timings = try .drawn(request, seed: seed, share: [0.1, 0.6, 1][Int(seed % 3)])
+      return request
+    }
+
+    private func unmeasured() throws -> SearchRequest {
       var random = CaseGenerator(state: seed)
       var sample = SampleModel()
       let heads = random.pick([2, 3, 4, 6])
@@ -54,8 +63,8 @@ import Testing
   }
 
   /// Many more where the full matrices are asked for.
-  static let draws = (1...(LayoutMatrix.isFull ? 400 : 16)).map {
-    Draw(seed: UInt64($0) &* 0x9E37_79B9_7F4A_7C15)
+  static let draws = (1...(LayoutMatrix.isFull ? 400 : 20)).map {
+    Draw(seed: UInt64($0) &* 0x9E37_79B9_7F4A_7C15, isMeasured: $0 % 4 == 0)
   }
 
   @Test(arguments: draws)

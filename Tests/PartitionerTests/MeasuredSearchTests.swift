@@ -5,35 +5,6 @@ import Testing
 
 /// Searches whose kernels and collectives have measured times, drawn at random.
 @Suite struct MeasuredSearchTests {
-  /// A table of times drawn from `seed` for what the best plans of `request` compute and send.
-  private func table(_ request: SearchRequest, seed: UInt64, share: Double) throws -> TimingTable {
-    let generator = CounterGenerator(seed: seed, name: "times")
-    var (table, drawn) = (TimingTable(), UInt64(0))
-    func draw() -> Double {
-      drawn += 1
-      return generator.uniform(at: drawn)
-    }
-    for plan in Search.run(request).plans {
-      let program = try Partitioner.program(of: request.training, choices: plan.choices)
-      for kernel in Partitioner.kernels(of: program) where draw() < share {
-        let seconds = kernel.roughSeconds * (0.3 + draw())
-        if let product = kernel.product {
-          table.record(product, seconds: seconds)
-        } else {
-          table.record(kernel.call.timedName, kernel.amount, seconds: seconds)
-        }
-      }
-      for (pattern, devices) in Partitioner.collectives(of: program) where draw() < share {
-        for elements in [64, 1 << 16] {
-          table.record(
-            collective: pattern, devices: devices, elements: elements,
-            seconds: 1e-5 * draw() + 1e-9 * Double(elements))
-        }
-      }
-    }
-    return table
-  }
-
   private func request(layout: LayoutName?, devices: Int) throws -> SearchRequest {
     var sample = SampleModel()
     sample.layers = 3
@@ -53,7 +24,7 @@ import Testing
   ) throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     var request = try request(layout: layout, devices: devices)
-    request.timings = try table(request, seed: seed, share: share)
+    request.timings = try .drawn(request, seed: seed, share: share)
     #expect(!request.timings.isEmpty, "seed \(seed)")
     let pruned = Search.run(request)
     request.exhaustive = true

@@ -19,6 +19,8 @@ import Testing
     var gathers: GatherChoice? = .saved
     var matmul: MatmulSchedule? = .gathered
     var sequenceParallel: Bool? = false
+    /// Whether what plans compute and send has times that are drawn.
+    var isMeasured = false
 
     var description: String {
       let pins = [
@@ -28,6 +30,7 @@ import Testing
       ]
       return "\(devices) devices, tensor \(tensor), batch \(batch), "
         + "micro-batches of \(microBatches), \(isStack ? "layers alone" : "whole model"), "
+        + (isMeasured ? "measured, " : "")
         + "\(objective.rawValue), pinned: \(pins.compactMap(\.self).joined(separator: ", "))"
     }
   }
@@ -47,8 +50,15 @@ import Testing
         devices: 4, tensor: 4, batch: 2, microBatches: [2], isStack: true, sequenceParallel: true),
       Case(
         devices: 4, tensor: 4, batch: 2, microBatches: [2], isStack: true, matmul: .stepped),
+      Case(devices: 4, tensor: 2, batch: 4, microBatches: [2], isMeasured: true),
+      Case(devices: 2, tensor: 2, batch: 2, microBatches: [1, 2], matmul: nil, isMeasured: true),
     ]
     let long = [
+      Case(devices: 4, tensor: 4, batch: 2, microBatches: [2], gathers: nil, isMeasured: true),
+      Case(
+        devices: 4, tensor: 4, batch: 2, microBatches: [2], matmul: nil, sequenceParallel: nil,
+        isMeasured: true),
+      Case(devices: 6, tensor: 6, batch: 3, microBatches: [3], matmul: nil, isMeasured: true),
       Case(devices: 4, tensor: 2, batch: 4, microBatches: [2], isStack: true, zero: nil),
       Case(devices: 4, tensor: 4, batch: 2, microBatches: [2], isStack: true, gathers: nil),
       Case(
@@ -78,8 +88,15 @@ import Testing
   @Test(arguments: cases)
   func `the best mixture is the best of all mixtures`(test: Case) throws {
     let training = try training(test)
+    let seed = UInt64.random(in: 0...UInt64.max)
+    var timings = TimingTable()
+    if test.isMeasured {
+      let request = SearchRequest(
+        training: training, cluster: SyntheticCluster.cluster, devices: test.devices, keep: 20)
+      timings = try .drawn(request, seed: seed, share: 0.7)
+    }
     let start = Date()
-    let expected = try #require(best(test, training))
+    let expected = try #require(best(test, training, timings))
     let seconds = Date().timeIntervalSince(start)
     var pins = Pins.flat
     (pins.layout, pins.tensor, pins.zero) = (.mixed, test.tensor, test.zero)
@@ -88,7 +105,7 @@ import Testing
     if test.microBatches.count == 1 { pins.microBatch = test.microBatches[0] }
     let request = SearchRequest(
       training: training, cluster: SyntheticCluster.cluster, devices: test.devices, pins: pins,
-      objective: test.objective, keep: 1)
+      objective: test.objective, timings: timings, keep: 1)
     let found = try #require(Search.run(request).plans.first)
     if LayoutMatrix.isFull { print("\(test): \(expected.count) priced in \(seconds) s") }
     let key = Self.key(found.predicted, test.objective)
@@ -97,12 +114,13 @@ import Testing
       """
       found \(found.choices.canonicalText)
       best of all \(expected.choices.canonicalText)
+      seed \(seed)
       """)
   }
 
   /// The best of all mixtures, and how many there are.
   private func best(
-    _ test: Case, _ training: TrainingGraph
+    _ test: Case, _ training: TrainingGraph, _ timings: TimingTable
   ) -> (key: [Int], choices: PlanChoices, count: Int)? {
     var all = EveryMixture(training, devices: test.devices, microBatches: test.microBatches)
     if let pinned = test.gathers { all.gathers = [pinned] }
@@ -117,7 +135,7 @@ import Testing
     all.forEach(tensor: test.tensor) { choices in
       guard
         let predicted = try? Partitioner.predict(
-          training, choices: choices, cluster: SyntheticCluster.cluster)
+          training, choices: choices, cluster: SyntheticCluster.cluster, timings: timings)
       else { return }
       count += 1
       let key = Self.key(predicted, test.objective)

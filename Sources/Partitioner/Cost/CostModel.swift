@@ -167,13 +167,12 @@ package struct ClusterCost: CostModel {
     return Picoseconds(seconds: Double(count) * rates.hostSeconds * rates.contention)
   }
 
-  /// What a product of `flops` takes at least, at the rate that none exceeds, or as far as those that were
-  /// measured bound it.
-  func leastTime(flops: Int) -> Picoseconds {
-    guard rates.timings.isEmpty else {
-      return Picoseconds(seconds: rates.timings.leastSeconds(flops: flops) * rates.contention)
+  /// What a product takes at least, at the rate that none exceeds; what it takes where products were measured.
+  func leastTime(of shape: MatmulShape) -> Picoseconds {
+    if let figure = rates.timings.figure(of: TimingTable.MatmulSize(shape)) {
+      return Picoseconds(seconds: figure.seconds * rates.contention)
     }
-    return Picoseconds(seconds: Double(flops) / rates.fastestProducts * rates.contention)
+    return Picoseconds(seconds: Double(shape.flops) / rates.fastestProducts * rates.contention)
   }
 
   package func time(of use: CollectiveUse) -> Picoseconds {

@@ -7,12 +7,9 @@ package import PlanIR
 /// time must: with arithmetic, with memory touched, never below a start. Between sizes it is the multiple
 /// that is interpolated, which varies slowly where times vary by orders of magnitude: the geometric mean
 /// of those of the four nearest points, each weighted by the inverse square of its distance in logarithms
-/// of sizes (Shepard, A two-dimensional interpolation function for irregularly-spaced data, 1968). So no
-/// time is a smaller multiple of its reference than the smallest measured, which bounds rest on.
+/// of sizes (Shepard, A two-dimensional interpolation function for irregularly-spaced data, 1968).
 package struct MeasuredTimes: Hashable, Sendable {
   private var points: [Point] = []
-  /// The smallest multiple of a reference that was measured, as a logarithm.
-  package private(set) var leastRatio = Double.infinity
 
   private struct Point: Hashable {
     /// Logarithms of sizes.
@@ -51,7 +48,6 @@ package struct MeasuredTimes: Hashable, Sendable {
     point.ratio = log(point.seconds / reference)
     let next = points.firstIndex { Self.precedes(place, $0.place) } ?? points.endIndex
     points.insert(point, at: next)
-    leastRatio = points.reduce(.infinity) { min($0, $1.ratio) }
   }
 
   /// Equal points are found in the same order, whatever the order in which they were noted.

@@ -10,8 +10,6 @@ package struct TimingTable: Sendable {
   private var kernels: [TimedKernel: MeasuredTimes] = [:]
   /// Those of collectives.
   private(set) var collectives = CollectiveTimes()
-  /// The smallest multiple of the reference that any product takes.
-  private var leastProductRatio = Double.infinity
 
   /// A product's identity.
   package struct MatmulSize: Hashable, Comparable, Sendable {
@@ -43,7 +41,6 @@ package struct TimingTable: Sendable {
     matmuls[size] = seconds
     products[size.transposition, default: MeasuredTimes()].record(
       size.place, seconds: seconds, reference: size.reference, replaces: true)
-    leastProductRatio = products.values.reduce(.infinity) { min($0, $1.leastRatio) }
   }
 
   /// Notes that the kernel `name`, no product, takes `seconds` of a core for `amount`; where several
@@ -95,13 +92,6 @@ extension TimingTable {
     var figure = times?.figure(at: size.place, reference: size.reference)
     figure?.source = .interpolated
     return figure
-  }
-
-  /// Seconds that a product of `flops` takes at least; 0 where none was measured.
-  func leastSeconds(flops: Int) -> Double {
-    guard !matmuls.isEmpty else { return 0 }
-    // Roundings of logarithms must not lift a bound above what it bounds.
-    return exp(leastProductRatio) * Double(flops) / ReferenceTimes.productFlops * (1 - 1e-9)
   }
 }
 

@@ -240,6 +240,13 @@ struct CandidateSpace {
     return hasPanels && panels <= Self.mostPanels ? MatmulSchedule.allCases : [.gathered]
   }
 
+  /// Whether `choices` may be looped over in panels, too.
+  func mayStep(_ choices: PlanChoices, _ shape: LayoutShape) -> Bool {
+    guard choices.matmul == .gathered, let layout = try? LayoutCatalog.layout(choices.layout)
+    else { return false }
+    return matmuls(layout, shape).contains(.stepped)
+  }
+
   /// Panels of the longest loops that are searched unless stepped matmuls are pinned: beyond, latency
   /// is most of a loop's time.
   private static let mostPanels = 32

@@ -9,7 +9,10 @@ struct LayerPoint {
   let context: Int
   /// The ways to spread it over replicas and stages.
   private(set) var splits: [DeviceSplit] = []
-  private var groups: [Group]
+  private(set) var groups: [Group]
+  /// The same in loops over panels, where nobody knows that these take longer: products have measured times.
+  private(set) var panelled: [Group] = []
+  private let mayStep: Bool
   /// Groups that are not lowered yet: the bounds of a point without them hold, too.
   private var pending: [BlockGroup] = []
   /// All of its blocks.
@@ -18,7 +21,7 @@ struct LayerPoint {
   private(set) var refusal: ConstraintViolation?
   /// The same gathering again what may be, of all forms that which keeps least; lowered where asked for.
   private var lean: [Group]?
-  private let cost: ClusterCost
+  let cost: ClusterCost
   /// Those of its mesh in every way in which its axes may lie over nodes.
   private let costs: [ClusterCost]
   /// By number of replicas, of each placement.
@@ -27,6 +30,8 @@ struct LayerPoint {
   private var known: [Int: [BlockPasses?]] = [:]
 
   private var knownLean: [Int: LayerMemory] = [:]
+  /// What embedding and head compute at least, by size of micro-batch.
+  var knownEnds: [Int: EndShapes.Times] = [:]
   private var forms: [Form: Result<Lowered, ConstraintViolation>] = [:]
 
   /// In what layers of a node may differ from those of the point.
@@ -52,7 +57,7 @@ struct LayerPoint {
     var memory: LayerMemory
   }
 
-  private struct Group {
+  struct Group {
     let lowered: LoweredGroup
     /// What the groups over which it communicates meet, by placement.
     let routes: [[Route]]
@@ -93,6 +98,8 @@ struct LayerPoint {
     let costs = Self.costs(choices.mesh, space.rates)
     groups = try Self.groups(blocks, choices, costs, training, &chains)
     self.costs = costs
+    mayStep = !space.request.timings.isEmpty && space.mayStep(choices, shape)
+    if mayStep { panelled = Self.panels(blocks, choices, costs, training, &chains) }
     cost = ClusterCost(space.rates, mesh: choices.mesh, placement: [])
   }
 
@@ -102,6 +109,9 @@ struct LayerPoint {
     return (layout?.copyAxes ?? []).reduce(1) { $0 * choices.degree($1) }
   }
 
+  /// Whether loops over panels may take less than products gathered whole.
+  var mayBePanelled: Bool { !panelled.isEmpty && panelled.count == groups.count }
+
   /// Whether all of its layers are lowered.
   var isWhole: Bool { pending.isEmpty }
 
@@ -110,11 +120,24 @@ struct LayerPoint {
     guard !isWhole else { return }
     do throws(ConstraintViolation) {
       groups += try Self.groups(pending, choices, costs, request.training, &chains)
+      if mayStep {
+        panelled += Self.panels(pending, choices, costs, request.training, &chains)
+      }
     } catch {
       refusal = error
     }
     pending = []
     (known, knownReplicas) = ([:], [:])
+  }
+
+  /// `own` in loops over panels; none where they cannot be.
+  private static func panels(
+    _ own: [BlockGroup], _ choices: PlanChoices, _ costs: [ClusterCost],
+    _ training: TrainingGraph, _ chains: inout ChainTable
+  ) -> [Group] {
+    var stepped = choices
+    stepped.matmul = .stepped
+    return (try? groups(own, stepped, costs, training, &chains)) ?? []
   }
 
   private static func groups(
@@ -243,11 +266,11 @@ struct LayerPoint {
     let training = request.training
     var least = Double.infinity
     for size in sizes where divides(size) {
-      let own = segments(groups, size, training)
-      for placement in costs.indices {
+      let own = formed(size, training)
+      for place in 0..<(own.lazy.compactMap { $0?.times.count }.first ?? 0) {
         let each = zip(training.segments, own).reduce(0.0) { sum, own in
           let (segment, passes) = own
-          return sum + Double((passes?.times[placement].passes.all ?? .zero).count * segment.count)
+          return sum + Double((passes?.times[place].passes.all ?? .zero).count * segment.count)
         }
         least = min(least, each / Double(size))
       }
@@ -263,10 +286,12 @@ struct LayerPoint {
     let training = request.training
     let own = passes(size, training)
     var layers: [(layer: LayerBound, replicas: ReplicaTimes)] = []
-    for (placement, replicas) in replicaTimes(replicas, request).enumerated() {
+    let replicas = replicaTimes(replicas, request)
+    for place in 0..<(own.lazy.compactMap { $0?.times.count }.first ?? 0) {
+      let replicas = replicas[place % costs.count]
       var bound = LayerBound()
       for (segment, times) in zip(training.segments, own) {
-        if let times { bound.add(times.times[placement], layers: segment.count) }
+        if let times { bound.add(times.times[place], layers: segment.count) }
       }
       guard !layers.contains(where: { $0.layer.isLeast(bound) && $0.replicas.isLeast(replicas) })
       else { continue }
@@ -278,9 +303,20 @@ struct LayerPoint {
 
   private mutating func passes(_ size: Int, _ training: TrainingGraph) -> [BlockPasses?] {
     if let found = known[size] { return found }
-    let made = segments(groups, size, training)
+    let made = formed(size, training)
     known[size] = made
     return made
+  }
+
+  /// One layer of each segment: under every placement, then, where that is not known to take longer, in loops
+  /// over panels under every placement.
+  private func formed(_ size: Int, _ training: TrainingGraph) -> [BlockPasses?] {
+    var own = segments(groups, size, training)
+    guard mayBePanelled else { return own }
+    for (index, stepped) in segments(panelled, size, training).enumerated() {
+      own[index]?.times += stepped?.times ?? []
+    }
+    return own
   }
 
   /// What as many replicas exchange of a layer's parameters at least, by placement of the point's axes.
@@ -331,53 +367,6 @@ struct LayerPoint {
       }
     }
     return result
-  }
-
-  /// What the blocks of each class take at least of a micro-batch of `size`, and hold, in all layers, devices
-  /// numbered as the mesh numbers them: so they are in mixtures.
-  func leastOfClasses(_ size: Int, _ training: TrainingGraph) -> [BlockClass: ClassLeast] {
-    classes(groups, size, training)
-  }
-
-  private func classes(
-    _ groups: [Group], _ size: Int, _ training: TrainingGraph
-  ) -> [BlockClass: ClassLeast] {
-    var found: [BlockClass: ClassLeast] = [:]
-    for group in groups {
-      let units = Self.replicas * size / group.lowered.unit
-      for (index, profile) in group.lowered.profiles.enumerated() {
-        let own = profile.passes(
-          units, cost, Array(group.routes.prefix(1)), isLast: false, isShared: true)
-        let layers = training.segments[group.segments[index]].count
-        found[group.classes[index], default: ClassLeast()].add(own, layers: layers)
-      }
-    }
-    return found
-  }
-
-  /// What all blocks of a class take of a micro-batch at least, what their parameters take, and how many bytes
-  /// they keep.
-  struct ClassLeast {
-    private(set) var time = Picoseconds.zero
-    private(set) var memory = LayerMemory()
-    private(set) var kept = 0
-
-    fileprivate mutating func add(_ block: BlockPasses, layers: Int) {
-      time += (block.times.first?.passes.all ?? .zero) * layers
-      var stored = LayerMemory()
-      stored.stored = block.memory.stored * layers
-      memory.add(stored)
-      kept += (block.memory.kept[.none] ?? 0) * layers
-    }
-
-    /// The lesser of each.
-    func least(_ other: ClassLeast) -> ClassLeast {
-      var result = self
-      result.time = min(time, other.time)
-      result.memory = memory.least(other.memory)
-      result.kept = min(kept, other.kept)
-      return result
-    }
   }
 }
 

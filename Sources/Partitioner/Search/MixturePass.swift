@@ -37,7 +37,7 @@ struct MixturePass {
       let all = knobs(shapes.flatMap { space.variants($0, split) }, shapes)
       var open = MixtureShapes(request, space, split, shapes, points)
       var search = MixtureSearch(
-        request, space.ends, data: split.data, tensor: split.tensor, shapes: shapes)
+        space, data: split.data, tensor: split.tensor, shapes: shapes)
       for matmul in [MatmulSchedule.gathered, .stepped] {
         for knobs in all where knobs.matmul == matmul {
           for size in space.microBatches(data: split.data) {
@@ -62,7 +62,8 @@ struct MixturePass {
     choices.microBatch = size
     choices.microBatches = training.workload.globalBatch / split.data / size
     var isOver = false
-    if let shapes = open.open(choices, ranking, &chains, isOver: &isOver) {
+    let ends = search.leastEnds(choices, &table)
+    if let shapes = open.open(choices, ends: ends, ranking, &chains, isOver: &isOver) {
       search.consider(choices, shapes, table: &table, ranking: &ranking)
     } else if isOver {
       ranking.refuseOverMemory(count: open.count)

@@ -14,6 +14,7 @@ struct MixtureSearch {
   let data, tensor: Int
   private let request: SearchRequest
   private let ends: EndsBound
+  private var endShapes: EndShapes
   private let shapes: [LayoutShape]
   /// Choices, everything kept and gathered whole, of which a mixture that might have been kept is over
   /// the memory limit.
@@ -28,9 +29,10 @@ struct MixtureSearch {
   }
 
   init(
-    _ request: SearchRequest, _ ends: EndsBound, data: Int, tensor: Int, shapes: [LayoutShape]
+    _ space: CandidateSpace, data: Int, tensor: Int, shapes: [LayoutShape]
   ) {
-    (self.request, self.ends) = (request, ends)
+    (request, ends) = (space.request, space.ends)
+    endShapes = EndShapes(request.training, space.rates, data: data, tensor: tensor)
     self.data = data
     self.tensor = tensor
     self.shapes = shapes
@@ -73,14 +75,17 @@ struct MixtureSearch {
     _ choices: PlanChoices, _ known: MixtureShapes.Open, table: inout BlockTable,
     ranking: inout Ranking
   ) {
-    let least = leastEnds(choices)
+    let least = leastEnds(choices, &table)
     let open = openShapes(choices, known, least, &table, ranking)
     let attention = options(.attention, choices, open.attention, &table)
     let mlp = options(.mlp, choices, open.mlp, &table)
     for first in attention {
       for second in mlp {
         let pairs = assignments(first.shape, second.shape)
-        if let worst = ranking.worstKept, first.time + second.time + least > worst {
+        let alone = first.time + second.time
+        if let worst = ranking.worstKept,
+          alone + least > worst || alone + leastEnds(pairs, choices, &table) > worst
+        {
           ranking.prune(count: pairs.count)
           continue
         }
@@ -99,11 +104,7 @@ struct MixtureSearch {
         guard !mixtures.isEmpty,
           let between = layerJoints(first.shape, second.shape, choices)
         else { continue }
-        let layers = first.time + second.time + between
-        if let worst = ranking.worstKept, layers + least > worst {
-          ranking.prune(count: mixtures.count)
-          continue
-        }
+        let layers = alone + between
         let memory = first.memory.merging(second.memory) { known, _ in known }
         for mixture in mixtures {
           price(mixture, layers, memory, choices, &table, &ranking)
@@ -112,9 +113,30 @@ struct MixtureSearch {
     }
   }
 
-  /// What embedding and head compute of a step at least.
-  private func leastEnds(_ choices: PlanChoices) -> Picoseconds {
-    ends.all(data * choices.microBatch, devices: data * tensor) * choices.microBatches
+  /// What embedding and head compute of a step at least, whatever their shapes.
+  mutating func leastEnds(_ choices: PlanChoices, _ table: inout BlockTable) -> Picoseconds {
+    let even = ends.all(data * choices.microBatch, devices: data * tensor) * choices.microBatches
+    // Where an even share bounds them each shape need not be lowered to know.
+    if request.timings.isEmpty { return even }
+    let any = shapes.map {
+      Assignment(embedding: $0, attention: $0, mlp: $0, head: $0)
+    }
+    return max(even, leastEnds(any, choices, &table))
+  }
+
+  /// What embedding and head of any of `mixtures` compute of a step at least.
+  private mutating func leastEnds(
+    _ mixtures: [Assignment], _ choices: PlanChoices, _ table: inout BlockTable
+  ) -> Picoseconds {
+    var least: (embedding: Picoseconds, head: Picoseconds)?
+    for mixture in mixtures {
+      let embedding = endShapes.least(mixture.embedding, choices, &table).embedding
+      let head = endShapes.least(mixture.head, choices, &table).head
+      least = (
+        min(least?.embedding ?? embedding, embedding), min(least?.head ?? head, head)
+      )
+    }
+    return least.map { ($0.embedding + $0.head) * choices.microBatches } ?? .zero
   }
 
   /// The mixtures of two layouts of layers.
@@ -235,6 +257,10 @@ struct MixtureSearch {
     _ assignment: Assignment, _ layers: Picoseconds, _ memory: [BlockGroup: [PricedBlock]],
     _ choices: PlanChoices, _ table: inout BlockTable, _ ranking: inout Ranking
   ) {
+    let ends = leastEnds([assignment], choices, &table)
+    if let worst = ranking.worstKept, layers + ends > worst {
+      return ranking.prune(count: 1)
+    }
     guard let mixed = assignment.choices(from: choices, data: data), fits(mixed),
       let outer = jointTime(
         assignment, mixed,
@@ -242,7 +268,7 @@ struct MixtureSearch {
           ![giver, taker].allSatisfy { $0 == .attention || $0 == .mlp }
         })
     else { return }
-    if let worst = ranking.worstKept, layers + outer + leastEnds(choices) > worst {
+    if let worst = ranking.worstKept, layers + outer + ends > worst {
       return ranking.prune(count: 1)
     }
     guard let variants = try? table.tables(mixed) else { return }

@@ -52,10 +52,11 @@ struct MixtureShapes {
     let held: Bytes
   }
 
-  /// The shapes under `knobs`, which have their micro-batches; nil where none can be kept. Where all is left
-  /// out for memory, `isOver` says so.
+  /// The shapes under `knobs`, which have their micro-batches, where embedding and head take `ends` of a step
+  /// at least; nil where none can be kept. Where all is left out for memory, `isOver` says so.
   mutating func open(
-    _ knobs: PlanChoices, _ ranking: Ranking, _ chains: inout ChainTable, isOver: inout Bool
+    _ knobs: PlanChoices, ends: Picoseconds, _ ranking: Ranking, _ chains: inout ChainTable,
+    isOver: inout Bool
   ) -> Open? {
     var open = Open(attention: shapes, mlp: shapes)
     guard !request.exhaustive, !request.keepsFront else { return open }
@@ -68,7 +69,7 @@ struct MixtureShapes {
           option(blockClass, shape, knobs, keepsAll: keepsAll, isLean: isLean, &chains)
         }
       }
-      guard let left = pairs(options[0], options[1], knobs, ranking, isOver: &isOver) else {
+      guard let left = pairs(options[0], options[1], knobs, ends, ranking, isOver: &isOver) else {
         return nil
       }
       open = Open(
@@ -98,16 +99,14 @@ struct MixtureShapes {
 
   /// The shapes of the pairs that can be kept; nil where there are none.
   private func pairs(
-    _ attention: [Option], _ mlp: [Option], _ knobs: PlanChoices, _ ranking: Ranking,
-    isOver: inout Bool
+    _ attention: [Option], _ mlp: [Option], _ knobs: PlanChoices, _ ends: Picoseconds,
+    _ ranking: Ranking, isOver: inout Bool
   ) -> (attention: Set<LayoutShape>, mlp: Set<LayoutShape>)? {
-    let ends = space.ends.all(
-      split.data * knobs.microBatch, devices: split.data * split.tensor)
     var (first, second) = (Set<LayoutShape>(), Set<LayoutShape>())
     var over = false
     for own in attention {
       for other in mlp {
-        let time = (own.time + other.time + ends) * knobs.microBatches
+        let time = (own.time + other.time) * knobs.microBatches + ends
         if request.objective == .time && ranking.isBeaten(time.count) { continue }
         let held = own.held + other.held + request.cluster.device.framework
         if ranking.isOver(held) {

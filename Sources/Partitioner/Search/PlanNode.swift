@@ -80,8 +80,8 @@ final class LoweredNode {
   private let stages: Int
   /// Whether schedules are interleaved: those that may be.
   private let interleaves: [Bool]
-  /// What the head takes of a micro-batch at least.
-  private let head: Picoseconds
+  /// What the ends compute of a micro-batch at least on the devices of one stage.
+  private let ends: Picoseconds
   /// Its chains, one for each form of the table; put together where asked for.
   private var knownChains: [StageChain]?
 
@@ -92,18 +92,17 @@ final class LoweredNode {
     var once: Picoseconds?
   }
 
-  /// `groups` are the node's layers, `network` the costs of its mesh.
+  /// `groups` are the node's layers, `network` the costs of its mesh, `ends` what those compute at least.
   init(
     _ node: PlanNode, _ groups: [LoweredGroup], _ network: NetworkTable, _ request: SearchRequest,
-    _ space: CandidateSpace
+    _ space: CandidateSpace, ends: Picoseconds
   ) throws(ConstraintViolation) {
     self.node = node
     let choices = node.choices
     let training = request.training
     stages = choices.degree("pipeline")
     interleaves = space.interleaves(stages: stages, microBatches: choices.microBatches)
-    head = space.ends.head(DeviceSplit(choices), choices.microBatch)
-    (self.groups, self.network) = (groups, network)
+    (self.groups, self.network, self.ends) = (groups, network, ends)
     let batch = choices.degree("data") * choices.microBatch
     if let split = groups.indivisibleSplit(of: batch) {
       throw ConstraintViolation.indivisible(.batch, size: batch, by: split, in: choices.mesh)
@@ -147,7 +146,7 @@ final class LoweredNode {
   private func clock(_ request: SearchRequest, _ placement: Int) -> StageBound {
     StageBound(
       stages: stages, microBatches: choices.microBatches, layers: request.training.model.layers,
-      layers[placement].bound, once: layers[placement].once ?? .zero, ends: head)
+      layers[placement].bound, once: layers[placement].once ?? .zero, ends: ends)
   }
 
   /// Its chains, one for each form of the table.

@@ -13,10 +13,10 @@ struct PlanSearch {
   private(set) var chains: ChainTable
   private(set) var points: [LayerPoint] = []
   private var heap = BoundHeap<Item>()
-  private var counts: CandidateCounts
+  var counts: CandidateCounts
   private var traces = TraceTable()
   private var networks: [Mesh: NetworkTable] = [:]
-  private(set) var ranking: Ranking
+  var ranking: Ranking
   /// What became of all candidates, where that is asked for.
   var certificate: Certificate?
 
@@ -174,19 +174,30 @@ struct PlanSearch {
     let microBatches = training.workload.globalBatch / split.data / microBatch
     let interleaves = space.interleaves(stages: split.stages, microBatches: microBatches)
     let copies = points[point].copies
+    let ends = ends(point, split, microBatch)
     return bounds.layers.map { layer, replicas in
-      clock(layer, split, microBatch, once: replicas.least(sharedBy: copies)).step(interleaves)
+      clock(layer, split, microBatch, once: replicas.least(sharedBy: copies), ends)
+        .step(interleaves)
     }.min() ?? 0
   }
 
   /// `once` is what a layer takes once a step at least.
   private func clock(
-    _ layer: LayerBound, _ split: DeviceSplit, _ microBatch: Int, once: Picoseconds
+    _ layer: LayerBound, _ split: DeviceSplit, _ microBatch: Int, once: Picoseconds,
+    _ ends: Picoseconds
   ) -> StageBound {
     StageBound(
       stages: split.stages,
       microBatches: training.workload.globalBatch / split.data / microBatch,
-      layers: training.model.layers, layer, once: once, ends: space.ends.head(split, microBatch))
+      layers: training.model.layers, layer, once: once, ends: ends)
+  }
+
+  /// What the ends compute of a micro-batch at least on the devices of one stage.
+  private mutating func ends(
+    _ point: Int, _ split: DeviceSplit, _ microBatch: Int
+  ) -> Picoseconds {
+    if request.timings.isEmpty { return space.ends.head(split, microBatch) }
+    return points[point].ends(microBatch, hasStages: split.stages > 1, training, &chains)
   }
 
   // MARK: - Micro-batches and nodes
@@ -219,7 +230,7 @@ struct PlanSearch {
     choices.microBatch = microBatch
     choices.microBatches = training.workload.globalBatch / split.data / microBatch
     let bounds = points[point].bounds(microBatch, replicas: split.data, request)
-    let request = request
+    let (request, ends) = (request, ends(point, split, microBatch))
     let interleaves = space.interleaves(
       stages: split.stages, microBatches: choices.microBatches)
     for (over, zero) in space.shards(choices) {
@@ -227,7 +238,7 @@ struct PlanSearch {
       let layers = bounds.layers.map { layer, replicas in
         let own = replicas.bound(sharding: choices)
         let layer = own.added(to: layer, layers: training.model.layers)
-        return (layer: layer, clock: clock(layer, split, microBatch, once: own.once))
+        return (layer: layer, clock: clock(layer, split, microBatch, once: own.once, ends))
       }
       let own = NodeBound(
         layers: layers, stored: bounds.memory.storedBytes(sharding: choices),
@@ -265,7 +276,7 @@ struct PlanSearch {
     let memory = points[node.point].leanMemory(
       node.choices.microBatch, request, &chains)
     if let bound = bound(memory) {
-      heap.push(.leaner(node), bound: request.timings.isEmpty ? bound : 0)
+      heap.push(.leaner(node), bound: bound)
     } else {
       certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
     }
@@ -286,8 +297,9 @@ struct PlanSearch {
     do throws(ConstraintViolation) {
       let (request, space) = (request, space)
       let groups = try points[node.point].layers(node.choices, training, &chains)
+      let ends = ends(node.point, DeviceSplit(node.choices), node.choices.microBatch)
       let lowered = try LoweredNode(
-        node, groups, network(node.choices.mesh), request, space)
+        node, groups, network(node.choices.mesh), request, space, ends: ends)
       lowered.rank(request, atLeast: bound, ranking)
       let over = lowered.placements.count - lowered.ranked.count
       ranking.refuseOverMemory(count: each(lowered) * over)
@@ -309,11 +321,6 @@ struct PlanSearch {
     let made = NetworkTable(request, mesh: mesh)
     networks[mesh] = made
     return made
-  }
-
-  /// How many candidates there are of a node under one of its placements.
-  private mutating func each(_ node: LoweredNode) -> Int {
-    counts.of(node.node) / node.placements.count
   }
 
   private mutating func push(_ node: LoweredNode, _ next: Int) {
@@ -377,24 +384,5 @@ struct PlanSearch {
         heap.push(.fitted(search, fitted), bound: bound)
       }
     }
-  }
-
-  private mutating func prune(_ item: Item) {
-    let count: Int
-    switch item {
-    case .point(let point):
-      let point = points[point]
-      count = point.splits.reduce(0) { $0 + counts.of($1, point.choices) }
-    case .spread(let point, let split, let sizes):
-      let choices = points[point].choices
-      count = sizes.reduce(0) { $0 + counts.of(split, choices, microBatch: $1.size) }
-    case .batch(let point, let split, let size):
-      count = counts.of(split, points[point].choices, microBatch: size)
-    case .open(let node), .leaner(let node): count = counts.of(node)
-    case .lowered(let node, let next): count = each(node) * (node.ranked.count - next)
-    case .stages(let search, let next): count = search.candidates.count - next
-    case .fitted: count = 1
-    }
-    ranking.prune(count: count)
   }
 }

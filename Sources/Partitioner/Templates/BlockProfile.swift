@@ -118,6 +118,15 @@ struct BlockProfile {
     }
   }
 
+  /// What the operations of a micro-batch of `units` units take, without what is copied and added on the way
+  /// from storage and back.
+  func operations(_ units: Int, _ cost: ClusterCost) -> Picoseconds {
+    let values = sizes.values(units)
+    return [template.forward, template.inputGradient, template.weightGradient].reduce(.zero) {
+      $0 + ($1?.operations(values, cost) ?? .zero)
+    }
+  }
+
   /// What is reduced once a step: over which of the group's axes, how many bytes.
   var reductions: [(group: Int, bytes: Int)] {
     let values = sizes.values(1)

@@ -124,20 +124,32 @@ struct BodyTemplate {
     var launches = 0
     for kernel in kernels {
       launches += cost.launches(of: kernel.traits.family) * kernel.count
-      var work = KernelWork(
-        flops: kernel.flops.map { values[$0] } ?? 0, bytes: 0, matmul: nil, kernel: kernel.name,
-        traits: kernel.traits)
-      for place in kernel.touched {
-        work.bytes += values[touched[place].term] * touched[place].width
-        work.elements += values[touched[place].term]
-      }
-      if var shape = kernel.matmul {
-        (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
-        (work.flops, work.matmul) = (shape.flops, shape)
-      }
-      time += cost.time(of: work) * kernel.count
+      time += cost.time(of: work(of: kernel, values)) * kernel.count
     }
     return max(time, cost.time(ofLaunches: launches, in: phase))
+  }
+
+  /// The time of its kernels but those that copy, add up or update.
+  func operations(_ values: [Int], _ cost: ClusterCost) -> Picoseconds {
+    kernels.reduce(.zero) { sum, kernel in
+      guard !kernel.traits.family.dependsOnStorage else { return sum }
+      return sum + cost.time(of: work(of: kernel, values)) * kernel.count
+    }
+  }
+
+  private func work(of kernel: Kernel, _ values: [Int]) -> KernelWork {
+    var work = KernelWork(
+      flops: kernel.flops.map { values[$0] } ?? 0, bytes: 0, matmul: nil, kernel: kernel.name,
+      traits: kernel.traits)
+    for place in kernel.touched {
+      work.bytes += values[touched[place].term] * touched[place].width
+      work.elements += values[touched[place].term]
+    }
+    if var shape = kernel.matmul {
+      (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
+      (work.flops, work.matmul) = (shape.flops, shape)
+    }
+    return work
   }
 
   /// What its products take at least, at full speed and touching nothing, or to be launched.
@@ -147,7 +159,7 @@ struct BodyTemplate {
     for kernel in kernels {
       guard var shape = kernel.matmul else { continue }
       (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
-      time += cost.leastTime(flops: shape.flops) * kernel.count
+      time += cost.leastTime(of: shape) * kernel.count
       launches += cost.launches(of: kernel.traits.family) * kernel.count
     }
     return max(time, cost.time(ofLaunches: launches, in: phase))
@@ -164,7 +176,7 @@ struct BodyTemplate {
       launches += cost.launches(of: kernel.traits.family) * kernel.count
       if var shape = kernel.matmul {
         (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
-        time += cost.leastTime(flops: shape.flops) * kernel.count
+        time += cost.leastTime(of: shape) * kernel.count
         continue
       }
       var work = KernelWork(flops: 0, bytes: 0, matmul: nil, traits: kernel.traits)
@@ -186,6 +198,17 @@ struct BodyTemplate {
       if held > peak { peak = held }
     }
     return (peak, held)
+  }
+}
+
+extension KernelFamily {
+  /// Whether there are more or fewer such kernels where values are stored otherwise, in this block or its
+  /// neighbours.
+  fileprivate var dependsOnStorage: Bool {
+    switch self {
+    case .copy, .add, .sumRows, .bias, .update: true
+    default: false
+    }
   }
 }
 

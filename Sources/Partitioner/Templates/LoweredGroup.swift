@@ -42,6 +42,11 @@ struct LoweredGroup {
     return LoweredGroup(template, parts, vocabulary: vocabulary)
   }
 
+  /// The same group with the vocabulary padded to `vocabulary`.
+  func padding(_ vocabulary: Int) -> LoweredGroup {
+    LoweredGroup(template, parts, vocabulary: vocabulary)
+  }
+
   /// Blocks that were lowered in `context` for themselves.
   init(
     _ blocks: [(bodies: BlockBodies, parameters: [StoredParameter])], _ context: LoweringContext

@@ -1,0 +1,28 @@
+import PlanIR
+
+extension PlanSearch {
+  /// How many candidates there are of a node under one of its placements.
+  mutating func each(_ node: LoweredNode) -> Int {
+    counts.of(node.node) / node.placements.count
+  }
+
+  /// Counts what an item that is left out stands for.
+  mutating func prune(_ item: Item) {
+    let count: Int
+    switch item {
+    case .point(let point):
+      let point = points[point]
+      count = point.splits.reduce(0) { $0 + counts.of($1, point.choices) }
+    case .spread(let point, let split, let sizes):
+      let choices = points[point].choices
+      count = sizes.reduce(0) { $0 + counts.of(split, choices, microBatch: $1.size) }
+    case .batch(let point, let split, let size):
+      count = counts.of(split, points[point].choices, microBatch: size)
+    case .open(let node), .leaner(let node): count = counts.of(node)
+    case .lowered(let node, let next): count = each(node) * (node.ranked.count - next)
+    case .stages(let search, let next): count = search.candidates.count - next
+    case .fitted: count = 1
+    }
+    ranking.prune(count: count)
+  }
+}
