@@ -68,7 +68,8 @@ import Testing
     let cost = ClusterCost(
       cluster: SyntheticCluster.cluster, precision: plan.workload.precision,
       mesh: plan.choices.mesh, placement: plan.choices.placement)
-    #expect(ProgramClock(program, cost: cost).end == plan.predicted.step)
+    #expect(
+      ProgramClock(program, schedule: plan.choices.schedule, cost: cost).end == plan.predicted.step)
     let verdict = try proof.run()
     let faults = ProgramVerifier.faults(of: program) + verdict.faults
     #expect(faults.isEmpty, "\(proof): \(faults)")
@@ -81,10 +82,26 @@ import Testing
     let cost = ClusterCost(
       cluster: SyntheticCluster.cluster, precision: plan.workload.precision,
       mesh: plan.choices.mesh, placement: plan.choices.placement)
-    let clock = ProgramClock(program, cost: cost)
+    let clock = ProgramClock(program, schedule: plan.choices.schedule, cost: cost)
     let isWhole = zip(clock.spans, program.stages).allSatisfy { $0.count == $1.calls.count }
     #expect(isWhole)
     #expect(clock.end == plan.predicted.step, "\(proof)")
+  }
+
+  @Test(arguments: PipelineMatrix.cases)
+  func `calls add up where gradients are reduced beside the last backward pass`(
+    proof: ProofCase
+  ) throws {
+    let (plan, program) = try proof.plan()
+    var cluster = SyntheticCluster.cluster
+    cluster.device.operators.overlapsGradients = true
+    let cost = ClusterCost(
+      cluster: cluster, precision: plan.workload.precision, mesh: plan.choices.mesh,
+      placement: plan.choices.placement)
+    let clock = ProgramClock(program, schedule: plan.choices.schedule, cost: cost)
+    let training = try TrainingGraph(model: proof.model, workload: proof.workload)
+    let predicted = try Partitioner.predict(training, choices: plan.choices, cluster: cluster)
+    #expect(clock.end == predicted.step, "\(proof)")
   }
 
   @Test(arguments: PipelineMatrix.cases.prefix(8))

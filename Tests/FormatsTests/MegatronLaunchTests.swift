@@ -18,7 +18,8 @@ import Testing
         --max-position-embeddings 2048 --vocab-size 50257 --use-distributed-optimizer \\
         --recompute-granularity full --recompute-method block --recompute-num-layers 2 \\
         --attention-dropout 0.1 --hidden-dropout 0.1 --use-flash-attn --bf16 --lr 6.0e-5 \\
-        --lr-decay-style cosine --data-path 'my data' --save /ckpt --overlap-grad-reduce --frobnicate
+        --lr-decay-style cosine --data-path 'my data' --save /ckpt --overlap-grad-reduce \\
+        --overlap-param-gather --frobnicate
       """)
     let configuration = reading.configuration
     #expect(reading.devices == 1536)
@@ -33,7 +34,7 @@ import Testing
     #expect(workload.attention == .fused && workload.dropout == 0.1)
     #expect(workload.padVocabulary == 128)
     #expect(reading.unknown == ["--frobnicate"])
-    #expect(reading.unpriced == ["--overlap-grad-reduce"])
+    #expect(configuration.overlapsGradients && reading.unpriced == ["--overlap-param-gather"])
     #expect(reading.ignored == ["--lr", "--lr-decay-style", "--data-path", "--save"])
   }
 

@@ -162,7 +162,8 @@ struct LaunchCase: Sendable, CustomTestStringConvertible {
   @Test func `a launch that is as good as any of one stage is told so`() throws {
     let launch = LaunchCase(
       "good", "llama-3-8b", 64,
-      "--use-distributed-optimizer --micro-batch-size 1 --global-batch-size 512")
+      "--use-distributed-optimizer --overlap-grad-reduce --micro-batch-size 1 "
+        + "--global-batch-size 512")
     var request = try launch.request()
     (request.pins.pipeline, request.pins.context) = (1, 1)
     let answer = Audit.run(request)

@@ -19,7 +19,10 @@ import Testing
     private func cluster() throws -> Cluster {
       let shipped = ClusterCatalog(folders: [Golden.root.path + "/models/clusters"])
       switch seed % 3 {
-      case 0: return SyntheticCluster.cluster
+      case 0:
+        var cluster = SyntheticCluster.cluster
+        cluster.device.operators.overlapsGradients = seed % 2 == 0
+        return cluster
       case 1: return try shipped.cluster("h100-sxm")
       default: return try shipped.cluster("a100-sxm-80gb")
       }

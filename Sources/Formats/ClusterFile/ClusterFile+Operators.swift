@@ -5,7 +5,7 @@ extension ClusterFile {
   static func operators(_ node: JSONNode) throws(FormatError) -> OperatorRates {
     try node.refuseFields(besides: [
       "families", "attention", "attention_gradient", "host_seconds", "recomputes_whole_layers",
-      "gradient_bucket_bytes", "logit_bytes",
+      "gradient_bucket_bytes", "overlaps_gradients", "logit_bytes",
     ])
     return OperatorRates(
       families: try node.optional("families").map(families) ?? [:],
@@ -16,6 +16,7 @@ extension ClusterFile {
       gradientBucket: try node.optional("gradient_bucket_bytes").map { bucket throws(FormatError) in
         Bytes(try bucket.positiveInteger(upTo: 1 << 50))
       },
+      overlapsGradients: try node.optional("overlaps_gradients")?.bool() ?? false,
       logitBytes: try node.optional("logit_bytes")?.nonNegativeInteger(upTo: 1024) ?? 0)
   }
 
@@ -80,6 +81,8 @@ extension ClusterFile {
     members.append(JSONMember(key: "host_seconds", value: .number(rates.hostSeconds)))
     members.append(
       JSONMember(key: "recomputes_whole_layers", value: .bool(rates.recomputesWhole)))
+    members.append(
+      JSONMember(key: "overlaps_gradients", value: .bool(rates.overlapsGradients)))
     members.append(JSONMember(key: "logit_bytes", value: .integer(rates.logitBytes)))
     if let bucket = rates.gradientBucket {
       members.append(JSONMember(key: "gradient_bucket_bytes", value: .integer(bucket.count)))

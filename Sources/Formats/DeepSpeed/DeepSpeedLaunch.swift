@@ -116,6 +116,8 @@ private struct DeepSpeedReader {
   private mutating func readSharding(_ root: JSONNode) throws(FormatError) {
     guard let section = try root.optional("zero_optimization") else { return }
     reading.configuration.zero = try section.optional("stage")?.integer(in: 0...3) ?? 0
+    reading.configuration.overlapsGradients =
+      try section.optional("overlap_comm")?.bool() ?? (reading.configuration.zero == 3)
     for (key, node) in try section.members() {
       let name = "zero_optimization.\(key)"
       if key.hasPrefix("offload_") {
@@ -124,9 +126,9 @@ private struct DeepSpeedReader {
         if isNone { reading.ignored.append(name) } else { reading.unpriced.append(name) }
       } else if Self.ignoredOfZero.contains(key) {
         if key != "stage" { reading.ignored.append(name) }
-      } else if key.hasPrefix("stage3_") || key.hasPrefix("zero_") || key.hasPrefix("mics_")
-        || key == "overlap_comm"
-      {
+      } else if key == "overlap_comm" {
+        continue
+      } else if key.hasPrefix("stage3_") || key.hasPrefix("zero_") || key.hasPrefix("mics_") {
         reading.unpriced.append(name)
       } else {
         reading.unknown.append(name.quoted())

@@ -24,7 +24,7 @@ package enum FSDPLaunch {
 
 /// One configuration being read.
 private struct FSDPReader {
-  private var reading = LaunchReading(LaunchConfiguration(.fsdp))
+  private var reading = LaunchReading(.overlapping(.fsdp))
   /// Fields that say where and how processes start, how checkpoints are written, and when weights are
   /// fetched.
   private static let ignored: Set<String> = [
@@ -149,5 +149,14 @@ private struct FSDPReader {
     } else {
       reading.unknown.append(key.quoted())
     }
+  }
+}
+
+extension LaunchConfiguration {
+  /// A launch of a framework that always reduces gradients while the last backward pass goes on.
+  fileprivate static func overlapping(_ framework: LaunchFramework) -> LaunchConfiguration {
+    var configuration = LaunchConfiguration(framework)
+    configuration.overlapsGradients = true
+    return configuration
   }
 }

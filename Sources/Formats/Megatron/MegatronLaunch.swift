@@ -149,6 +149,7 @@ struct MegatronReader {
   }
 
   private mutating func readSharding() throws(LaunchError) {
+    reading.configuration.overlapsGradients = flags.flag("--overlap-grad-reduce")
     let isDistributed = flags.flag("--use-distributed-optimizer")
     let usesFSDP = flags.flag("--use-megatron-fsdp") || flags.flag("--use-custom-fsdp")
     let strategies = ["no_shard", "optim", "optim_grads", "optim_grads_params"]

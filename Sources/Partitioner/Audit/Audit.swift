@@ -102,7 +102,8 @@ package struct Audit {
     if choices.stages.count > 1 {
       (pins.schedule, pins.interleave) = (choices.schedule, choices.interleave)
     }
-    return search(pins, comparesLayouts: true).bestOfLayouts.filter {
+    let cluster = request.cluster(overlappingAs: request.configuration)
+    return search(pins, cluster, comparesLayouts: true).bestOfLayouts.filter {
       $0.choices.layout != choices.layout
     }.map { plan in
       AuditChange(
@@ -111,9 +112,11 @@ package struct Audit {
     }
   }
 
-  private func search(_ pins: Pins, comparesLayouts: Bool = false) -> SearchAnswer {
+  private func search(
+    _ pins: Pins, _ cluster: Cluster, comparesLayouts: Bool = false
+  ) -> SearchAnswer {
     var asked = SearchRequest(
-      training: request.training, cluster: request.cluster, devices: request.devices,
+      training: request.training, cluster: cluster, devices: request.devices,
       memory: request.memory, pins: pins, timings: request.timings, keep: 1)
     asked.comparesLayouts = comparesLayouts
     return Search.run(asked)
@@ -124,7 +127,7 @@ package struct Audit {
     var candidates: [(RankedPlan, OptimumSource)] = [(present, .present)]
     candidates += answer.changes.map { ($0.plan, .change) }
     candidates += answer.path.map { ($0.plan, .path) }
-    candidates += search(request.pins).plans.map { ($0, .search) }
+    candidates += search(request.pins, request.cluster).plans.map { ($0, .search) }
     for (plan, source) in candidates where pricing.fits(plan) {
       if answer.optimum.map({ pricing.isBetter(plan, $0) }) ?? true {
         (answer.optimum, answer.optimumSource) = (plan, source)

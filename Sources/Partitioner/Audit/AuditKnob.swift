@@ -6,7 +6,9 @@ package enum AuditKnob: String, Hashable, Sendable, CaseIterable {
   case contextAttention = "context_attention"
   case microBatch = "micro_batch"
   case sequenceParallel = "sequence_parallel"
-  case zero, recompute, schedule, stages, ranks, layout
+  case zero
+  case gradientOverlap = "gradient_overlap"
+  case recompute, schedule, stages, ranks, layout
 }
 
 /// A launch with one thing changed.

@@ -17,12 +17,13 @@ struct AuditPricing {
 
   /// The plan of a launch, or the constraint that it violates.
   func price(_ configuration: LaunchConfiguration) throws(ConstraintViolation) -> RankedPlan {
+    let cluster = request.cluster(overlappingAs: configuration)
     let launch = LaunchPlan(
-      configuration: configuration, training: request.training, cluster: request.cluster,
+      configuration: configuration, training: request.training, cluster: cluster,
       devices: request.devices)
     let choices = try launch.choices()
     let predicted = try Partitioner.predict(
-      request.training, choices: choices, cluster: request.cluster, timings: request.timings)
+      request.training, choices: choices, cluster: cluster, timings: request.timings)
     return RankedPlan(choices: choices, predicted: predicted)
   }
 
@@ -65,5 +66,14 @@ struct AuditPricing {
       if isBetter(right.element.plan, left.element.plan) { return false }
       return left.offset < right.offset
     }.map(\.element)
+  }
+}
+
+extension AuditRequest {
+  /// Its cluster, whose framework overlaps what `configuration` says.
+  func cluster(overlappingAs configuration: LaunchConfiguration) -> Cluster {
+    var cluster = cluster
+    cluster.device.operators.overlapsGradients = configuration.overlapsGradients
+    return cluster
   }
 }

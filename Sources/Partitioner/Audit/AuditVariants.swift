@@ -23,7 +23,8 @@ struct AuditVariants {
   private func tried() -> [Variant] {
     degrees() + [contextAttention()].compactMap(\.self) + microBatches()
       + [sequenceParallelism()].compactMap(\.self) + sharding()
-      + recomputation() + schedules() + stages() + [ranks()].compactMap(\.self)
+      + [gradientOverlap()].compactMap(\.self) + recomputation() + schedules() + stages()
+      + [ranks()].compactMap(\.self)
   }
 
   /// Whether the framework can be launched so: FSDP has no stages, DeepSpeed's stages take no ZeRO 2
@@ -104,6 +105,15 @@ struct AuditVariants {
       variant(.zero, words.sharding(base.zero), words.sharding(zero)) {
         ($0.zero, $0.shardsWithinNodes) = (zero, false)
       }
+    }
+  }
+
+  private func gradientOverlap() -> Variant? {
+    guard !base.overlapsGradients, devices > base.tensor * base.pipeline * base.context else {
+      return nil
+    }
+    return variant(.gradientOverlap, "no \(words.gradientOverlap)", words.gradientOverlap) {
+      $0.overlapsGradients = true
     }
   }
 

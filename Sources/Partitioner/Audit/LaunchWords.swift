@@ -30,6 +30,13 @@ package struct LaunchWords: Sendable {
     case .allToAll: isMegatron ? "--cp-comm-type a2a" : "all-to-all"
     }
   }
+  var gradientOverlap: String {
+    switch framework {
+    case .megatron: "--overlap-grad-reduce"
+    case .deepspeed: "zero_optimization.overlap_comm: true"
+    case .fsdp: "overlap of gradients"
+    }
+  }
   package var microBatch: String {
     switch framework {
     case .megatron: "--micro-batch-size"

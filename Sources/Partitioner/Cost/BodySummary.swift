@@ -15,6 +15,7 @@ package struct BodySummary: Sendable {
   private struct KnownTimes {
     var communication = Picoseconds.zero
     var received = Picoseconds.zero
+    var reductions = Picoseconds.zero
     var exchanges = false
   }
 
@@ -36,6 +37,7 @@ package struct BodySummary: Sendable {
         routes[use.group].time(use.pattern, bytes: bytes, width: use.width) * use.count
       knownTimes.communication += time
       if use.pattern == .send { knownTimes.received += time }
+      if use.pattern.reducesGradients { knownTimes.reductions += time }
       if use.pattern == .exchange { knownTimes.exchanges = true }
     }
   }
@@ -90,9 +92,17 @@ package struct BodySummary: Sendable {
   /// What a body takes whose times of communication are known.
   var known: Picoseconds { kernels + knownTimes.communication }
 
-  /// The time of its collectives; none overlap yet.
+  /// The time of its collectives.
   package func communication(_ cost: any CostModel) -> Picoseconds {
     collectives.reduce(knownTimes.communication) { $0 + cost.time(of: $1.use) * $1.count }
+  }
+
+  /// The time of those that may go on beside the last backward pass: gradients reduced once a step.
+  func reductions(_ cost: any CostModel) -> Picoseconds {
+    guard cost.overlapsGradients else { return .zero }
+    return collectives.reduce(knownTimes.reductions) {
+      $1.use.pattern.reducesGradients ? $0 + cost.time(of: $1.use) * $1.count : $0
+    }
   }
 
   /// Whether the first and the last stage meet in it.

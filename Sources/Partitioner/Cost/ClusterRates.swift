@@ -21,6 +21,8 @@ final class ClusterRates: Sendable {
   let launchSeconds, hostSeconds: Double
   /// Whether layers that are computed again in full are so with what nothing depends on.
   let recomputesWhole: Bool
+  /// Whether gradients are reduced while the last backward pass goes on.
+  let overlapsGradients: Bool
   /// Bytes of gradients, or weights, that are sent together.
   let gradientBucket: Bytes?
 
@@ -45,6 +47,7 @@ final class ClusterRates: Sendable {
     attentionPeak = device.matmulFlops16
     (launchSeconds, hostSeconds) = (device.launchSeconds, device.operators.hostSeconds)
     recomputesWhole = device.operators.recomputesWhole
+    overlapsGradients = device.operators.overlapsGradients
     gradientBucket = device.operators.gradientBucket
   }
 }

@@ -18,6 +18,9 @@ package protocol CostModel: Sendable {
   /// Whether layers that are computed again in full are so with what nothing depends on.
   var recomputesWhole: Bool { get }
 
+  /// Whether gradients that are reduced once a step are so while the last backward pass goes on.
+  var overlapsGradients: Bool { get }
+
   /// The time of one collective.
   func time(of use: CollectiveUse) -> Picoseconds
 }
@@ -50,6 +53,9 @@ package struct CollectiveUse: Hashable, Sendable {
     case bucketedAllGather = "bucketed-all-gather"
     case bucketedReduceScatter = "bucketed-reduce-scatter"
     case bucketedAllReduce = "bucketed-all-reduce"
+
+    /// Whether gradients are reduced so once a step.
+    var reducesGradients: Bool { self == .bucketedReduceScatter || self == .bucketedAllReduce }
 
     /// The name in answers.
     package var name: String { plain.rawValue }
@@ -156,6 +162,8 @@ package struct ClusterCost: CostModel {
   }
 
   package var recomputesWhole: Bool { rates.recomputesWhole }
+
+  package var overlapsGradients: Bool { rates.overlapsGradients }
 
   package func launches(of family: KernelFamily) -> Int {
     rates.operators[family.rawValue].launches

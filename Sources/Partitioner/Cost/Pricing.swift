@@ -28,7 +28,7 @@ struct Pricing {
     memory.framework = frameworkMemory
     return Prediction(
       step: step, utilization: utilization(step), breakdown: breakdown, memory: memory,
-      communication: communication(cost, timesOf: time.last))
+      communication: communication(cost, time))
   }
 
   /// What a framework allocates beside the program.
@@ -55,6 +55,7 @@ struct Pricing {
     of stage: Int, in time: StepTime, _ cost: any CostModel
   ) -> Prediction.Breakdown {
     var breakdown = busy(stage, cost)
+    breakdown.communicationExposed -= time.overlaps[stage].hidden
     let busy = breakdown.compute + breakdown.communicationExposed + breakdown.optimizer
     breakdown.bubble = order.stages > 1 ? time.step - busy : .zero
     return breakdown
@@ -83,19 +84,32 @@ struct Pricing {
     let collective: String
   }
 
-  /// Entries by axis in mesh order, then by collective's name: bytes of all stages, times of one.
+  /// What collectives of one kind over the same axes send and take.
+  private struct TrafficSum {
+    var bytes = 0
+    var time = Picoseconds.zero
+    /// Of gradients once a step.
+    var reductions = Picoseconds.zero
+  }
+
+  /// Entries by axis in mesh order, then by collective's name: bytes of all stages, times of that which ends
+  /// last.
   private func communication(
-    _ cost: any CostModel, timesOf timed: Int
+    _ cost: any CostModel, _ time: StepTime
   ) -> [Prediction.Traffic] {
-    var sums: [TrafficKey: (bytes: Int, time: Picoseconds)] = [:]
+    var sums: [TrafficKey: TrafficSum] = [:]
     func add(_ body: BodySummary, times: Int, isTimed: Bool) {
       for (use, count) in body.collectives {
         let key = TrafficKey(axes: use.axes.joined, collective: use.pattern.name)
-        let known = sums[key] ?? (0, .zero)
-        let time = isTimed ? cost.time(of: use) * (count * times) : .zero
-        sums[key] = (known.bytes + use.total * count * times, known.time + time)
+        let own = isTimed ? cost.time(of: use) * (count * times) : .zero
+        sums[key, default: TrafficSum()].bytes += use.total * count * times
+        sums[key, default: TrafficSum()].time += own
+        if use.pattern.reducesGradients {
+          sums[key, default: TrafficSum()].reductions += own
+        }
       }
     }
+    let timed = time.last
     for stage in 0..<order.stages {
       for unit in units(stage) {
         let layers = unit.layers.count
@@ -113,11 +127,34 @@ struct Pricing {
       left.axes == right.axes
         ? left.collective < right.collective : left.axes.lexicographicallyPrecedes(right.axes)
     }
+    var hidden = HiddenShares(
+      of: time.overlaps[timed].hidden, among: sums.values.reduce(.zero) { $0 + $1.reductions })
     return keys.compactMap { key in
       guard let sum = sums[key], sum.bytes > 0 else { return nil }
       return Prediction.Traffic(
         axis: mesh.name(of: key.axes), collective: key.collective, total: Bytes(sum.bytes),
-        time: sum.time, exposed: sum.time)
+        time: sum.time, exposed: sum.time - hidden.next(sum.reductions))
+    }
+  }
+
+  /// What goes on beside the last backward pass, in proportion to what there is; the shares add up to it.
+  private struct HiddenShares {
+    private let share: Double
+    private var left: Picoseconds
+    private var rest: Picoseconds
+
+    init(of hidden: Picoseconds, among all: Picoseconds) {
+      share = all > .zero ? Double(hidden.count) / Double(all.count) : 0
+      (left, rest) = (hidden, all)
+    }
+
+    /// The share of the next `part`.
+    mutating func next(_ part: Picoseconds) -> Picoseconds {
+      rest -= part
+      let own = rest > .zero ? Picoseconds(Int(Double(part.count) * share)) : left
+      let taken = min(own, part, left)
+      left -= taken
+      return taken
     }
   }
 

@@ -1,11 +1,14 @@
 import PlanIR
 
-/// When a step ends: micro-batches through the stages, then on each stage gradients are reduced and
-/// parameters updated.
+/// When a step ends: micro-batches through the stages, then on each stage gradients are reduced, as far as
+/// they were not beside the last of these, and parameters updated.
 struct StepTime {
   let step: Picoseconds
   /// The stage that ends last; of several the first.
   let last: Int
+  /// By stage, how much of what reduces gradients once a step goes on beside its last backward pass, and how
+  /// much comes after.
+  let overlaps: [GradientOverlap]
   /// When each stage does what; nil of one stage.
   let clock: StageClock?
 
@@ -16,9 +19,14 @@ struct StepTime {
   ) {
     let parts = chain.parts(map)
     let times = parts.map { PassTimes($0) }
+    overlaps = (0..<order.stages).map { stage in
+      GradientOverlap(
+        (0..<order.chunks).map { parts[$0 * order.stages + stage] },
+        isSplit: order.schedule == .zeroBubble)
+    }
     guard order.stages > 1 else {
       let each = times[0].forward + times[0].inputGradient + times[0].weightGradient
-      step = Self.ends([each * order.microBatches], parts, order)[0]
+      step = Self.ends([each * order.microBatches + overlaps[0].exposed], parts, order)[0]
       (last, clock) = (0, nil)
       return
     }
@@ -27,12 +35,12 @@ struct StepTime {
     }
     let clock = StageClock(trace, times: times)
     self.clock = clock
-    let ends = Self.ends(clock.ends, parts, order)
+    let ends = Self.ends(zip(clock.ends, overlaps).map { $0 + $1.exposed }, parts, order)
     step = ends.max() ?? .zero
     last = ends.firstIndex(of: step) ?? 0
   }
 
-  /// When each stage has updated its parameters: the first and the last meet where both hold a table.
+  /// When each stage, which has reduced what can be by `starts`, has updated its parameters: the first and the last meet where both hold a table.
   private static func ends(
     _ starts: [Picoseconds], _ parts: [ChainParts<TimedBlock>.Part], _ order: PipelineOrder
   ) -> [Picoseconds] {

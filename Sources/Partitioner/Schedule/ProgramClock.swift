@@ -4,7 +4,8 @@ package import PlanIR
 /// what the first and last stage exchange waited for.
 ///
 /// The step's time is found without it, from passes of whole stages; it shows the same step call by
-/// call.
+/// call. Gradients that are reduced beside the last backward pass take no time of their calls but for what is left
+/// after it, which stands before the first of these.
 package struct ProgramClock: Sendable {
   /// A call's time on the devices of its stage, waiting left out.
   package struct Span: Hashable, Sendable {
@@ -14,6 +15,8 @@ package struct ProgramClock: Sendable {
   /// By stage, in the order of its calls.
   package private(set) var spans: [[Span]]
   private var clocks: [Picoseconds]
+  /// By stage, what of gradients' reductions comes after the last backward pass, until that is over.
+  private var exposed: [Picoseconds]
 
   /// When the last stage ends.
   package var end: Picoseconds { clocks.max() ?? .zero }
@@ -31,14 +34,17 @@ package struct ProgramClock: Sendable {
     var meeting: [Int: Picoseconds] = [:]
   }
 
-  /// Runs `program` with the times that `cost` gives.
-  package init(_ program: Program, cost: any CostModel) {
+  /// Runs `program`, of whose micro-batches the order is `schedule`, with the times that `cost` gives.
+  package init(_ program: Program, schedule: PipelineSchedule, cost: any CostModel) {
     let bodies = program.bodies.map { body in
       PricedBody(body, program, cost)
     }
     let chain = program.chainIndex
     spans = program.stages.map { _ in [] }
     clocks = program.stages.map { _ in .zero }
+    exposed = program.stages.map { stage in
+      Self.overlap(stage.calls, bodies, isSplit: schedule == .zeroBubble).exposed
+    }
     var mail = Mail()
     var moved = true
     while moved {
@@ -58,13 +64,16 @@ package struct ProgramClock: Sendable {
   /// A body's time and what it waits for.
   private struct PricedBody {
     let time, received: Picoseconds
+    /// Of its kernels, and of gradients that may be reduced beside the last backward pass.
+    let kernels, reductions: Picoseconds
     var message: (instruction: Instruction, message: Message)?
     let meets: Bool
 
     init(_ body: Body, _ program: Program, _ cost: any CostModel) {
       let summary = BodySummary(
         body, mesh: program.mesh, precision: program.precision, cost: cost)
-      time = summary.kernels + summary.communication(cost)
+      (kernels, reductions) = (summary.kernels, summary.reductions(cost))
+      time = summary.kernels + summary.communication(cost) - reductions
       received = summary.received(cost)
       meets = summary.collectives.contains { $0.use.pattern == .exchange }
       for instruction in body.instructions {
@@ -77,12 +86,53 @@ package struct ProgramClock: Sendable {
     }
   }
 
+  /// What goes on beside the last backward pass of a stage's `calls`.
+  private static func overlap(
+    _ calls: [Call], _ bodies: [PricedBody], isSplit: Bool
+  ) -> GradientOverlap {
+    let passes: [Phase] =
+      isSplit ? [.weightGradient] : [.recompute, .inputGradient, .weightGradient]
+    let last = calls.last { $0.phase == .weightGradient }
+    var kernels: [LayerKey: Picoseconds] = [:]
+    var reductions: [LayerKey: Picoseconds] = [:]
+    var order: [LayerKey] = []
+    for call in calls {
+      let (key, body) = (LayerKey(call), bodies[call.body])
+      if passes.contains(call.phase), body.message == nil, call.chunk == last?.chunk,
+        call.microBatch == last?.microBatch
+      {
+        if kernels[key] == nil { order.append(key) }
+        kernels[key, default: .zero] += body.kernels
+      }
+      reductions[key, default: .zero] += body.reductions
+    }
+    var overlap = GradientOverlap()
+    for (key, own) in reductions where kernels[key] == nil { overlap.add(complete: own) }
+    for key in order {
+      overlap.add(
+        kernels: kernels[key] ?? .zero, reductions: reductions[key] ?? .zero, layers: 1)
+    }
+    return overlap
+  }
+
+  /// A layer of a chunk.
+  private struct LayerKey: Hashable {
+    let segment, layer: Int
+
+    init(_ call: Call) { (segment, layer) = (call.position.segment, call.position.layer) }
+  }
+
   /// Runs one call; false where it must wait.
   private mutating func run(
     _ body: PricedBody, _ call: Call, _ place: Int, _ stage: Int, _ stages: Int,
     _ mail: inout Mail
   ) -> Bool {
     var start = clocks[stage]
+    if call.phase == .reduceGradients || call.phase == .optimize {
+      start = start + exposed[stage]
+      exposed[stage] = .zero
+      clocks[stage] = start
+    }
     if body.meets {
       mail.meeting[stage] = start
       guard let first = mail.meeting[0], let last = mail.meeting[stages - 1] else { return false }

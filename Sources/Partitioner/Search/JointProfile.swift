@@ -29,6 +29,12 @@ struct JointProfile {
     return profile.priced(units, network.costs[0]).memory
   }
 
+  /// Its backward pass.
+  func backward(_ units: Int, _ request: SearchRequest) -> BackwardWork {
+    let network = NetworkTable(asNumbered: request, mesh: mesh)
+    return BackwardWork(kernels: profile.priced(units, network.costs[0]).backwardKernels)
+  }
+
   /// The time of one micro-batch, forward and back.
   func time(_ units: Int, _ request: SearchRequest) -> Picoseconds {
     let network = NetworkTable(asNumbered: request, mesh: mesh)

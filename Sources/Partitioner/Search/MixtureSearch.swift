@@ -12,7 +12,7 @@ import PlanIR
 /// whole.
 struct MixtureSearch {
   let data, tensor: Int
-  private let request: SearchRequest
+  let request: SearchRequest
   private let ends: EndsBound
   private var endShapes: EndShapes
   private let shapes: [LayoutShape]
@@ -38,7 +38,7 @@ struct MixtureSearch {
     self.shapes = shapes
   }
 
-  private var training: TrainingGraph { request.training }
+  var training: TrainingGraph { request.training }
 
   /// Mixtures under `choices` on these devices, of the shapes that are open.
   mutating func consider(
@@ -52,11 +52,12 @@ struct MixtureSearch {
   /// Blocks of one class in every shape that can be lowered, with the time of all their layers.
   private struct Option {
     let shape: LayoutShape
+    /// But for gradients that are reduced beside the last backward pass.
     let time: Picoseconds
     /// What all its layers hold when the forward pass ends: their parameters, and what they keep.
     let held: Bytes
-    /// What its groups of blocks hold, by group.
-    let memory: [BlockGroup: [PricedBlock]]
+    /// What its groups of blocks hold, and their backward passes, by group.
+    let blocks: [BlockGroup: [MixedBlock]]
   }
 
   /// Whether `choices` gather again, or panel by panel, what the same mixtures may keep or gather
@@ -105,9 +106,9 @@ struct MixtureSearch {
           let between = layerJoints(first.shape, second.shape, choices)
         else { continue }
         let layers = alone + between
-        let memory = first.memory.merging(second.memory) { known, _ in known }
+        let blocks = first.blocks.merging(second.blocks) { known, _ in known }
         for mixture in mixtures {
-          price(mixture, layers, memory, choices, &table, &ranking)
+          price(mixture, layers, blocks, choices, &table, &ranking)
         }
       }
     }
@@ -198,7 +199,7 @@ struct MixtureSearch {
     }
     guard !groups.isEmpty else {
       return shapes.prefix(1).map {
-        Option(shape: $0, time: .zero, held: .zero, memory: [:])
+        Option(shape: $0, time: .zero, held: .zero, blocks: [:])
       }
     }
     return shapes.compactMap { option($0, groups, choices, &table) }
@@ -214,14 +215,14 @@ struct MixtureSearch {
     guard Placement.isAsNumbered(network.placements[0]) else { return nil }
     var time = Picoseconds.zero
     var held = Bytes.zero
-    var memory: [BlockGroup: [PricedBlock]] = [:]
+    var blocks: [BlockGroup: [MixedBlock]] = [:]
     for group in groups {
       guard let lowered = try? table.lowered(group, alone),
         data * choices.microBatch % lowered.unit == 0
       else { return nil }
       let priced = PricedGroup(
         lowered, units: data * choices.microBatch / lowered.unit, network: network)
-      memory[group] = priced.blocks.map(\.memory)
+      blocks[group] = MixedBlock.all(priced)
       for (block, layers) in zip(priced.blocks, layers(of: group)) {
         let each = block.memory.stored.program + block.memory.forward.change.program
         held += Bytes(each.count * layers)
@@ -231,7 +232,7 @@ struct MixtureSearch {
         + priced.time(
           layers: layers(of: group), microBatches: choices.microBatches, placement: 0)
     }
-    return Option(shape: shape, time: time, held: held, memory: memory)
+    return Option(shape: shape, time: time, held: held, blocks: blocks)
   }
 
   private func layers(of group: BlockGroup) -> [Int] {
@@ -254,7 +255,7 @@ struct MixtureSearch {
 
   /// Prices a mixture with every form of its table.
   private mutating func price(
-    _ assignment: Assignment, _ layers: Picoseconds, _ memory: [BlockGroup: [PricedBlock]],
+    _ assignment: Assignment, _ layers: Picoseconds, _ known: [BlockGroup: [MixedBlock]],
     _ choices: PlanChoices, _ table: inout BlockTable, _ ranking: inout Ranking
   ) {
     let ends = leastEnds([assignment], choices, &table)
@@ -282,13 +283,19 @@ struct MixtureSearch {
       let time = priced.time(
         layers: self.layers(of: training.groups.ends), microBatches: choices.microBatches,
         placement: 0)
-      let step = layers + outer + time
+      var step = layers + outer + time
       if let worst = ranking.worstKept, step > worst {
         ranking.prune(count: 1)
         continue
       }
-      var blocks = memory
-      blocks[training.groups.ends] = priced.blocks.map(\.memory)
+      var blocks = known
+      blocks[training.groups.ends] = MixedBlock.all(priced)
+      if request.cluster.device.operators.overlapsGradients {
+        let chain = chain(assignment, blocks, choices, empty: BackwardWork(), \.backward) {
+          $0.backward($1, $2)
+        }
+        step = step + GradientOverlap(chain).exposed
+      }
       let framework = request.cluster.device.framework(
         training, choices.mesh, microBatches: choices.microBatches)
       let peak = peak(assignment, blocks, choices) + framework
@@ -307,45 +314,6 @@ struct MixtureSearch {
       sizes: training.sizes, workload: training.workload, choices: choices,
       isTied: training.isTied)
     return context != nil
-  }
-
-  /// The peak of the mixture's fullest device.
-  private mutating func peak(
-    _ assignment: Assignment, _ memory: [BlockGroup: [PricedBlock]], _ choices: PlanChoices
-  ) -> Bytes {
-    var blocks = training.segments.map { $0.blocks.map { _ in PricedBlock() } }
-    for (group, priced) in memory {
-      for (place, block) in zip(group.places, priced) { blocks[place.segment][place.block] = block }
-    }
-    let classes = training.segments.map { $0.blocks.map(\.graph.blockClass) }
-    var joints: [[PricedBlock?]] = []
-    var exits: [PricedBlock?] = []
-    for (index, own) in classes.enumerated() {
-      joints.append(
-        own.indices.map { place in
-          joint(own[place], own[(place + 1) % own.count], assignment, choices)
-        })
-      let next = index + 1 < classes.count ? classes[index + 1].first : nil
-      exits.append(
-        next.flatMap { next in own.last.flatMap { joint($0, next, assignment, choices) } })
-    }
-    let chain = ChainParts(
-      counts: training.segments.map(\.count), blocks: blocks, joints: joints, exits: exits)
-    let peak = MemoryModel<TotalBytes>(
-      chain: chain.map { HeldBlock($0) }, precision: training.workload.precision
-    ).peak().bytes
-    return Bytes(peak)
-  }
-
-  /// What the joint between blocks of two classes holds; nil where nothing moves.
-  private mutating func joint(
-    _ giver: BlockClass, _ taker: BlockClass, _ assignment: Assignment, _ choices: PlanChoices
-  ) -> PricedBlock? {
-    let (from, to) = (assignment[giver], assignment[taker])
-    guard from != to, let joint = joint(from, to, choices), let profile = joint.profile else {
-      return nil
-    }
-    return profile.memory(data * choices.microBatch / profile.unit, request)
   }
 
   // MARK: - Joints
@@ -369,7 +337,7 @@ struct MixtureSearch {
     return time
   }
 
-  private mutating func joint(
+  mutating func joint(
     _ giver: LayoutShape, _ taker: LayoutShape, _ choices: PlanChoices
   ) -> (profile: JointProfile?, Void)? {
     let key = JointKey(

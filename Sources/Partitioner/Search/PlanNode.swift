@@ -89,7 +89,7 @@ final class LoweredNode {
   struct PlacedLayers {
     var bound = LayerBound()
     /// Once a step, of the layer that takes least.
-    var once: Picoseconds?
+    var once: OnceBound?
   }
 
   /// `groups` are the node's layers, `network` the costs of its mesh, `ends` what those compute at least.
@@ -146,7 +146,7 @@ final class LoweredNode {
   private func clock(_ request: SearchRequest, _ placement: Int) -> StageBound {
     StageBound(
       stages: stages, microBatches: choices.microBatches, layers: request.training.model.layers,
-      layers[placement].bound, once: layers[placement].once ?? .zero, ends: ends)
+      layers[placement].bound, once: layers[placement].once ?? OnceBound(), ends: ends)
   }
 
   /// Its chains, one for each form of the table.
@@ -237,7 +237,7 @@ private struct SegmentSums {
         guard let own else { continue }
         placed.bound.add(own.times[placement], layers: count)
         let once = own.once[placement]
-        placed.once = placed.once.map { min($0, once) } ?? once
+        placed.once = placed.once.map { $0.least(once) } ?? once
       }
       return placed
     }

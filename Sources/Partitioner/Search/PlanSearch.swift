@@ -183,7 +183,7 @@ struct PlanSearch {
 
   /// `once` is what a layer takes once a step at least.
   private func clock(
-    _ layer: LayerBound, _ split: DeviceSplit, _ microBatch: Int, once: Picoseconds,
+    _ layer: LayerBound, _ split: DeviceSplit, _ microBatch: Int, once: OnceBound,
     _ ends: Picoseconds
   ) -> StageBound {
     StageBound(

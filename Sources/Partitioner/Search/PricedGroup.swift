@@ -4,7 +4,7 @@ import PlanIR
 struct PricedGroup {
   let blocks: [ProfiledBlock]
   /// By block, then placement: for every micro-batch, and once a step.
-  private let communication: [[(everyMicroBatch: Picoseconds, onceAStep: Picoseconds)]]
+  private let communication: [[(everyMicroBatch: Picoseconds, onceAStep: OnceBound)]]
 
   init(_ group: LoweredGroup, units: Int, network: NetworkTable) {
     self.init(
@@ -15,23 +15,33 @@ struct PricedGroup {
   init(_ blocks: [ProfiledBlock], _ axes: [[AxisReference]], network: NetworkTable) {
     let routes = network.costs.map { cost in axes.map { cost.route(over: $0) } }
     communication = blocks.map { block in
-      routes.map { routes in
-        func time(_ uses: [ProfiledBlock.Use]) -> Picoseconds {
-          uses.reduce(.zero) {
-            $0 + routes[$1.route].time($1.pattern, bytes: $1.bytes, width: $1.width) * $1.count
-          }
+      zip(network.costs, routes).map { cost, routes in
+        func time(_ use: ProfiledBlock.Use) -> Picoseconds {
+          routes[use.route].time(use.pattern, bytes: use.bytes, width: use.width) * use.count
         }
-        return (time(block.uses), time(block.onceUses))
+        var once = OnceBound()
+        for use in block.onceUses { once.add(time(use), use.pattern, cost) }
+        return (block.uses.reduce(.zero) { $0 + time($1) }, once)
       }
     }
     self.blocks = blocks
   }
 
-  /// What block `index` takes of a step of `microBatches` in one layer, under placement `placement`.
+  /// What block `index` takes of a step of `microBatches` in one layer, under placement `placement`, but for
+  /// gradients that are reduced beside the last backward pass.
   func time(_ index: Int, microBatches: Int, placement: Int) -> Picoseconds {
     let (block, sent) = (blocks[index], communication[index][placement])
     return (block.kernels + sent.everyMicroBatch) * microBatches + block.onceKernels
-      + sent.onceAStep
+      + sent.onceAStep.time
+  }
+
+  /// The last backward pass of its blocks in one layer, and the gradients that are reduced beside it.
+  func backward(placement: Int) -> [BackwardWork] {
+    blocks.indices.map { index in
+      BackwardWork(
+        kernels: blocks[index].backwardKernels,
+        reductions: communication[index][placement].onceAStep.reductions)
+    }
   }
 
   /// What the group takes of a step under placement `placement`, where `layers` says how many layers

@@ -177,7 +177,7 @@ final class StageSearch {
 
   /// The most layers that a stage may have.
   private func mostLayers(_ ranking: Ranking) -> Int {
-    let each = (times.layer.all * choices.microBatches + times.once).count
+    let each = (times.layer.all * choices.microBatches + times.once.time).count
     guard let worst = ranking.worstKept, each > 0 else { return layers }
     return min(layers, worst.count / each)
   }

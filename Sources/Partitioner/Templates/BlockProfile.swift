@@ -71,12 +71,15 @@ struct BlockProfile {
   ) -> BlockPasses {
     let values = sizes.values(units)
     func computed(_ body: BodyTemplate?) -> Picoseconds { body?.kernels(values, cost) ?? .zero }
-    func sent(_ body: BodyTemplate?, _ routes: [Route]) -> Picoseconds {
-      (body?.uses ?? []).reduce(.zero) { sum, use in
+    func sent(_ uses: [BodyTemplate.Use], _ routes: [Route]) -> Picoseconds {
+      uses.reduce(.zero) { sum, use in
         sum
           + routes[use.group].time(
             use.pattern, bytes: values[use.term] * use.width, width: use.width) * use.count
       }
+    }
+    func sent(_ body: BodyTemplate?, _ routes: [Route]) -> Picoseconds {
+      sent(body?.uses ?? [], routes)
     }
     let (forward, input) = (computed(template.forward), computed(template.inputGradient))
     let weight =
@@ -96,8 +99,12 @@ struct BlockProfile {
     }
     if !isShared {
       let once = computed(template.reduceGradients) + computed(template.optimize)
-      result.once = routes.map {
-        once + sent(template.reduceGradients, $0) + sent(template.optimize, $0)
+      result.once = routes.map { routes in
+        var own = OnceBound(time: once)
+        for use in (template.reduceGradients?.uses ?? []) + (template.optimize?.uses ?? []) {
+          own.add(sent([use], routes), use.pattern, cost)
+        }
+        return own
       }
     }
     result.memory.stored = template.storedUse(values)
@@ -157,7 +164,9 @@ struct BlockProfile {
       return BodySummary(peak: Bytes(peak), change: Bytes(change))
     }
     return ProfiledBlock(
-      memory: memory, kernels: kernels(everyMicroBatch), uses: uses(everyMicroBatch),
+      memory: memory, kernels: kernels(everyMicroBatch),
+      backwardKernels: kernels([template.inputGradient, template.weightGradient]),
+      uses: uses(everyMicroBatch),
       onceKernels: kernels(onceAStep), onceUses: uses(onceAStep))
   }
 
@@ -184,6 +193,8 @@ struct ProfiledBlock {
   /// Memory alone; all of it in one class.
   let memory: PricedBlock
   let kernels: Picoseconds
+  /// Of these, what the backward pass has.
+  let backwardKernels: Picoseconds
   let uses: [Use]
   /// Once a step: gradients reduced, parameters updated.
   let onceKernels: Picoseconds
@@ -199,7 +210,7 @@ struct ProfiledBlock {
 struct BlockPasses {
   var times: [LayerTimes] = []
   /// Once a step, by placement.
-  var once: [Picoseconds] = []
+  var once: [OnceBound] = []
   var memory = LayerMemory()
 
   static func + (left: BlockPasses, right: BlockPasses) -> BlockPasses {

@@ -98,6 +98,8 @@ package struct OperatorRates: Hashable, Sendable {
   package var recomputesWhole: Bool
   /// Bytes of gradients that are reduced together once a step; nil where each tensor is by itself.
   package var gradientBucket: Bytes?
+  /// Whether these are reduced while the last backward pass goes on.
+  package var overlapsGradients: Bool
   /// Bytes a logit that the framework's loss holds beside what the program does.
   package var logitBytes: Int
 
@@ -105,7 +107,7 @@ package struct OperatorRates: Hashable, Sendable {
     families: [KernelFamily: OperatorRate] = [:], attention: AttentionRate? = nil,
     attentionGradient: AttentionRate? = nil, hostSeconds: Double = 0,
     recomputesWhole: Bool = false, gradientBucket: Bytes? = nil,
-    logitBytes: Int = 0
+    overlapsGradients: Bool = false, logitBytes: Int = 0
   ) {
     self.families = families
     all = Self.all(families)
@@ -113,6 +115,7 @@ package struct OperatorRates: Hashable, Sendable {
     self.hostSeconds = hostSeconds
     self.recomputesWhole = recomputesWhole
     self.gradientBucket = gradientBucket
+    self.overlapsGradients = overlapsGradients
     self.logitBytes = logitBytes
   }
 

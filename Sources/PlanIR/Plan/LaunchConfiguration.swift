@@ -16,6 +16,8 @@ package struct LaunchConfiguration: Hashable, Sendable {
   package var zero = 0
   /// Whether what is sharded is sharded within a node only, and copied over nodes.
   package var shardsWithinNodes = false
+  /// Whether gradients are reduced while the last backward pass goes on.
+  package var overlapsGradients = false
   package var recompute = LaunchRecomputation.none
   package var chunks = LaunchChunks.one
   /// The schedule, where it is not the framework's usual one.

@@ -27,11 +27,14 @@ enum AuditText {
     return (flags.isEmpty ? parts : parts + [flags]).joined(separator: "\n\n")
   }
 
-  /// Whoever overlaps much must know that the prices do not.
+  /// Whoever overlaps much must know what of it is priced.
   private static func overlap(_ reading: LaunchReading) -> [String] {
     let overlaps = reading.unpriced.contains { $0.contains("overlap") || $0.contains("prefetch") }
     return overlaps || reading.configuration.zero == 3
-      ? ["no overlap is priced: all communication counts as exposed"] : []
+      ? [
+        "of overlap, only that of gradients reduced once a step is priced: all else counts as exposed"
+      ]
+      : []
   }
 
   private static func verdict(

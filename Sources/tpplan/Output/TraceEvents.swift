@@ -16,7 +16,7 @@ enum TraceEvents {
     let cost = ClusterCost(
       cluster: plan.cluster, precision: plan.workload.precision, mesh: plan.choices.mesh,
       placement: plan.choices.placement)
-    let clock = ProgramClock(program, cost: cost)
+    let clock = ProgramClock(program, schedule: plan.choices.schedule, cost: cost)
     return (0..<program.mesh.deviceCount).flatMap { device in
       let stage = program.mesh.stage(of: device)
       return zip(program.stages[stage].calls, clock.spans[stage]).map { call, span in

@@ -15,7 +15,9 @@ package struct CutBound {
   /// What a stage takes, in picoseconds: all its chunks for a micro-batch, and once a step.
   private struct Stage {
     var passes: Passes
-    let once: Double
+    var once = 0.0
+    /// Gradients that may be reduced beside the last backward pass.
+    var reductions = 0.0
     /// The first of several chunks.
     let firstChunk: Passes
   }
@@ -52,24 +54,23 @@ package struct CutBound {
     self.init(order)
     let (layer, arrival) = (Passes(times.layer), Passes(times.arrival))
     let departure = Passes(times.departure)
-    let once = Double(times.once.count)
     stages.reserveCapacity(layers.count)
     for (stage, count) in layers.enumerated() {
       let isFirst = stage == 0
       let isLast = stage == layers.count - 1
       var passes = Passes(PassBound())
       var chunk = passes
-      var update = once * Double(count)
+      var update = times.once * count
       passes.add(layer, times: count)
       chunk.add(layer, times: count / order.chunks)
       if !more.isEmpty { passes.inputGradient += Double(more[stage].count) }
       if isFirst {
         passes.add(Passes(times.first))
-        update += Double(times.firstOnce.count)
+        update = update + times.firstOnce
       }
       if isLast {
         passes.add(Passes(times.last))
-        update += Double(times.lastOnce.count)
+        update = update + times.lastOnce
       }
       if layers.count > 1 {
         passes.add(arrival, times: order.chunks - (isFirst ? 1 : 0))
@@ -77,7 +78,10 @@ package struct CutBound {
         chunk.add(departure)
         if !isFirst { chunk.add(arrival) }
       }
-      stages.append(Stage(passes: passes, once: update, firstChunk: chunk))
+      stages.append(
+        Stage(
+          passes: passes, once: Double(update.time.count),
+          reductions: Double(update.reductions.count), firstChunk: chunk))
     }
   }
 
@@ -85,7 +89,7 @@ package struct CutBound {
   package init(_ order: PipelineOrder, _ passes: [PassBound], firstChunk: [PassBound]) {
     self.init(order)
     stages = zip(passes, firstChunk).map {
-      Stage(passes: Passes($0), once: 0, firstChunk: Passes($1))
+      Stage(passes: Passes($0), firstChunk: Passes($1))
     }
   }
 
@@ -93,11 +97,18 @@ package struct CutBound {
   package var step: Int {
     let bound =
       stages.count == 1
-      ? busy(stages[0]) + stages[0].once : order.chunks > 1 ? interleaved : whole
+      ? updated(stages[0]) : order.chunks > 1 ? interleaved : whole
     return Int(min(bound * (1 - 1e-12), 9e18))
   }
 
   private func busy(_ stage: Stage) -> Double { stage.passes.all * microBatches }
+
+  /// The same with what it does once a step: gradients are reduced no earlier than beside the last backward
+  /// pass.
+  private func updated(_ stage: Stage) -> Double {
+    let back = stage.passes.inputGradient + stage.passes.weightGradient
+    return busy(stage) + stage.once + max(0, stage.reductions - back)
+  }
 
   /// What a stage does between a gradient's arrival and its departure.
   private func back(_ stage: Stage) -> Double {
@@ -119,7 +130,7 @@ package struct CutBound {
       let back = back(stage)
       backAfter -= back
       let busy = busy(stage)
-      bound = max(bound, before + busy + stage.once)
+      bound = max(bound, before + updated(stage))
       if !isSplit { bound = max(bound, before + busy + backBefore + update) }
       // Forward passes before the first gradient, and what is left to do once it is there.
       let ahead = isAllThenAll ? microBatches : min(Double(count - index), microBatches)
@@ -145,7 +156,7 @@ package struct CutBound {
     var (before, backBefore) = (0.0, 0.0)
     for stage in stages {
       let busy = before + busy(stage)
-      bound = max(bound, busy + stage.once, busy + backBefore + update)
+      bound = max(bound, before + updated(stage), busy + backBefore + update)
       before += stage.firstChunk.forward
       backBefore += stage.firstChunk.inputGradient + stage.firstChunk.weightGradient
     }

@@ -37,6 +37,36 @@ package struct PassBound: Hashable {
   }
 }
 
+/// What a layer, or a block of one, takes once a step.
+struct OnceBound: Hashable {
+  /// What nothing goes on beside.
+  var time = Picoseconds.zero
+  /// Gradients that are reduced beside the last backward pass as far as that reaches; nothing where they are not.
+  var reductions = Picoseconds.zero
+
+  /// Adds what a collective takes.
+  mutating func add(_ time: Picoseconds, _ pattern: CollectiveUse.Pattern, _ cost: ClusterCost) {
+    if cost.overlapsGradients && pattern.reducesGradients {
+      reductions += time
+    } else {
+      self.time += time
+    }
+  }
+
+  static func + (left: OnceBound, right: OnceBound) -> OnceBound {
+    OnceBound(time: left.time + right.time, reductions: left.reductions + right.reductions)
+  }
+
+  static func * (left: OnceBound, right: Int) -> OnceBound {
+    OnceBound(time: left.time * right, reductions: left.reductions * right)
+  }
+
+  /// The lesser of each.
+  func least(_ other: OnceBound) -> OnceBound {
+    OnceBound(time: min(time, other.time), reductions: min(reductions, other.reductions))
+  }
+}
+
 /// What a layer, or a block of one, takes under a placement.
 struct LayerTimes {
   var passes = PassBound()

@@ -4,14 +4,14 @@ import PlanIR
 struct PlacedTimes {
   /// Of the layer that takes least.
   private(set) var layer = PassBound()
-  private(set) var once = Picoseconds.zero
+  private(set) var once = OnceBound()
   /// What computing the layer again takes at least, by how much of it.
   private(set) var again: ByRecomputation<Picoseconds> = [:]
   /// What comes before all layers, and after.
   private(set) var first = PassBound()
   private(set) var last = PassBound()
-  private(set) var firstOnce = Picoseconds.zero
-  private(set) var lastOnce = Picoseconds.zero
+  private(set) var firstOnce = OnceBound()
+  private(set) var lastOnce = OnceBound()
   /// What arriving at a stage, and departing from one, takes of a micro-batch.
   private(set) var arrival = PassBound()
   private(set) var departure = PassBound()
@@ -25,7 +25,7 @@ struct PlacedTimes {
       let passes = Self.passes(blocks)
       let isFirst = least == nil
       least = least.map { $0.least(passes) } ?? passes
-      once = isFirst ? Self.once(blocks) : min(once, Self.once(blocks))
+      once = isFirst ? Self.once(blocks) : once.least(Self.once(blocks))
       for kind in [Recomputation.selective, .full] {
         let time = blocks.reduce(Picoseconds.zero) {
           $0 + ($1.forms.again(kind, isLast: true) ?? .zero)
@@ -38,10 +38,10 @@ struct PlacedTimes {
       let blocks = chain.blocks[segment]
       if segment < own.first ?? 0 {
         first = first + Self.passes(blocks) * chain.counts[segment]
-        firstOnce += Self.once(blocks) * chain.counts[segment]
+        firstOnce = firstOnce + Self.once(blocks) * chain.counts[segment]
       } else if segment > own.last ?? -1 {
         last = last + Self.passes(blocks) * chain.counts[segment]
-        lastOnce += Self.once(blocks) * chain.counts[segment]
+        lastOnce = lastOnce + Self.once(blocks) * chain.counts[segment]
       }
     }
     setBoundaries(of: chain)
@@ -76,7 +76,11 @@ struct PlacedTimes {
     }
   }
 
-  private static func once(_ blocks: [TimedBlock]) -> Picoseconds {
-    blocks.reduce(.zero) { $0 + $1.reduceGradients.time + $1.optimize.time }
+  private static func once(_ blocks: [TimedBlock]) -> OnceBound {
+    blocks.reduce(OnceBound()) { sum, block in
+      sum
+        + OnceBound(
+          time: block.reduceGradients.time + block.optimize.time, reductions: block.reductions)
+    }
   }
 }

@@ -5,7 +5,7 @@ struct ReplicaBound: Hashable {
   /// Of every micro-batch: weights gathered before they are used, gradients scattered.
   var passes = PassBound()
   /// Once a step.
-  var once = Picoseconds.zero
+  var once = OnceBound()
 
   /// The layers of `bound` with it.
   func added(to bound: LayerBound, layers: Int) -> LayerBound {
@@ -24,14 +24,18 @@ struct ReplicaTimes {
   private(set) var scatter = Picoseconds.zero
   /// Weights, each replica having a chunk.
   private(set) var gather = Picoseconds.zero
+  /// Whether gradients are reduced beside the last backward pass.
+  private let overlaps: Bool
 
   /// Of what is alone.
-  init() {}
+  init() { overlaps = false }
 
   /// Of gradients that are summed up over `routes`, each with bytes, and over replicas alone by `replicas`.
   init(
-    _ gradients: [(route: Route, bytes: Int)], replicas: Route, _ precision: Precision
+    _ gradients: [(route: Route, bytes: Int)], replicas: Route, _ precision: Precision,
+    overlaps: Bool
   ) {
+    self.overlaps = overlaps
     let width = precision.bytes(of: .mainGradient)
     var bytes = 0
     for own in gradients {
@@ -55,13 +59,18 @@ struct ReplicaTimes {
     switch zero {
     case _ where isWhole:
       bound.passes = PassBound(forward: least(gather), weightGradient: least(scatter))
-    case 1: bound.once = least(scatter) + least(gather)
+    case 1: bound.once = once(least(scatter)) + OnceBound(time: least(gather))
     case 2:
       bound.passes = PassBound(weightGradient: least(scatter))
-      bound.once = least(gather)
-    default: bound.once = least(reduce)
+      bound.once = OnceBound(time: least(gather))
+    default: bound.once = once(least(reduce))
     }
     return bound
+  }
+
+  /// Gradients that are reduced once a step.
+  private func once(_ time: Picoseconds) -> OnceBound {
+    overlaps ? OnceBound(reductions: time) : OnceBound(time: time)
   }
 
   /// Where weights, gradients and optimizer state are sharded as `choices` say.
@@ -72,11 +81,12 @@ struct ReplicaTimes {
   }
 
   /// Once a step whatever is sharded, of one micro-batch at least.
-  func least(sharedBy copies: Int) -> Picoseconds {
-    [(true, 3), (false, 1), (false, 2), (false, 0)].map { isWhole, zero in
+  func least(sharedBy copies: Int) -> OnceBound {
+    let all = [(true, 3), (false, 1), (false, 2), (false, 0)].map { isWhole, zero in
       let bound = bound(sharedBy: copies, isWhole: isWhole, zero: zero)
-      return bound.passes.all + bound.once
-    }.min() ?? .zero
+      return bound.passes.all + bound.once.time + bound.once.reductions
+    }
+    return once(all.min() ?? .zero)
   }
 
   /// Whether `other` takes no less, in any of it.
@@ -129,7 +139,7 @@ struct ReplicaNetwork {
   func times(_ gradients: [(axes: [AxisReference], bytes: Int)]) -> ReplicaTimes {
     ReplicaTimes(
       gradients.map { (route(over: $0.axes), $0.bytes) }, replicas: route(over: mesh.whole("data")),
-      precision)
+      precision, overlaps: cluster.device.operators.overlapsGradients)
   }
 
   private func route(over axes: [AxisReference]) -> Route {

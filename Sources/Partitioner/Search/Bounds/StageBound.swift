@@ -5,14 +5,16 @@ import PlanIR
 /// Derived from what any order of micro-batches has in common: the busiest stage has its share of all there
 /// is to do, and at least a stage's number of layers. Where stages are not interleaved its first micro-batch
 /// comes through those before and after it, and its last goes back; where they are, the first comes through a
-/// layer at least of each stage before it, and the last one's gradient goes back so. A test holds
-/// ``StageClock`` to it.
+/// layer at least of each stage before it, and the last one's gradient goes back so. Gradients that are reduced beside
+/// the last backward pass begin no earlier than that does. A test holds ``StageClock`` to it.
 package struct StageBound {
   package let stages, microBatches, layers: Int
   /// Of the layer that takes least.
   private let least: PassBound
+  /// Of all layers.
+  private let total: PassBound
   /// What a layer takes once a step at least.
-  private let once: Picoseconds
+  private let once: OnceBound
   /// What the ends compute at least on the devices of one stage.
   private let ends: Picoseconds
   /// What the busiest stage takes of a micro-batch.
@@ -21,11 +23,11 @@ package struct StageBound {
   /// Of stages that hold `bound`'s layers, each of which takes `once` a step, with what the ends compute in
   /// all at least on the devices of one stage.
   init(
-    stages: Int, microBatches: Int, layers: Int, _ bound: LayerBound, once: Picoseconds = .zero,
+    stages: Int, microBatches: Int, layers: Int, _ bound: LayerBound, once: OnceBound = OnceBound(),
     ends: Picoseconds = .zero
   ) {
     (self.stages, self.microBatches, self.layers) = (stages, microBatches, layers)
-    least = bound.least ?? PassBound()
+    (least, total) = (bound.least ?? PassBound(), bound.total)
     (self.once, self.ends) = (once, ends)
     let share = (bound.total.all + ends).count / stages
     busiest = max(share, least.all.count * ((layers + stages - 1) / stages))
@@ -46,10 +48,18 @@ package struct StageBound {
   /// A step whose busiest stage takes `busiest` of a micro-batch.
   package func step(busiest: Int, isInterleaved: Bool) -> Int {
     let work = (Picoseconds(busiest) * microBatches).count
-    guard stages > 1, least.all > .zero else { return work + (once * layers).count / stages }
+    guard stages > 1, least.all > .zero else {
+      let updated = work + (once.time * layers).count / stages
+      guard once.reductions > .zero, stages == 1 else { return updated }
+      // All but the last backward pass is over before the first gradient is complete.
+      let before = busiest * (microBatches - 1) + total.forward.count
+      return max(updated, before + ((once.time + once.reductions) * layers).count)
+    }
     // The stage with most layers has them to do, and updates them.
     let most = (layers + stages - 1) / stages
-    let held = ((least.all * microBatches + once) * most).count
+    let back = least.inputGradient + least.weightGradient
+    let each = least.all * microBatches + once.time
+    let held = ((each + max(.zero, once.reductions - back)) * most).count
     if isInterleaved { return max(work, interleaved, held) }
     // Before its first gradient the stage takes no more micro-batches forward than there are stages, or all
     // of them, which takes longer; after its last one it may still owe as many gradients of weights. It has
