@@ -100,7 +100,11 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["tpplan", "PlanIR", "Formats", "TestSupport"], swiftSettings: strict),
+      dependencies: [
+        "tpplan", "PlanIR", "Formats", "TimingStore", "TestSupport",
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -15,6 +15,9 @@ package final class TimingDatabase: TimingSource, TimingSink {
     case readOnly
   }
 
+  /// How long most wait for other writers, in seconds.
+  package static let usualPatience = 60.0
+
   /// The file's path.
   package let path: String
   /// How long to wait for other writers, in seconds.
@@ -31,7 +34,7 @@ package final class TimingDatabase: TimingSource, TimingSink {
   /// - Throws: ``TimingStoreError`` where the file is damaged, another program's, a newer version's
   ///   (such files are never changed) or refused by the system.
   package init(
-    _ path: String, access: Access = .readWrite, patience: Double = 60
+    _ path: String, access: Access = .readWrite, patience: Double = usualPatience
   ) throws(TimingStoreError) {
     self.path = path
     self.patience = patience
@@ -89,27 +92,41 @@ package final class TimingDatabase: TimingSource, TimingSink {
     }
   }
 
-  /// Removes the timings that match `filter` and returns how many they were.
+  /// Removes the timings that match `filter`, and all answers, and returns how many timings they were.
   ///
   /// - Throws: ``TimingStoreError`` where the file fails or was opened for reading.
   @discardableResult
   package func prune(where filter: TimingFilter) throws(TimingStoreError) -> Int {
-    try write { try filter.request.deleteAll($0) }
+    try write { database in
+      try database.execute(sql: "DELETE FROM answer")
+      return try filter.request.deleteAll(database)
+    }
   }
 
   private func fetch(
     _ request: QueryInterfaceRequest<TimingRecord>
   ) throws(TimingStoreError) -> [(key: TimingKey, timing: Timing)] {
-    guard let queue else { return [] }
+    var entries: [(key: TimingKey, timing: Timing)] = []
+    for record in try read({ try request.fetchAll($0) }) ?? [] {
+      entries.append(try record.entry(file: path))
+    }
+    return entries
+  }
+
+  /// Runs `fetch` on one state of the file; nil where there is none.
+  func read<Result>(
+    _ fetch: (Database) throws -> Result
+  ) throws(TimingStoreError) -> Result? {
+    guard let queue else { return nil }
     do {
-      return try queue.read { try request.fetchAll($0) }.map { try $0.entry(file: path) }
+      return try queue.read(fetch)
     } catch {
       throw TimingStoreError(error, file: path, while: .reading, patience: patience)
     }
   }
 
   /// Runs `updates` in one transaction that no other writer comes between.
-  private func write<Result>(
+  func write<Result>(
     _ updates: (Database) throws -> Result
   ) throws(TimingStoreError) -> Result {
     guard let queue, !queue.configuration.readonly else {

@@ -33,7 +33,26 @@ enum TimingSchema {
           ALTER TABLE timing ADD COLUMN flops INTEGER CHECK (flops >= 0);
           """)
     }
+    // What searches found, so that an equal one need not search.
+    migrator.registerMigration("3 answer") { database in
+      try database.execute(
+        sql: """
+          CREATE TABLE answer (
+            key TEXT NOT NULL PRIMARY KEY,
+            answer TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            used INTEGER NOT NULL
+          ) STRICT, WITHOUT ROWID
+          """)
+    }
     return migrator
+  }
+
+  /// Whether there is a table of answers: files of earlier versions that are only read have none.
+  static func hasAnswers(_ database: Database) throws -> Bool {
+    let found = try Int.fetchOne(
+      database, sql: "SELECT count(*) FROM sqlite_schema WHERE name = 'answer'")
+    return found == 1
   }
 
   /// What a file holds, as far as we may use it.

@@ -3,7 +3,7 @@ import Partitioner
 import PlanIR
 
 /// A search on this machine: it measures what the best plans lack and searches again, until they lack
-/// nothing. So a second equal search measures nothing.
+/// nothing. So a second equal search measures nothing, and finds its answer in the ``PlanCache``.
 struct LocalSearch {
   let path: String?
 
@@ -13,24 +13,29 @@ struct LocalSearch {
   private static let measuredPlans = 3
   /// How often it searches again. Each time other plans may be best, which mostly share what they do with
   /// those before.
-  private static let rounds = 8
+  private static let rounds = 16
   /// Kernels that take longer are told from others, roughly: `tpplan calibrate` measures them.
   private static let longestSeconds = 0.1
 
   func run(_ request: inout SearchRequest) throws -> SearchAnswer {
     let timings = LocalTimings(path: path)
-    request.timings = try timings.table()
+    let cache = PlanCache(timings, for: request)
+    var stored = try timings.stored()
+    request.timings = stored.table
+    if let answer = cache?.answer(to: request, measured: stored.digest) { return answer }
     var answer = Search.run(request)
     var (measured, spent) = (0, 0.0)
     for _ in 0..<Self.rounds {
-      let missing = try missing(request, answer)
+      let missing = try missing(request, answer, stored)
+      if missing.isEmpty { cache?.keep(answer, to: request, measured: stored.digest) }
       guard !missing.isEmpty, spent < Self.budget else { break }
       let start = CalibrationClock.system.wall()
       let outcome = try timings.measure(
         missing, budget: Self.budget - spent, policy: .brief, skipsStored: false)
       spent += CalibrationClock.system.wall() - start
       measured += outcome.measured.count
-      request.timings = try timings.table()
+      stored = try timings.stored()
+      request.timings = stored.table
       answer = Search.run(request)
       if outcome.measured.isEmpty { break }
     }
@@ -41,7 +46,7 @@ struct LocalSearch {
   }
 
   private func missing(
-    _ request: SearchRequest, _ answer: SearchAnswer
+    _ request: SearchRequest, _ answer: SearchAnswer, _ stored: StoredTimings
   ) throws -> [CalibrationTask] {
     let programs = try answer.plans.prefix(Self.measuredPlans).map {
       try Partitioner.program(of: request.training, choices: $0.choices)
@@ -53,7 +58,10 @@ struct LocalSearch {
     }
     let collectives = programs.flatMap { Partitioner.collectives(of: $0) }
       .filter { !table.has(collective: $0.pattern, devices: $0.devices) }
-    return kernels + collectives.flatMap { tasks.collective($0.pattern, devices: $0.devices) }
+    let fingerprint = MachineFingerprint.current(threads: 1)
+    // Kernels that do different amounts may have one key: measured in turns, they would never all be known.
+    return (kernels + collectives.flatMap { tasks.collective($0.pattern, devices: $0.devices) })
+      .filter { !stored.keys.contains($0.key(fingerprint: fingerprint)) }
   }
 }
 

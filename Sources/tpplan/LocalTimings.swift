@@ -30,8 +30,10 @@ struct LocalTimings {
     return try TimingDatabase.defaultPath(environment: environment)
   }
 
-  func database(_ access: TimingDatabase.Access) throws -> TimingDatabase {
-    try TimingDatabase(file(), access: access)
+  func database(
+    _ access: TimingDatabase.Access, patience: Double = TimingDatabase.usualPatience
+  ) throws -> TimingDatabase {
+    try TimingDatabase(file(), access: access, patience: patience)
   }
 
   /// Records the kernels of a run of `program`, which computed in `dtype`. Where the default database
@@ -64,31 +66,15 @@ struct LocalTimings {
   }
 
   /// The table of what was measured in float32 on this machine, kernels on one core.
-  func table() throws -> TimingTable {
-    let fingerprint = MachineFingerprint.current(threads: 1)
-    var table = TimingTable()
-    let stored = try database(.readOnly).timings(fingerprint: fingerprint)
-      .filter { $0.key.dtype == .float32 }
-    for (key, timing) in stored.sorted(by: { $0.key < $1.key }) {
-      let seconds = max(timing.medianNanoseconds, Self.shortestNanoseconds) * 1e-9
-      switch (key.kernel, key.shape.count, timing.amount) {
-      case (MatmulTimings.kernel, 3, _):
-        table.record(
-          .init(
-            m: key.shape[0], n: key.shape[1], k: key.shape[2], transposition: key.transposition),
-          seconds: seconds)
-      case (let name, 2, _) where key.backend == CalibrationTask.collectiveBackend:
-        table.record(
-          collective: name, devices: key.shape[0], elements: key.shape[1], seconds: seconds)
-      case (let name, _, let amount?): table.record(name, amount, seconds: seconds)
-      default: break
-      }
-    }
-    return table
-  }
+  func table() throws -> TimingTable { try stored().table }
 
-  /// What a clock that stood still is taken for.
-  private static let shortestNanoseconds = 1.0
+  /// As ``table()``, with its digest.
+  func stored() throws -> StoredTimings {
+    let timings = try database(.readOnly)
+      .timings(fingerprint: MachineFingerprint.current(threads: 1))
+      .filter { $0.key.dtype == .float32 }
+    return StoredTimings(timings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+  }
 
   /// Measures `tasks` within `budget` seconds, each stored as soon as it is done.
   func measure(

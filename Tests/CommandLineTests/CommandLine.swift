@@ -20,6 +20,8 @@ final class CommandLine {
   let folder: URL
   /// What the program finds in its environment beside the test's own. Without these it sees no GPU.
   var environment = ["CUDA_VISIBLE_DEVICES": "-1"]
+  /// What runs in place of the built program.
+  var other: URL?
 
   init() throws {
     folder = FileManager.default.temporaryDirectory
@@ -62,7 +64,7 @@ final class CommandLine {
     let number = UUID().uuidString
     let (output, error) = (device ?? path("timings-out-\(number)"), path("timings-err-\(number)"))
     let process = Process()
-    process.executableURL = try Self.program()
+    process.executableURL = try other ?? Self.program()
     process.arguments = words
     process.currentDirectoryURL = folder
     process.environment = ProcessInfo.processInfo.environment
@@ -96,7 +98,7 @@ final class CommandLine {
   }
 
   /// The program beside the test bundle, wherever that was built.
-  private static func program() throws -> URL {
+  static func program() throws -> URL {
     let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let starts = [URL(fileURLWithPath: own)] + CommandLine.bundles
     for start in starts {

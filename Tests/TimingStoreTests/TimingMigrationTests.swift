@@ -59,4 +59,15 @@ struct TimingMigrationTests {
     #expect(all[0].timing == .sample())
     #expect(try Data(contentsOf: URL(fileURLWithPath: folder.database)) == before)
   }
+
+  @Test("A file of the first version has no answers to find, and keeps some once it is written")
+  func answersOfFirst() throws {
+    try makeFirst()
+    let reader = try TimingDatabase(folder.database, access: .readOnly)
+    #expect(try reader.answer(for: "a") == nil)
+    #expect(try !reader.isLatestAnswer("a"))
+    try TimingDatabase(folder.database).keep(answer: "{}", for: "a")
+    #expect(try TimingDatabase(folder.database).answer(for: "a") == "{}")
+    #expect(try TimingDatabase(folder.database).all().count == 2)
+  }
 }

@@ -1,4 +1,4 @@
-import PlanIR
+package import PlanIR
 
 extension JSONNode {
   /// The workload of a plan file: every field is there.
@@ -19,7 +19,9 @@ extension JSONNode {
   }
 
   /// The choices of a plan file.
-  func choices() throws(FormatError) -> PlanChoices {
+  ///
+  /// - Throws: ``FormatError`` that names the place of the first thing that cannot be.
+  package func choices() throws(FormatError) -> PlanChoices {
     try refuseFields(besides: Self.choiceNames)
     let layout = try field("layout").choice(of: LayoutName.self)
     let mesh = try field("mesh").mesh()

@@ -39,15 +39,24 @@ package struct MeasuredTimes: Hashable, Sendable {
   ) {
     guard seconds > 0, reference > 0 else { return }
     var point = Point(place: place, ratio: 0, seconds: seconds)
-    if let known = points.firstIndex(where: { $0.place == place }) {
-      let old = points.remove(at: known)
+    let next = firstIndex(notBefore: place)
+    if next < points.endIndex, points[next].place == place {
+      let old = points.remove(at: next)
       if replaces { return record(place, seconds: seconds, reference: reference) }
       point.count += old.count
       point.seconds += (old.seconds - seconds) * Double(old.count) / Double(point.count)
     }
     point.ratio = log(point.seconds / reference)
-    let next = points.firstIndex { Self.precedes(place, $0.place) } ?? points.endIndex
     points.insert(point, at: next)
+  }
+
+  private func firstIndex(notBefore place: SIMD4<Double>) -> Int {
+    var (low, high) = (points.startIndex, points.endIndex)
+    while low < high {
+      let middle = (low + high) / 2
+      if Self.precedes(points[middle].place, place) { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   /// Equal points are found in the same order, whatever the order in which they were noted.

@@ -36,7 +36,8 @@ package struct SearchAnswer: Sendable {
   /// Candidates refused by each constraint.
   package var refusals: [String: Int] = [:]
 
-  init() {}
+  /// Nothing found.
+  package init() {}
 
   /// The answer to what cannot be searched for.
   package init(refusing reason: ConstraintViolation) { reasons = [reason] }

@@ -30,11 +30,15 @@ package struct TimingKey: Hashable, Sendable, Codable, Comparable {
   }
 
   package static func < (left: TimingKey, right: TimingKey) -> Bool {
-    left.ordering.lexicographicallyPrecedes(right.ordering)
-      || (left.ordering == right.ordering && left.shape.lexicographicallyPrecedes(right.shape))
+    if left.fingerprint != right.fingerprint { return left.fingerprint < right.fingerprint }
+    if left.backend != right.backend { return left.backend < right.backend }
+    if left.kernel != right.kernel { return left.kernel < right.kernel }
+    if left.dtype != right.dtype { return left.dtype.rawValue < right.dtype.rawValue }
+    if left.transposition != right.transposition {
+      return left.transposition < right.transposition
+    }
+    return left.shape.lexicographicallyPrecedes(right.shape)
   }
-
-  private var ordering: [String] { [fingerprint, backend, kernel, dtype.rawValue, transposition] }
 }
 
 /// What was measured for a key.
