@@ -21,11 +21,6 @@ def correlation(first: list[float], second: list[float]) -> float:
     return both / spread**0.5 if spread else 1
 
 
-def errors(predicted: list[float], measured: list[float]) -> list[float]:
-    """What is predicted beyond what was measured, relative to that."""
-    return [a / b - 1 for a, b in zip(predicted, measured)]
-
-
 def mean_error(values: list[float]) -> float:
     return mean(map(abs, values))
 

@@ -32,7 +32,8 @@ class Candidate:
     def __post_init__(self) -> None:
         plan = self.plan
         self.labels = (
-            plan["layout"], plan["schedule"], f"recompute {plan['recompute']}", f"zero {plan['zero']}",
+            plan["layout"], "one stage" if plan["schedule"] == "none" else plan["schedule"],
+            f"recompute {plan['recompute']}", f"zero {plan['zero']}",
             "one micro-batch" if plan["micro_batches"] == 1 else "several")
 
 
