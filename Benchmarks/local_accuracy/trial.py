@@ -40,8 +40,8 @@ class Trial:
         self.shares.append((many.cpu_seconds - self.start) / steps / CORES)
 
     def record(self, program: Path, timings: Path) -> None:
-        """Runs a step that records its kernels."""
-        run(program, "execute", self.candidate.file, "--no-validate", "--timings", timings, "--json")
+        """Runs steps that record their kernels: enough for the median to be of no first step, which faults memory in."""
+        run(program, "execute", self.candidate.file, "--no-validate", "--steps", 4, "--timings", timings, "--json")
 
     @property
     def plan(self) -> dict:
