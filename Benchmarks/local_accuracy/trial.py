@@ -31,7 +31,7 @@ class Trial:
         self.explained = run(program, "explain", self.candidate.file, "--json", "--timings", timings).document
 
     def measure(self, planner: Planner, seconds: float) -> None:
-        """Takes steps of about so many CPU seconds after the first: their CPU is the difference to a run of one."""
+        """Takes steps of so many CPU seconds, less a run of one step, which is the first of theirs, too."""
         steps = min(max(MOST_STEPS // 8, round(seconds / (self.work * CORES))), MOST_STEPS)
         if not self.start:
             self.start = planner.execute(self.candidate.file, "--steps", 1).cpu_seconds
