@@ -40,7 +40,7 @@ class Trial:
         self.shares.append((many.cpu_seconds - self.start) / steps / CORES)
 
     def record(self, program: Path, timings: Path) -> None:
-        """Runs steps that record their kernels: enough for the median to be of no first step, which faults memory in."""
+        """Runs steps that record their kernels: enough for medians not to be of the first, which faults memory in."""
         run(program, "execute", self.candidate.file, "--no-validate", "--steps", 4, "--timings", timings, "--json")
 
     @property
