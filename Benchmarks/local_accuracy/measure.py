@@ -164,7 +164,7 @@ class Benchmark:
         met = figures.mean_error(errors) <= MEAN_ERROR and min(ranks) >= RANK and max(regrets) <= BEST
         print(
             f"by {comparison.title} time: {len(trials)} plans, mean error {figures.mean_error(errors):.1%}, worst "
-            f"{figures.worst(errors):+.1%}; rank {min(ranks):.2f} at least, {RANK} in "
+            f"{figures.worst(errors):+.1%}\n  rank {min(ranks):.2f} at least, {RANK} in "
             f"{sum(value >= RANK for value in ranks)} of {len(ranks)}; best within {BEST:.0%} in "
             f"{sum(value <= BEST for value in regrets)} of {len(regrets)}: {'met' if met else 'not met'}")
         return met
