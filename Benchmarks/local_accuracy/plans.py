@@ -1,0 +1,94 @@
+"""The plans of a model on so many devices, and an even sample of them as plan files."""
+
+import json
+import subprocess
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LAYOUTS = ["data", "megatron", "summa", "tesseract", "3d", "stationary", "sequence"]
+SCHEDULES = ["gpipe", "1f1b", "interleaved", "zb-h1"]
+# One search each: what it does not pin is free. Memory is never short here, so that nothing is computed again
+# and nothing sharded unless it is pinned.
+PINS = [
+    *(["--layout", layout, "--pipeline", 1, "--recompute", "none"] for layout in LAYOUTS),
+    *(["--layout", layout, "--pipeline", 1, "--recompute", "full"] for layout in ("data", "megatron", "summa")),
+    *(["--layout", "data", "--pipeline", 1, "--zero", zero] for zero in (1, 2, 3)),
+    *(["--layout", layout, "--schedule", schedule, "--recompute", "none"]
+      for layout in ("megatron", "summa", "sequence") for schedule in SCHEDULES),
+    *(["--layout", "megatron", "--schedule", schedule, "--recompute", "full"] for schedule in SCHEDULES),
+]
+FASTEST = 5
+
+
+@dataclass
+class Candidate:
+    """A plan of a search, and once it is written its file."""
+
+    plan: dict
+    file: Path | None = None
+    labels: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        self.labels = (
+            plan["layout"], "one stage" if plan["schedule"] == "none" else plan["schedule"],
+            f"recompute {plan['recompute']}", f"zero {plan['zero']}",
+            "one micro-batch" if plan["micro_batches"] == 1 else "several")
+
+
+class Pool:
+    """All plans that the searches of PINS list for a model on so many devices."""
+
+    def __init__(self, program: Path, model: Path, devices: int, timings: Path, folder: Path, top: int):
+        self.emitted = folder / "emitted.json"
+        self.folder = folder
+        found: dict[str, Candidate] = {}
+        for pins in PINS:
+            for plan in plans([
+                program, "search", model, "--cluster", "local", "--devices", devices, "--timings", timings,
+                "--top", top, "--emit", self.emitted, "--json", *pins,
+            ]):
+                found.setdefault(key(plan), Candidate(plan))
+        self.candidates = sorted(found.values(), key=lambda candidate: candidate.plan["step_seconds"])
+
+    def sample(self, count: int) -> list[Candidate]:
+        """The fastest five, and of even slices of the others each that whose kinds were taken least."""
+        taken, rest = self.candidates[:FASTEST], self.candidates[FASTEST:]
+        seen = Counter(label for candidate in taken for label in candidate.labels)
+        slices = min(count - len(taken), len(rest))
+        for index in range(slices):
+            part = rest[index * len(rest) // slices:(index + 1) * len(rest) // slices]
+            chosen = min(part, key=lambda candidate: sum(seen[label] for label in candidate.labels))
+            seen.update(chosen.labels)
+            taken.append(chosen)
+        for index, candidate in enumerate(taken):
+            candidate.file = self.write(candidate.plan, f"plan-{index}")
+        return taken
+
+    def write(self, plan: dict, name: str) -> Path:
+        """A plan file: that which the search wrote, with another plan's choices."""
+        document = json.loads(self.emitted.read_text())
+        predicted = document["predicted"].keys()
+        document["predicted"] = {key: plan[key] for key in predicted}
+        document["choices"] = {
+            key: value for key, value in plan.items() if key not in predicted and key != "rank"}
+        file = self.folder / f"{name}.json"
+        file.write_text(json.dumps(document))
+        return file
+
+
+def plans(command: list) -> list[dict]:
+    """Those of a search; none where the pins cannot be met."""
+    outcome = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if outcome.returncode not in (0, 1):
+        raise SystemExit(f"{' '.join(map(str, command))}: {outcome.stderr}")
+    return json.loads(outcome.stdout)["plans"] if outcome.stdout else []
+
+
+def key(plan: dict) -> tuple:
+    """Equal for plans that differ in name alone, as a mesh of one row is of several layouts."""
+    moved = sum(entry["total_bytes"] for entry in plan["communication"])
+    return (
+        plan["step_seconds"], moved, plan["memory"]["total"], plan["schedule"], plan["interleave"], plan["zero"],
+        plan["recompute"], plan["micro_batch"], len(plan["stages"]))
