@@ -22,6 +22,8 @@ import Testing
       case 0:
         var cluster = SyntheticCluster.cluster
         cluster.device.operators.overlapsGradients = seed % 2 == 0
+        // Threads that share cores.
+        if isMeasured { cluster.sharedCores = 2 }
         return cluster
       case 1: return try shipped.cluster("h100-sxm")
       default: return try shipped.cluster("a100-sxm-80gb")

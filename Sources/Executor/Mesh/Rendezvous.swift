@@ -52,6 +52,17 @@ final class Rendezvous: @unchecked Sendable {
       }
     }
 
+    /// The members whose wait `event` ended, which wait no longer.
+    mutating func reached(by event: Event) -> [Int] {
+      var reached: [Int] = []
+      for (member, wait) in waiting.enumerated() {
+        guard let wait, wait.event == event, isReached(wait) else { continue }
+        waiting[member] = nil
+        reached.append(member)
+      }
+      return reached
+    }
+
     func isReached(_ wait: Wait) -> Bool {
       let counts = wait.event == .posted ? posted : finished
       switch wait.members {
@@ -94,32 +105,34 @@ final class Rendezvous: @unchecked Sendable {
   func tell(
     _ event: Event, index: Int, awaiting members: Members, first: () -> Void = {}
   ) throws(RunError) {
-    let isReached = state.withLock { state in
-      if isStopped.load(ordering: .relaxed) { return true }
+    let (isReached, woken) = state.withLock { state -> (Bool, [Int]) in
+      if isStopped.load(ordering: .relaxed) { return (true, []) }
       first()
       let count = state.advance(event, of: index)
-      for (member, wait) in state.waiting.enumerated() {
-        guard let wait, wait.event == event, state.isReached(wait) else { continue }
-        state.waiting[member] = nil
-        parked[member].signal()
-      }
+      let woken = state.reached(by: event)
       let wait = Wait(event: event, members: members, count: count)
-      if state.isReached(wait) { return true }
+      if state.isReached(wait) { return (true, woken) }
       state.waiting[index] = wait
-      return false
+      return (false, woken)
     }
+    signal(woken)
     if !isReached { parked[index].wait() }
     if isStopped.load(ordering: .relaxed) { throw RunError.stopped }
   }
 
   /// Wakes all that wait and fails all that come.
   func stop() {
-    state.withLock { state in
+    let woken = state.withLock { state in
       isStopped.store(true, ordering: .relaxed)
-      for (member, wait) in state.waiting.enumerated() where wait != nil {
-        state.waiting[member] = nil
-        parked[member].signal()
-      }
+      let waiting = state.waiting.indices.filter { state.waiting[$0] != nil }
+      for member in waiting { state.waiting[member] = nil }
+      return waiting
     }
+    signal(woken)
+  }
+
+  /// Wakes `members`, the lock given back: who wakes up would take the processor of who holds it.
+  private func signal(_ members: [Int]) {
+    for member in members { parked[member].signal() }
   }
 }

@@ -214,7 +214,7 @@ final class DeviceRunner {
       reads: try kernel.reads.map { try view($0, body, frame) },
       writes: try kernel.writes.map { try view($0, body, frame) })
     guard let function = kernels[call.body][index] else { return }
-    if compiler.settings.recordsTimings, let identity = identities[call.body][index] {
+    if isRecorded(context), let identity = identities[call.body][index] {
       let start = ThreadClock.now
       function(operands, context)
       kernelTimes[identity, default: []].append(ThreadClock.now - start)
@@ -224,6 +224,11 @@ final class DeviceRunner {
     settle(kernel.writes, body, frame)
     gatherLogits(kernel, body, frame, context)
     gatherGradient(kernel, body, frame, context)
+  }
+
+  /// Whether kernel times count: those of the first step, which faults memory in, only where there is no other.
+  private func isRecorded(_ context: CallContext) -> Bool {
+    compiler.settings.recordsTimings && (context.step > 0 || compiler.settings.steps == 1)
   }
 
   private func view(

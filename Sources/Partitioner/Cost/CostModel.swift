@@ -21,6 +21,10 @@ package protocol CostModel: Sendable {
   /// Whether gradients that are reduced once a step are so while the last backward pass goes on.
   var overlapsGradients: Bool { get }
 
+  /// How many devices share one core, by which all of the times above are stretched: while some wait, others
+  /// have it.
+  var contention: Double { get }
+
   /// The time of one collective.
   func time(of use: CollectiveUse) -> Picoseconds
 }
@@ -164,6 +168,8 @@ package struct ClusterCost: CostModel {
   package var recomputesWhole: Bool { rates.recomputesWhole }
 
   package var overlapsGradients: Bool { rates.overlapsGradients }
+
+  package var contention: Double { rates.contention }
 
   package func launches(of family: KernelFamily) -> Int {
     rates.operators[family.rawValue].launches

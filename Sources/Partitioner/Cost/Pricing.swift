@@ -38,7 +38,8 @@ struct Pricing {
 
   /// When the step ends, and what each stage does when.
   func stepTime(_ cost: any CostModel) -> StepTime {
-    StepTime(chain.map { TimedBlock($0, cost) }, map, order, trace: trace)
+    StepTime(
+      chain.map { TimedBlock($0, cost) }, map, order, contention: cost.contention, trace: trace)
   }
 
   /// The time of a step.
@@ -57,6 +58,7 @@ struct Pricing {
     var breakdown = busy(stage, cost)
     breakdown.communicationExposed -= time.overlaps[stage].hidden
     let busy = breakdown.compute + breakdown.communicationExposed + breakdown.optimizer
+    if busy > time.step { return breakdown.shrunk(to: time.step) }
     breakdown.bubble = order.stages > 1 ? time.step - busy : .zero
     return breakdown
   }
@@ -162,6 +164,20 @@ struct Pricing {
     let peak = cluster.device.matmulFlops16 * Double(mesh.deviceCount)
     guard step > .zero else { return 0 }
     return ModelFlops.step(training) / (step.seconds * peak)
+  }
+}
+
+extension Prediction.Breakdown {
+  /// The same parts of less time: of a stage that has cores of others while these wait.
+  fileprivate func shrunk(to step: Picoseconds) -> Prediction.Breakdown {
+    let all = compute + communicationExposed + optimizer
+    let share = Double(step.count) / Double(max(1, all.count))
+    var shrunk = self
+    shrunk.communicationExposed = Picoseconds(Int(Double(communicationExposed.count) * share))
+    shrunk.optimizer = Picoseconds(Int(Double(optimizer.count) * share))
+    shrunk.compute = step - shrunk.communicationExposed - shrunk.optimizer
+    shrunk.bubble = .zero
+    return shrunk
   }
 }
 

@@ -22,7 +22,7 @@ extension Pricing {
   ) -> [Explanation.StageExplanation] {
     let time = stepTime(cost)
     let peaks = memory.peaks()
-    let spans = time.clock?.spans
+    let spans = time.clock?.spans.map { $0.map { $0.scaled(by: time.share) } }
     return choices.stages.indices.map { stage in
       var use = peaks[stage]
       use.framework = frameworkMemory
@@ -31,5 +31,16 @@ extension Pricing {
         choice: choices.stages[stage], breakdown: breakdown(of: stage, in: time, cost),
         memory: use, spans: spans?[stage] ?? [])
     }
+  }
+}
+
+extension StageClock.Span {
+  /// The same where a step takes `share` of it.
+  fileprivate func scaled(by share: Double) -> StageClock.Span {
+    guard share != 1 else { return self }
+    func scaled(_ time: Picoseconds) -> Picoseconds {
+      Picoseconds(Int(Double(time.count) * share))
+    }
+    return StageClock.Span(operation: operation, start: scaled(start), end: scaled(end))
   }
 }

@@ -6,28 +6,33 @@ struct StepTime {
   let step: Picoseconds
   /// The stage that ends last; of several the first.
   let last: Int
+  /// How much of what it would take if all devices worked all the time a step takes.
+  let share: Double
   /// By stage, how much of what reduces gradients once a step goes on beside its last backward pass, and how
   /// much comes after.
   let overlaps: [GradientOverlap]
   /// When each stage does what; nil of one stage.
   let clock: StageClock?
 
-  /// `trace` is that of `order`, where it is known.
+  /// `trace` is that of `order`, where it is known; `contention` is how many devices share one core.
   init(
     _ chain: ChainParts<TimedBlock>, _ map: StageMap, _ order: PipelineOrder,
-    trace: StageTrace? = nil
+    contention: Double, trace: StageTrace? = nil
   ) {
     let parts = chain.parts(map)
     let times = parts.map { PassTimes($0) }
-    overlaps = (0..<order.stages).map { stage in
+    let overlaps = (0..<order.stages).map { stage in
       GradientOverlap(
         (0..<order.chunks).map { parts[$0 * order.stages + stage] },
         isSplit: order.schedule == .zeroBubble)
     }
+    self.overlaps = overlaps
     guard order.stages > 1 else {
       let each = times[0].forward + times[0].inputGradient + times[0].weightGradient
-      step = Self.ends([each * order.microBatches + overlaps[0].exposed], parts, order)[0]
-      (last, clock) = (0, nil)
+      step =
+        Self.ends(
+          [each * order.microBatches + overlaps[0].exposed], Self.updates(parts, order))[0]
+      (last, clock, share) = (0, nil, 1)
       return
     }
     guard let trace = trace ?? StageTrace(order) else {
@@ -35,16 +40,39 @@ struct StepTime {
     }
     let clock = StageClock(trace, times: times)
     self.clock = clock
-    let ends = Self.ends(zip(clock.ends, overlaps).map { $0 + $1.exposed }, parts, order)
-    step = ends.max() ?? .zero
-    last = ends.firstIndex(of: step) ?? 0
+    let updates = Self.updates(parts, order)
+    let ends = Self.ends(zip(clock.ends, overlaps).map { $0 + $1.exposed }, updates)
+    let makespan = ends.max() ?? .zero
+    last = ends.firstIndex(of: makespan) ?? 0
+    let worked = (0..<order.stages).reduce(Picoseconds.zero) { sum, stage in
+      let passes = (0..<order.chunks).reduce(Picoseconds.zero) {
+        $0 + times[$1 * order.stages + stage].all
+      }
+      let once = overlaps[stage].exposed + updates[stage].before + updates[stage].after
+      return sum + passes * order.microBatches + once
+    }
+    step = Picoseconds(
+      SharedCores(contention: contention)
+        .step(makespan: makespan.count, mean: worked.count / order.stages))
+    share = Double(step.count) / Double(max(1, makespan.count))
   }
 
   /// When each stage, which has reduced what can be by `starts`, has updated its parameters: the first and the last meet where both hold a table.
   private static func ends(
-    _ starts: [Picoseconds], _ parts: [ChainParts<TimedBlock>.Part], _ order: PipelineOrder
+    _ starts: [Picoseconds], _ updates: [LastStep]
   ) -> [Picoseconds] {
-    let steps = (0..<order.stages).map { stage in
+    let arrivals = zip(starts, updates).filter { $1.meets }.map { $0 + $1.before }
+    let meeting = arrivals.max() ?? .zero
+    return zip(starts, updates).map { start, update in
+      (update.meets ? meeting : start + update.before) + update.after
+    }
+  }
+
+  /// What each stage does once a step.
+  private static func updates(
+    _ parts: [ChainParts<TimedBlock>.Part], _ order: PipelineOrder
+  ) -> [LastStep] {
+    (0..<order.stages).map { stage in
       let units = (0..<order.chunks).flatMap { parts[$0 * order.stages + stage].units }
       var step = LastStep()
       for unit in units.reversed() {
@@ -58,11 +86,6 @@ struct StepTime {
         }
       }
       return step
-    }
-    let arrivals = zip(starts, steps).filter { $1.meets }.map { $0 + $1.before }
-    let meeting = arrivals.max() ?? .zero
-    return zip(starts, steps).map { start, step in
-      (step.meets ? meeting : start + step.before) + step.after
     }
   }
 

@@ -21,6 +21,12 @@ package struct PassTimes: Hashable, Sendable {
     self.gradientSend = gradientSend
     self.weightGradient = weightGradient
   }
+
+  /// All of it.
+  var all: Picoseconds {
+    forwardReceive + forward + forwardSend + gradientReceive + inputGradient + gradientSend
+      + weightGradient
+  }
 }
 
 /// When each stage does what: the stages' orders run against each other, messages taking their time,

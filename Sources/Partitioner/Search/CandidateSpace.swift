@@ -23,6 +23,9 @@ struct CandidateSpace {
     ends = EndsBound(request, rates)
   }
 
+  /// What their devices share.
+  var cores: SharedCores { SharedCores(contention: rates.contention) }
+
   private var pins: Pins { request.pins }
   private var training: TrainingGraph { request.training }
 

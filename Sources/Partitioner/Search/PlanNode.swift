@@ -146,7 +146,8 @@ final class LoweredNode {
   private func clock(_ request: SearchRequest, _ placement: Int) -> StageBound {
     StageBound(
       stages: stages, microBatches: choices.microBatches, layers: request.training.model.layers,
-      layers[placement].bound, once: layers[placement].once ?? OnceBound(), ends: ends)
+      layers[placement].bound, once: layers[placement].once ?? OnceBound(), ends: ends,
+      cores: SharedCores(contention: network.costs[placement].contention))
   }
 
   /// Its chains, one for each form of the table.

@@ -189,7 +189,7 @@ struct PlanSearch {
     StageBound(
       stages: split.stages,
       microBatches: training.workload.globalBatch / split.data / microBatch,
-      layers: training.model.layers, layer, once: once, ends: ends)
+      layers: training.model.layers, layer, once: once, ends: ends, cores: space.cores)
   }
 
   /// What the ends compute of a micro-batch at least on the devices of one stage.

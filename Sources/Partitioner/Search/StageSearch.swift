@@ -84,6 +84,9 @@ final class StageSearch {
   }
 
   private var request: SearchRequest { chain.request }
+  private var cores: SharedCores {
+    SharedCores(contention: chain.network.costs[placement].contention)
+  }
   private var choices: PlanChoices { chain.choices }
   private var orders: [PipelineOrder] { chain.orders }
   private var layers: Int { request.training.model.layers }
@@ -158,7 +161,7 @@ final class StageSearch {
     _ order: PipelineOrder, _ counts: [Int], _ fitting: FittingStages?, _ more: [Picoseconds]
   ) -> Int? {
     request.objective == .time
-      ? CutBound(order, times, layers: counts, more: more).step
+      ? CutBound(order, times, layers: counts, more: more, cores).step
       : leastMemory(counts, fitting, isInterleaved: order.chunks > 1)
   }
 
@@ -178,8 +181,8 @@ final class StageSearch {
   /// The most layers that a stage may have.
   private func mostLayers(_ ranking: Ranking) -> Int {
     let each = (times.layer.all * choices.microBatches + times.once.time).count
-    guard let worst = ranking.worstKept, each > 0 else { return layers }
-    return min(layers, worst.count / each)
+    guard let worst = ranking.worstKept, cores.alone(each) > 0 else { return layers }
+    return min(layers, worst.count / cores.alone(each))
   }
 
   // MARK: - A schedule and a cut
@@ -213,7 +216,7 @@ final class StageSearch {
   private func fitted(_ choices: PlanChoices, _ order: Int, _ memory: Bytes) -> Fitted {
     let bound = CutBound(
       orders[order], times, layers: choices.stages.map(\.layers),
-      more: choices.stages.map(times.again)
+      more: choices.stages.map(times.again), cores
     ).step
     return Fitted(choices: choices, order: order, memory: memory, bound: bound)
   }
@@ -224,7 +227,8 @@ final class StageSearch {
   ) -> Picoseconds? {
     guard let map = try? StageMap(fitted.choices) else { return nil }
     let order = orders[fitted.order]
-    let time = StepTime(timed, map, order, trace: traces.of(order))
+    let time = StepTime(
+      timed, map, order, contention: cores.contention, trace: traces.of(order))
     ranking.offer(step: time.step, memory: fitted.memory) {
       var choices = fitted.choices
       choices.placement = chain.network.placements[placement]

@@ -11,6 +11,7 @@ package struct CutBound {
   private let isSplit, isAllThenAll: Bool
   private let microBatches: Double
   private var stages: [Stage] = []
+  private let cores: SharedCores
 
   /// What a stage takes, in picoseconds: all its chunks for a micro-batch, and once a step.
   private struct Stage {
@@ -41,17 +42,18 @@ package struct CutBound {
     }
   }
 
-  private init(_ order: PipelineOrder) {
-    self.order = order
+  private init(_ order: PipelineOrder, _ cores: SharedCores) {
+    (self.order, self.cores) = (order, cores)
     (isSplit, isAllThenAll) = (order.schedule == .zeroBubble, order.schedule == .gpipe)
     microBatches = Double(order.microBatches)
   }
 
   /// Of stages with `layers` each, which take `more` of a micro-batch for what is computed again.
   init(
-    _ order: PipelineOrder, _ times: PlacedTimes, layers: [Int], more: [Picoseconds] = []
+    _ order: PipelineOrder, _ times: PlacedTimes, layers: [Int], more: [Picoseconds],
+    _ cores: SharedCores
   ) {
-    self.init(order)
+    self.init(order, cores)
     let (layer, arrival) = (Passes(times.layer), Passes(times.arrival))
     let departure = Passes(times.departure)
     stages.reserveCapacity(layers.count)
@@ -87,7 +89,7 @@ package struct CutBound {
 
   /// Of stages that take as much as `passes` say, `firstChunk` of it in the first of their chunks.
   package init(_ order: PipelineOrder, _ passes: [PassBound], firstChunk: [PassBound]) {
-    self.init(order)
+    self.init(order, SharedCores(contention: 1))
     stages = zip(passes, firstChunk).map {
       Stage(passes: Passes($0), firstChunk: Passes($1))
     }
@@ -98,7 +100,10 @@ package struct CutBound {
     let bound =
       stages.count == 1
       ? updated(stages[0]) : order.chunks > 1 ? interleaved : whole
-    return Int(min(bound * (1 - 1e-12), 9e18))
+    let least = Int(min(bound * (1 - 1e-12), 9e18))
+    guard stages.count > 1 else { return least }
+    let mean = stages.reduce(0.0) { $0 + busy($1) + $1.once } / Double(stages.count)
+    return cores.step(makespan: least, mean: Int(min(mean * (1 - 1e-12), 9e18)) - 1)
   }
 
   private func busy(_ stage: Stage) -> Double { stage.passes.all * microBatches }

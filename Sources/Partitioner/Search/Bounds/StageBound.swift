@@ -19,18 +19,23 @@ package struct StageBound {
   private let ends: Picoseconds
   /// What the busiest stage takes of a micro-batch.
   package let busiest: Int
+  /// What stages take of a step on average.
+  private let mean: Int
+  private let cores: SharedCores
 
   /// Of stages that hold `bound`'s layers, each of which takes `once` a step, with what the ends compute in
   /// all at least on the devices of one stage.
   init(
     stages: Int, microBatches: Int, layers: Int, _ bound: LayerBound, once: OnceBound = OnceBound(),
-    ends: Picoseconds = .zero
+    ends: Picoseconds = .zero, cores: SharedCores = SharedCores(contention: 1)
   ) {
     (self.stages, self.microBatches, self.layers) = (stages, microBatches, layers)
     (least, total) = (bound.least ?? PassBound(), bound.total)
     (self.once, self.ends) = (once, ends)
     let share = (bound.total.all + ends).count / stages
     busiest = max(share, least.all.count * ((layers + stages - 1) / stages))
+    mean = share * microBatches + (once.time * layers).count / stages
+    self.cores = cores
   }
 
   /// Of `layers` that take `passes` each.
@@ -47,6 +52,12 @@ package struct StageBound {
 
   /// A step whose busiest stage takes `busiest` of a micro-batch.
   package func step(busiest: Int, isInterleaved: Bool) -> Int {
+    let bound = makespan(busiest: busiest, isInterleaved: isInterleaved)
+    return stages > 1 ? cores.step(makespan: bound, mean: mean - 1) : bound
+  }
+
+  /// The same if all devices worked all the time.
+  private func makespan(busiest: Int, isInterleaved: Bool) -> Int {
     let work = (Picoseconds(busiest) * microBatches).count
     guard stages > 1, least.all > .zero else {
       let updated = work + (once.time * layers).count / stages
