@@ -41,7 +41,7 @@ class Comparison:
 
 WALL = Comparison("wall", "predicted", "wall")
 # The step less its bubbles, as idle devices take no CPU time.
-WORK = Comparison("CPU", "work", "cpu")
+CPU = Comparison("CPU", "predicted", "cpu")
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Group:
         predicted = [trial.predicted for trial in self.trials]
         return (
             f"{self.title:<18}{len(self.trials):>3} of {self.pool:<4}{max(predicted) / min(predicted):>6.2f}"
-            + WALL.row(self.trials) + WORK.row(self.trials)
+            + WALL.row(self.trials) + CPU.row(self.trials)
             + f"{self.regret('wall'):>+9.1%}{self.regret('cpu'):>+8.1%}")
 
     def regret(self, what: str) -> float:
@@ -69,7 +69,7 @@ class Group:
 
 
 HEAD = (
-    f"{'':<34}{'step and wall':<23}{'work and CPU / cores':<23}{'best later':>15}\n"
+    f"{'':<34}{'step and wall':<23}{'step and CPU / cores':<23}{'best later':>15}\n"
     f"{'model, devices':<18}{'plans':<10}{'ratio':>6}" + f"{'mean':>9}{'worst':>8}{'rank':>6}" * 2
     + f"{'wall':>9}{'CPU':>8}")
 
@@ -154,7 +154,7 @@ class Benchmark:
         total = sum(sources.values())
         print("times " + ", ".join(f"{source} {seconds / total:.1%}" for source, seconds in sources.items()))
         print_kinds(trials)
-        met = [self.judge(comparison, trials) for comparison in (WALL, WORK)]
+        met = [self.judge(comparison, trials) for comparison in (WALL, CPU)]
         return met[0]
 
     def judge(self, comparison: Comparison, trials: list[Trial]) -> bool:
@@ -174,14 +174,14 @@ class Benchmark:
             writer = csv.writer(out)
             writer.writerow([
                 "model", "devices", "layout", "schedule", "zero", "recompute", "micro_batch", "micro_batches",
-                "plan", "predicted", "recorded", "wall", "cpu_over_cores", "work", "compute", "communication",
+                "plan", "predicted", "recorded", "wall", "cpu_over_cores", "compute", "communication",
                 "bubble", "optimizer", "file"])
             for trial in (trial for group in self.groups for trial in group.trials):
                 plan, parts = trial.plan, trial.plan["breakdown"]
                 writer.writerow([
                     trial.model, trial.devices, plan["layout"], plan["schedule"], plan["zero"], plan["recompute"],
                     plan["micro_batch"], plan["micro_batches"], trial.name, trial.predicted, trial.recorded,
-                    trial.wall, trial.cpu, trial.work, parts["compute"], parts["communication_exposed"],
+                    trial.wall, trial.cpu, parts["compute"], parts["communication_exposed"],
                     parts["bubble"], parts["optimizer"],
                     trial.candidate.file.stem])
 
@@ -192,11 +192,11 @@ def print_kinds(trials: list[Trial]) -> None:
     for trial in trials:
         for kind in (f"{trial.devices} devices", *trial.candidate.labels):
             kinds.setdefault(kind, []).append(trial)
-    print(f"{'of plans with':<22}{'plans':>6}{'step and wall':>16}{'step and CPU':>15}{'work and CPU':>15}")
+    print(f"{'of plans with':<22}{'plans':>6}{'step and wall':>16}{'step and CPU':>15}")
     for kind, some in kinds.items():
         means = (
             fmean(Comparison("", predicted, measured).errors(some))
-            for predicted, measured in (("predicted", "wall"), ("predicted", "cpu"), ("work", "cpu")))
+            for predicted, measured in (("predicted", "wall"), ("predicted", "cpu")))
         print(f"  {kind:<20}{len(some):>6}" + "".join(f"{value:>+15.1%}" for value in means))
 
 
@@ -204,7 +204,7 @@ def line(trial: Trial) -> str:
     recorded = "" if trial.recorded is None else f"{trial.recorded:>9.3f}"
     return (
         f"{trial.predicted:>7.3f}{recorded}  wall {trial.wall:.3f} {trial.predicted / trial.wall - 1:>+7.1%}  "
-        f"work {trial.work:.3f}  CPU {trial.cpu:.3f} {trial.work / trial.cpu - 1:>+7.1%}  {trial.name}")
+        f"CPU {trial.cpu:.3f} {trial.predicted / trial.cpu - 1:>+7.1%}  {trial.name}")
 
 
 def arguments() -> argparse.Namespace:

@@ -32,7 +32,7 @@ class Trial:
 
     def measure(self, planner: Planner, seconds: float) -> None:
         """Takes steps of so many CPU seconds, less a run of one step, which is the first of theirs, too."""
-        steps = min(max(MOST_STEPS // 8, round(seconds / (self.work * CORES))), MOST_STEPS)
+        steps = min(max(MOST_STEPS // 8, round(seconds / (self.predicted * CORES))), MOST_STEPS)
         if not self.start:
             # Whatever disturbs a run adds to it.
             self.start = min(planner.execute(self.candidate.file, "--steps", 1).cpu_seconds for _ in range(2))
@@ -51,12 +51,6 @@ class Trial:
     @property
     def predicted(self) -> float:
         return self.plan["step_seconds"]
-
-    @property
-    def work(self) -> float:
-        """What the step takes where no core is ever idle: what devices do on average."""
-        stages = self.explained["stages"]
-        return sum(self.predicted - stage["breakdown"]["bubble"] for stage in stages) / len(stages)
 
     @property
     def wall(self) -> float:
