@@ -127,7 +127,10 @@ package struct Audit {
     var candidates: [(RankedPlan, OptimumSource)] = [(present, .present)]
     candidates += answer.changes.map { ($0.plan, .change) }
     candidates += answer.path.map { ($0.plan, .path) }
-    candidates += search(request.pins, request.cluster).plans.map { ($0, .search) }
+    var cluster = request.cluster
+    // The best plan may do what the launch does, or what the cluster's framework does.
+    if request.configuration.overlapsGradients { cluster.device.operators.overlapsGradients = true }
+    candidates += search(request.pins, cluster).plans.map { ($0, .search) }
     for (plan, source) in candidates where pricing.fits(plan) {
       if answer.optimum.map({ pricing.isBetter(plan, $0) }) ?? true {
         (answer.optimum, answer.optimumSource) = (plan, source)
