@@ -4,7 +4,8 @@ import PlanIR
 ///
 /// Times are stretched as if all threads worked all the time. While a stage waits the others have its cores, so a
 /// step takes what all have to do, over the cores, or what it would take if each had one (derived: no schedule of
-/// threads on cores is shorter; with as many threads a stage as cores none that leaves no core idle is longer).
+/// threads on cores is shorter; with as many threads a stage as cores none that leaves no core idle is longer). With
+/// fewer threads a stage than cores it may take longer than that.
 struct SharedCores {
   /// How many threads share one core.
   let contention: Double

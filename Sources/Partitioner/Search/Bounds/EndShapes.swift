@@ -4,7 +4,8 @@ import PlanIR
 ///
 /// What an operation computes follows from the shape of its own block. Only what is copied and added on the way
 /// from storage and back depends on the other blocks', as does the padding of the vocabulary: of all paddings
-/// that there may be the one that takes least counts. Held against mixtures by its test.
+/// that there may be the one that takes least counts. `MixtureTests` hold searches with measured times to every
+/// mixture.
 struct EndShapes {
   private let training: TrainingGraph
   private let rates: ClusterRates
