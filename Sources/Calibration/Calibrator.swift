@@ -41,7 +41,8 @@ package struct Calibrator: Sendable {
     }
   }
 
-  /// Measures `tasks` in their order until `budget` is used up, storing each at once.
+  /// Measures `tasks` in their order until `budget` is used up, storing each at once, and then all that was measured
+  /// anew, as often as the policy says and the budget allows, storing what all samples amount to.
   ///
   /// What would take longer than what is left of the budget, by the rate this machine reached so far,
   /// is left out, and smaller ones after it are still measured. What has begun may exceed the budget by
@@ -50,7 +51,8 @@ package struct Calibrator: Sendable {
   /// - Parameters:
   ///   - tasks: What to measure; repetitions count once.
   ///   - budget: Seconds of the wall clock.
-  ///   - skip: Keys that are not measured again.
+  ///   - known: What is known already.
+  ///   - again: Whether what is known is measured, too, and samples are added to it.
   ///   - sink: Where each finished timing goes before the next one starts.
   ///   - progress: Told of each as soon as it is stored. An error that it throws ends the calibration;
   ///     what was measured is stored.
@@ -58,15 +60,16 @@ package struct Calibrator: Sendable {
   /// - Throws: ``CalibrationError``, `KernelError` where BLAS computes wrongly on this machine,
   ///   `RunError`, and what `sink` and `progress` throw.
   package func calibrate(
-    _ tasks: [CalibrationTask], budget: Double, skip: Set<TimingKey> = [],
+    _ tasks: [CalibrationTask], budget: Double, known: [TimingKey: Timing] = [:],
+    again: Bool = false,
     into sink: any TimingSink, progress: (CalibrationProgress) throws -> Void = { _ in }
   ) throws -> CalibrationOutcome {
     try SingleThreadedBLAS.run {
       let end = clock.wall() + budget
       try SelfCheck.run()
       return try loop.run(
-        tasks, until: end, skip: skip, on: CalibrationBench(clock: clock), into: sink,
-        progress: progress)
+        tasks, until: end, known: known, again: again, on: CalibrationBench(clock: clock),
+        into: sink, progress: progress)
     }
   }
 

@@ -31,7 +31,7 @@ struct LocalSearch {
       guard !missing.isEmpty, spent < Self.budget else { break }
       let start = CalibrationClock.system.wall()
       let outcome = try timings.measure(
-        missing, budget: Self.budget - spent, policy: .brief, skipsStored: false)
+        missing, budget: Self.budget - spent, policy: .brief)
       spent += CalibrationClock.system.wall() - start
       measured += outcome.measured.count
       stored = try timings.stored()
@@ -66,7 +66,7 @@ struct LocalSearch {
 }
 
 extension SamplingPolicy {
-  /// Enough for a search to go on.
+  /// Enough for a search to go on, at several moments.
   fileprivate static let brief = SamplingPolicy(
-    minimumSamples: 5, maximumSamples: 25, enoughSeconds: 0.01, limitSeconds: 1)
+    minimumSamples: 3, maximumSamples: 9, enoughSeconds: 0.004, limitSeconds: 1, passes: 3)
 }

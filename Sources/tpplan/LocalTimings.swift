@@ -76,10 +76,11 @@ struct LocalTimings {
     return StoredTimings(timings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
   }
 
-  /// Measures `tasks` within `budget` seconds, each stored as soon as it is done.
+  /// Measures `tasks` within `budget` seconds, each stored as soon as it is done; what is stored already only where
+  /// `again` says so.
   func measure(
-    _ tasks: [CalibrationTask], budget: Double, policy: SamplingPolicy = SamplingPolicy(),
-    skipsStored: Bool, progress: (CalibrationProgress) -> Void = { _ in }
+    _ tasks: [CalibrationTask], budget: Double, policy: SamplingPolicy,
+    again: Bool = false, progress: (CalibrationProgress) -> Void = { _ in }
   ) throws -> CalibrationOutcome {
     let database = try database(.readWrite)
     let calibrator = Calibrator(origin: origin, policy: policy)
@@ -89,7 +90,6 @@ struct LocalTimings {
         || $0.key.backend == CalibrationTask.collectiveBackend
     }
     return try calibrator.calibrate(
-      tasks, budget: budget, skip: skipsStored ? Set(stored.keys) : [], into: database,
-      progress: progress)
+      tasks, budget: budget, known: stored, again: again, into: database, progress: progress)
   }
 }

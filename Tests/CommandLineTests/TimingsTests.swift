@@ -26,6 +26,34 @@ import Testing
     #expect(again["skipped"] as? Int == listed.count)
   }
 
+  @Test func `what is calibrated is the workload and the type that are asked for, and again if so`()
+    throws
+  {
+    let line = try CommandLine()
+    let calibrate = "calibrate --global-batch 4 --sequence 8 --dtype float64 --budget 0.2 --json"
+    _ = try line.run(calibrate)
+    func listed() throws -> [[String: Any]] {
+      try #require(try line.run("timings list --json").json()["timings"] as? [[String: Any]])
+    }
+    let first = try listed()
+    #expect(!first.isEmpty && first.allSatisfy { $0["dtype"] as? String == "float64" })
+    // Of activations by weights rows are tokens: 32 at most.
+    let rows = first.filter { $0["transposition"] as? String == "NN" }
+      .compactMap { ($0["shape"] as? [Int])?.first }
+    #expect((1...32).contains(rows.max() ?? 0), "\(rows)")
+    let again = try line.run(calibrate + " --again").json()
+    #expect(again["skipped"] as? Int == 0 && (again["measured"] as? Int ?? 0) > 0)
+    func samples(_ timings: [[String: Any]]) -> [String: Int] {
+      Dictionary(
+        timings.map {
+          ("\($0["transposition"] ?? "") \($0["shape"] ?? "")", $0["samples"] as? Int ?? 0)
+        }
+      ) { $1 }
+    }
+    let later = samples(try listed())
+    #expect(samples(first).contains { $1 < later[$0] ?? 0 })
+  }
+
   @Test func `a run records its kernels unless told not to`() throws {
     let line = try CommandLine()
     _ = try line.run("search tiny-gpt2 --devices 2 --emit @/plan.json")
