@@ -4,7 +4,7 @@ import PlanIR
 /// them again, as often as the budget and the policy allow.
 struct CalibrationLoop<Bench: TaskBench> {
   /// The machine; part of every key.
-  let fingerprint: String
+  let machine: Bench.Task.Machine
   let origin: MeasurementOrigin
   let policy: SamplingPolicy
   /// The most bytes that one task's operands may take.
@@ -87,7 +87,7 @@ struct CalibrationLoop<Bench: TaskBench> {
     var seen: Set<TimingKey> = []
     var pending: [(task: Bench.Task, key: TimingKey)] = []
     for task in tasks {
-      let key = task.key(fingerprint: fingerprint)
+      let key = task.key(on: machine)
       guard seen.insert(key).inserted else { continue }
       if skip.contains(key) {
         outcome.skipped += 1

@@ -2,7 +2,7 @@ import Foundation
 import Kernels
 package import PlanIR
 
-/// Measures kernels on one core of this machine, and collectives among threads, by the CPU time of the
+/// Measures kernels on one core of this machine, or with as many BLAS threads as a task says, and collectives among threads, by the CPU time of the
 /// threads that run them.
 ///
 /// Operands are random and cut from a ring of 64 MiB that is larger than most last-level caches, so
@@ -10,20 +10,23 @@ package import PlanIR
 /// measured as the middle of a training step meets them, somewhat slower than a benchmark that
 /// repeats one product on one set of buffers.
 package struct Calibrator: Sendable {
-  /// This machine with one BLAS thread; part of every key.
-  package let fingerprint: String
+  /// This machine with one BLAS thread.
+  package let machine: MachineFingerprint
   package let origin: MeasurementOrigin
   package let policy: SamplingPolicy
   /// The most bytes that one product's operands may take.
   package let memoryLimit: Int
   private let clock: CalibrationClock
 
+  /// The text of ``machine``, part of the keys of all that one BLAS thread runs.
+  package var fingerprint: String { machine.text }
+
   /// A calibrator of this machine; without a `memoryLimit`, half of its memory.
   package init(
     origin: MeasurementOrigin, policy: SamplingPolicy = SamplingPolicy(),
     memoryLimit: Int? = nil, clock: CalibrationClock = .system
   ) {
-    fingerprint = MachineFingerprint.current(threads: 1)
+    machine = MachineFingerprint.here
     self.origin = origin
     self.policy = policy
     self.memoryLimit = memoryLimit ?? Int(clamping: ProcessInfo.processInfo.physicalMemory / 2)
@@ -75,7 +78,7 @@ package struct Calibrator: Sendable {
 
   private var loop: CalibrationLoop<CalibrationBench> {
     CalibrationLoop(
-      fingerprint: fingerprint, origin: origin, policy: policy, memoryLimit: memoryLimit,
+      machine: machine, origin: origin, policy: policy, memoryLimit: memoryLimit,
       clock: clock)
   }
 }

@@ -206,6 +206,25 @@ struct MatmulCalibratorTests {
     }
   }
 
+  @Test("What BLAS may use several threads for is measured so, and kept as another machine's")
+  func severalThreads() async {
+    await #expect(processExitsWith: .success) {
+      BLASLibrary.setThreads(1)
+      let calibrator = Calibrator(origin: .sample, policy: .quick)
+      let sink = RecordingSink()
+      var during: [Int] = []
+      let product = try MatmulProduct.cube(8)
+      _ = try calibrator.calibrate(
+        [.product(product), .product(product, threads: 2)], budget: 60, into: sink
+      ) { _ in
+        during.append(BLASLibrary.threads)
+      }
+      let texts = [1, 2].map { calibrator.machine.using(threads: $0).text }
+      precondition(sink.keys == texts.map { [product.key(fingerprint: $0)] })
+      precondition(during == [1, 2] && BLASLibrary.threads == 1, "\(during)")
+    }
+  }
+
   @Test("A sink that fails ends the calibration")
   func failingSink() {
     #expect(throws: FailingSink.Full.self) {

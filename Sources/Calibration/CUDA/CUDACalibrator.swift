@@ -64,7 +64,7 @@ package struct CUDACalibrator {
   ) throws -> CalibrationOutcome {
     let end = clock.wall() + budget
     let loop = CalibrationLoop<CUDABench>(
-      fingerprint: fingerprint, origin: origin, policy: policy, memoryLimit: memoryLimit,
+      machine: fingerprint, origin: origin, policy: policy, memoryLimit: memoryLimit,
       clock: clock)
     return try loop.run(
       tasks, until: end, known: known, again: again, on: CUDABench(device, blas, compiler),

@@ -91,7 +91,8 @@ struct ExecuteCommand: ParsableCommand {
       let program = try Partitioner.program(of: training, choices: plan.choices)
       let verdict = try prove(plan, program)
       if let trace {
-        let table = try Inputs.timings(for: plan.cluster, timings)
+        let table = try Inputs.timings(
+          for: plan.cluster, devices: plan.choices.mesh.deviceCount, timings)
         try AtomicFile.write(
           TraceEvents.text(program, plan, verdict.run, timings: table), to: trace)
       }
