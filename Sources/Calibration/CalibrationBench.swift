@@ -1,3 +1,4 @@
+import Kernels
 import PlanIR
 
 /// Runs whatever is measured.
@@ -12,9 +13,10 @@ final class CalibrationBench: TaskBench {
     kernels = KernelBench(clock: clock)
   }
 
-  /// Makes memory for `task`.
+  /// Makes memory for `task`, and gives BLAS its threads.
   func prepare(_ task: CalibrationTask) throws {
-    switch task {
+    BLASLibrary.setThreads(task.threads)
+    switch task.work {
     case .product(let product): try products.prepare(product)
     case .kernel(let probe, _): try kernels.prepare(probe)
     case .collective: break
@@ -23,7 +25,7 @@ final class CalibrationBench: TaskBench {
 
   /// CPU seconds of `repetitions` runs of `task`, for which ``prepare(_:)`` was called last.
   func seconds(of task: CalibrationTask, repetitions: Int) throws -> Double {
-    switch task {
+    switch task.work {
     case .product(let product): products.seconds(of: product, repetitions: repetitions)
     case .kernel: kernels.seconds(repetitions: repetitions)
     case .collective(let probe):
@@ -32,7 +34,8 @@ final class CalibrationBench: TaskBench {
   }
 
   func expectedSeconds(of task: CalibrationTask) throws -> Double {
-    try rates.expectedSeconds(of: task, on: products)
+    BLASLibrary.setThreads(1)
+    return try rates.expectedSeconds(of: task, on: products)
   }
 
   func note(_ task: CalibrationTask, _ timing: Timing) { rates.note(task, timing) }

@@ -2,13 +2,40 @@ package import Executor
 package import PlanIR
 
 /// Something to be measured.
-package enum CalibrationTask: MeasuredTask {
-  /// A matrix product.
-  case product(MatmulProduct)
-  /// Another kernel, with what it has to do.
-  case kernel(KernelProbe, amount: KernelAmount)
+package struct CalibrationTask: MeasuredTask {
+  /// What runs.
+  package enum Work: Sendable {
+    /// A matrix product.
+    case product(MatmulProduct)
+    /// Another kernel, with what it has to do.
+    case kernel(KernelProbe, amount: KernelAmount)
+    /// A collective among threads.
+    case collective(CollectiveProbe)
+  }
+
+  package let work: Work
+  /// How many threads BLAS may use; 1 of what does not use it.
+  package let threads: Int
+
+  private init(_ work: Work, threads: Int = 1) { (self.work, self.threads) = (work, threads) }
+
+  /// A matrix product, over which BLAS may use `threads`.
+  package static func product(_ product: MatmulProduct, threads: Int = 1) -> CalibrationTask {
+    CalibrationTask(.product(product), threads: threads)
+  }
+
+  /// Another kernel that has `amount` to do; one that multiplies matrices by BLAS, which may use `threads`.
+  package static func kernel(
+    _ probe: KernelProbe, amount: KernelAmount, threads: Int = 1
+  ) -> CalibrationTask {
+    let usesBLAS = MachineFingerprint.dependsOnThreads(probe.identity.kernel)
+    return CalibrationTask(.kernel(probe, amount: amount), threads: usesBLAS ? threads : 1)
+  }
+
   /// A collective among threads.
-  case collective(CollectiveProbe)
+  package static func collective(_ probe: CollectiveProbe) -> CalibrationTask {
+    CalibrationTask(.collective(probe))
+  }
 
   /// What runs kernels other than products, in keys.
   static let kernelBackend = "swift"
@@ -16,8 +43,9 @@ package enum CalibrationTask: MeasuredTask {
   package static let collectiveBackend = "threads"
 
   /// Under what its time is kept on a machine.
-  package func key(fingerprint: String) -> TimingKey {
-    switch self {
+  package func key(on machine: MachineFingerprint) -> TimingKey {
+    let fingerprint = machine.using(threads: threads).text
+    return switch work {
     case .product(let product): product.key(fingerprint: fingerprint)
     case .kernel(let probe, _):
       TimingKey(
@@ -33,13 +61,13 @@ package enum CalibrationTask: MeasuredTask {
 
   /// What a kernel has to do; nil of others, whose shapes say it.
   package var amount: KernelAmount? {
-    if case .kernel(_, let amount) = self { return amount }
+    if case .kernel(_, let amount) = work { return amount }
     return nil
   }
 
   /// Bytes of its operands.
   package var bytes: Double {
-    switch self {
+    switch work {
     case .product(let product): product.bytes
     case .kernel(let probe, _): probe.operands.reduce(0) { $0 + Double($1.bytes) }
     case .collective(let probe): Double(probe.bytes)
@@ -48,7 +76,7 @@ package enum CalibrationTask: MeasuredTask {
 
   /// Each sample of a collective starts the group's threads and faults their memory in.
   package var maximumSamples: Int {
-    if case .collective = self { return 9 }
+    if case .collective = work { return 9 }
     return .max
   }
 }

@@ -2,7 +2,7 @@ import Foundation
 import Kernels
 package import PlanIR
 
-/// Measures kernels on one core of this machine, and collectives among threads, by the CPU time of the
+/// Measures kernels on one core of this machine, or with as many BLAS threads as a task says, and collectives among threads, by the CPU time of the
 /// threads that run them.
 ///
 /// Operands are random and cut from a ring of 64 MiB that is larger than most last-level caches, so
@@ -10,20 +10,23 @@ package import PlanIR
 /// measured as the middle of a training step meets them, somewhat slower than a benchmark that
 /// repeats one product on one set of buffers.
 package struct Calibrator: Sendable {
-  /// This machine with one BLAS thread; part of every key.
-  package let fingerprint: String
+  /// This machine with one BLAS thread.
+  package let machine: MachineFingerprint
   package let origin: MeasurementOrigin
   package let policy: SamplingPolicy
   /// The most bytes that one product's operands may take.
   package let memoryLimit: Int
   private let clock: CalibrationClock
 
+  /// The text of ``machine``, part of the keys of all that one BLAS thread runs.
+  package var fingerprint: String { machine.text }
+
   /// A calibrator of this machine; without a `memoryLimit`, half of its memory.
   package init(
     origin: MeasurementOrigin, policy: SamplingPolicy = SamplingPolicy(),
     memoryLimit: Int? = nil, clock: CalibrationClock = .system
   ) {
-    fingerprint = MachineFingerprint.current(threads: 1)
+    machine = MachineFingerprint.here
     self.origin = origin
     self.policy = policy
     self.memoryLimit = memoryLimit ?? Int(clamping: ProcessInfo.processInfo.physicalMemory / 2)
@@ -41,7 +44,8 @@ package struct Calibrator: Sendable {
     }
   }
 
-  /// Measures `tasks` in their order until `budget` is used up, storing each at once.
+  /// Measures `tasks` in their order until `budget` is used up, storing each at once, and then all that was measured
+  /// anew, as often as the policy says and the budget allows, storing what all samples amount to.
   ///
   /// What would take longer than what is left of the budget, by the rate this machine reached so far,
   /// is left out, and smaller ones after it are still measured. What has begun may exceed the budget by
@@ -50,7 +54,8 @@ package struct Calibrator: Sendable {
   /// - Parameters:
   ///   - tasks: What to measure; repetitions count once.
   ///   - budget: Seconds of the wall clock.
-  ///   - skip: Keys that are not measured again.
+  ///   - known: What is known already.
+  ///   - again: Whether what is known is measured, too, and samples are added to it.
   ///   - sink: Where each finished timing goes before the next one starts.
   ///   - progress: Told of each as soon as it is stored. An error that it throws ends the calibration;
   ///     what was measured is stored.
@@ -58,21 +63,22 @@ package struct Calibrator: Sendable {
   /// - Throws: ``CalibrationError``, `KernelError` where BLAS computes wrongly on this machine,
   ///   `RunError`, and what `sink` and `progress` throw.
   package func calibrate(
-    _ tasks: [CalibrationTask], budget: Double, skip: Set<TimingKey> = [],
+    _ tasks: [CalibrationTask], budget: Double, known: [TimingKey: Timing] = [:],
+    again: Bool = false,
     into sink: any TimingSink, progress: (CalibrationProgress) throws -> Void = { _ in }
   ) throws -> CalibrationOutcome {
     try SingleThreadedBLAS.run {
       let end = clock.wall() + budget
       try SelfCheck.run()
       return try loop.run(
-        tasks, until: end, skip: skip, on: CalibrationBench(clock: clock), into: sink,
-        progress: progress)
+        tasks, until: end, known: known, again: again, on: CalibrationBench(clock: clock),
+        into: sink, progress: progress)
     }
   }
 
   private var loop: CalibrationLoop<CalibrationBench> {
     CalibrationLoop(
-      fingerprint: fingerprint, origin: origin, policy: policy, memoryLimit: memoryLimit,
+      machine: machine, origin: origin, policy: policy, memoryLimit: memoryLimit,
       clock: clock)
   }
 }

@@ -51,22 +51,40 @@ package struct MachineFingerprint: Hashable, Sendable {
       + "threads:\(threads)"
   }
 
-  /// This machine's fingerprint with `threads` BLAS threads; 1 while products are calibrated.
-  package static func current(threads: Int) -> String {
+  /// This machine with one BLAS thread.
+  package static var here: MachineFingerprint {
     func contents(_ path: String) -> String {
       String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
     }
-    let fingerprint = MachineFingerprint(
+    return MachineFingerprint(
       processorInformation: contents("/proc/cpuinfo"),
       maximumClock: contents("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"),
       cores: ProcessInfo.processInfo.activeProcessorCount, configuration: BLASLibrary.configuration,
-      core: BLASLibrary.core, threads: threads)
-    return fingerprint.text
+      core: BLASLibrary.core, threads: 1)
   }
+
+  /// The same machine with as many BLAS threads.
+  package func using(threads: Int) -> MachineFingerprint {
+    var other = self
+    other.threads = threads
+    return other
+  }
+
+  /// How many threads BLAS may use in a run on `devices` threads, which share the cores evenly.
+  package func threads(devices: Int) -> Int { max(1, cores / max(devices, 1)) }
+
+  /// Whether what `kernel` takes depends on how many threads BLAS may use: of products, and of attention, which
+  /// multiplies blocks.
+  package static func dependsOnThreads(_ kernel: String) -> Bool {
+    kernel == MatmulTimings.kernel || kernel.hasPrefix("attention")
+  }
+
+  /// This machine's fingerprint with `threads` BLAS threads.
+  package static func current(threads: Int) -> String { here.using(threads: threads).text }
 
   /// This machine's fingerprint in a run on `devices` threads, which share its cores evenly.
   package static func current(devices: Int) -> String {
-    current(threads: max(1, ProcessInfo.processInfo.activeProcessorCount / max(devices, 1)))
+    current(threads: here.threads(devices: devices))
   }
 
   /// This machine's fingerprint with as many BLAS threads as the library uses now.

@@ -2,8 +2,11 @@ package import PlanIR
 
 /// Something that is timed and whose time is kept.
 package protocol MeasuredTask: Sendable {
+  /// What tells machines apart.
+  associatedtype Machine: Sendable
+
   /// Under what its time is kept on a machine.
-  func key(fingerprint: String) -> TimingKey
+  func key(on machine: Machine) -> TimingKey
   /// What a kernel has to do; nil of others, whose shapes say it.
   var amount: KernelAmount? { get }
   /// Bytes of its operands.

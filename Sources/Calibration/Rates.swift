@@ -13,8 +13,9 @@ struct Rates {
   mutating func expectedSeconds(
     of task: CalibrationTask, on bench: ProductBench
   ) throws(CalibrationError) -> Double {
-    guard case .product(let product) = task else { return task.bytes / Self.mostBytes }
-    return try expectedSeconds(of: product, on: bench)
+    guard case .product(let product) = task.work else { return task.bytes / Self.mostBytes }
+    // Threads share it evenly at best.
+    return try expectedSeconds(of: product, on: bench) / Double(task.threads)
   }
 
   /// Seconds one run of `product` takes at least, by the best rate so far; before anything is known
@@ -32,9 +33,9 @@ struct Rates {
     return product.flops / (best[product.dtype] ?? .infinity)
   }
 
-  /// Learns from a measured product.
+  /// Learns from a measured product of one thread.
   mutating func note(_ task: CalibrationTask, _ timing: Timing) {
-    guard case .product(let product) = task else { return }
+    guard case .product(let product) = task.work, task.threads == 1 else { return }
     note(product, seconds: timing.medianNanoseconds * 1e-9)
   }
 

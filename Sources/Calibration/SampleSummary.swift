@@ -43,6 +43,25 @@ package struct MeasurementOrigin: Hashable, Sendable {
 }
 
 extension Timing {
+  /// What this and a `later` measurement of the same amount to, whose samples are not kept: medians by how many
+  /// there are, and the spread of both with what lies between them. A later one of something else replaces this.
+  ///
+  /// Of 10 samples at 4 +- 1 and 10 at 6 +- 1, 20 at 5 +- 2.
+  package func joined(with later: Timing) -> Timing {
+    guard amount == later.amount else { return later }
+    var joined = later
+    joined.samples += samples
+    let share = Double(later.samples) / Double(max(1, joined.samples))
+    func middle(_ value: KeyPath<Timing, Double>) -> Double {
+      self[keyPath: value] * (1 - share) + later[keyPath: value] * share
+    }
+    joined.medianNanoseconds = middle(\.medianNanoseconds)
+    joined.spreadNanoseconds =
+      middle(\.spreadNanoseconds)
+      + abs(medianNanoseconds - later.medianNanoseconds) * min(share, 1 - share)
+    return joined
+  }
+
   /// The timing that `seconds`, one number a run, amount to; nil where there are none.
   package init?(seconds: [Double], origin: MeasurementOrigin) {
     guard let summary = SampleSummary(seconds) else { return nil }

@@ -7,6 +7,7 @@ import TimingStore
 /// Measures a GPU into the timing database.
 struct CUDACalibration {
   let model: Model
+  let workload: WorkloadOverrides
   let timings: LocalTimings
 
   /// What was done, on what, and what the GPU reaches by all that is stored of it.
@@ -17,14 +18,14 @@ struct CUDACalibration {
   }
 
   func run(
-    budget: Double, policy: SamplingPolicy, progress: (CalibrationProgress) -> Void
+    budget: Double, policy: SamplingPolicy, again: Bool, progress: (CalibrationProgress) -> Void
   ) throws -> Answer {
     let path = CUDASearchPath(environment: ProcessInfo.processInfo.environment)
     let calibrator = try CUDACalibrator(along: path, origin: timings.origin, policy: policy)
     let database = try timings.database(.readWrite)
     let stored = try database.timings(fingerprint: calibrator.fingerprint)
     let outcome = try calibrator.calibrate(
-      tasks(calibrator.arithmetics), budget: budget, skip: Set(stored.keys), into: database,
+      tasks(calibrator.arithmetics), budget: budget, known: stored, again: again, into: database,
       progress: progress)
     let rates = CUDARates(try database.timings(fingerprint: calibrator.fingerprint))
     return Answer(outcome: outcome, fingerprint: calibrator.fingerprint, rates: rates)
@@ -47,7 +48,8 @@ struct CUDACalibration {
   private func programs(_ precision: Precision, microBatches: [Int]) throws -> [Program] {
     try microBatches.flatMap { size in
       try CalibrationPrograms(
-        model: model, cluster: "h100-sxm", precision: precision, microBatch: size
+        model: model, workload: workload, cluster: "h100-sxm", precision: precision,
+        microBatch: size
       ).all()
     }
   }

@@ -2,12 +2,15 @@ import Partitioner
 import PlanIR
 
 /// Programs whose kernels are worth measuring for a model: the best of each of some layouts on 1 to 16
-/// devices, with fused attention, and on up to 4 without it and with plain gradient descent.
+/// devices, with fused attention, and on up to 4 without it and with plain gradient descent; of attention and
+/// optimizer only the one that is asked for.
 ///
 /// Layouts are searched one by one, without stages and context axes: on so few devices mixtures and
 /// stages compute on the same parts of tensors. What a plan of threads computes beside is measured by its search.
 struct CalibrationPrograms {
   let model: Model
+  /// What is asked for.
+  var workload = WorkloadOverrides()
   /// The name of the cluster that plans are made for.
   var cluster = "local"
   /// What values are stored in; nil for what the model asks for.
@@ -19,14 +22,13 @@ struct CalibrationPrograms {
   private static let plansEach = 3
 
   func all() throws -> [Program] {
-    var first = WorkloadOverrides()
-    first.precision = precision
-    var programs = try programs(first, devices: [1, 2, 4, 8, 16])
-    var other = WorkloadOverrides()
-    other.precision = precision
-    (other.attention, other.optimizer) = (.unfused, .sgd)
-    programs += try self.programs(other, devices: [1, 2, 4])
-    return programs
+    var first = workload
+    if let precision { first.precision = precision }
+    let programs = try programs(first, devices: [1, 2, 4, 8, 16])
+    var other = first
+    if other.attention == nil { other.attention = .unfused }
+    if other.optimizer == nil { other.optimizer = .sgd }
+    return try other == first ? programs : programs + self.programs(other, devices: [1, 2, 4])
   }
 
   private func programs(_ overrides: WorkloadOverrides, devices: [Int]) throws -> [Program] {

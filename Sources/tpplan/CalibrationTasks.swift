@@ -7,8 +7,10 @@ import PlanIR
 struct CalibrationTasks {
   /// The type that is computed in.
   let dtype: DType
+  /// What runs it.
+  var machine = MachineFingerprint.here
 
-  /// Kernels of `programs`, products first, as far as `isWanted` says.
+  /// Kernels of `programs`, products first, as far as `isWanted` says; with as many BLAS threads as a run has.
   func kernels(
     of programs: [Program], where isWanted: (PlannedKernel) -> Bool = { _ in true }
   ) -> [CalibrationTask] {
@@ -25,19 +27,20 @@ struct CalibrationTasks {
   /// Products of `programs`.
   func products(of programs: [Program]) -> [MatmulProduct] {
     kernels(of: programs) { $0.product != nil }.compactMap {
-      if case .product(let product) = $0 { product } else { nil }
+      if case .product(let product) = $0.work { product } else { nil }
     }
   }
 
   private func task(_ kernel: PlannedKernel, of program: Program) -> CalibrationTask? {
+    let threads = machine.threads(devices: program.mesh.deviceCount)
     guard let size = kernel.product else {
       return KernelProbe(
         kernel.call, in: program.bodies[kernel.body], of: program, dtype: dtype
-      ).map { .kernel($0, amount: kernel.amount) }
+      ).map { .kernel($0, amount: kernel.amount, threads: threads) }
     }
     return MatmulProduct.Transposition(rawValue: size.transposition).flatMap {
       MatmulProduct(m: size.m, n: size.n, k: size.k, transposition: $0, dtype: dtype)
-    }.map { .product($0) }
+    }.map { .product($0, threads: threads) }
   }
 
   /// A collective among `devices` on small buffers and large ones.

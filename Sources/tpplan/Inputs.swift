@@ -44,7 +44,8 @@ enum Inputs {
         file.model, file.workload, devices: file.choices.mesh.deviceCount)
       let predicted = try Partitioner.predict(
         training, choices: file.choices, cluster: file.cluster,
-        timings: timings(for: file.cluster, database))
+        timings: timings(
+          for: file.cluster, devices: file.choices.mesh.deviceCount, database))
       try checkPlacement(file, path)
       try file.check(predicted)
       let plan = Plan(
@@ -57,10 +58,13 @@ enum Inputs {
     }
   }
 
-  /// Measured times of this machine, for a cluster that is this machine, from the file `database` or the
-  /// default one.
-  static func timings(for cluster: Cluster, _ database: String? = nil) throws -> TimingTable {
-    cluster.isLocal ? try LocalTimings(path: database).table() : TimingTable()
+  /// Measured times of this machine, for a cluster that is this machine, as runs on `devices` threads meet it,
+  /// from the file `database` or the default one.
+  static func timings(
+    for cluster: Cluster, devices: Int, _ database: String? = nil
+  ) throws -> TimingTable {
+    guard cluster.isLocal else { return TimingTable() }
+    return try LocalTimings(path: database).stored(devices: devices).table
   }
 
   /// A cluster as `devices` devices meet it: threads share this machine's cores and memory.

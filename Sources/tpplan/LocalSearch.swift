@@ -20,7 +20,7 @@ struct LocalSearch {
   func run(_ request: inout SearchRequest) throws -> SearchAnswer {
     let timings = LocalTimings(path: path)
     let cache = PlanCache(timings, for: request)
-    var stored = try timings.stored()
+    var stored = try timings.stored(devices: request.devices)
     request.timings = stored.table
     if let answer = cache?.answer(to: request, measured: stored.digest) { return answer }
     var answer = Search.run(request)
@@ -31,10 +31,10 @@ struct LocalSearch {
       guard !missing.isEmpty, spent < Self.budget else { break }
       let start = CalibrationClock.system.wall()
       let outcome = try timings.measure(
-        missing, budget: Self.budget - spent, policy: .brief, skipsStored: false)
+        missing, budget: Self.budget - spent, policy: .brief)
       spent += CalibrationClock.system.wall() - start
       measured += outcome.measured.count
-      stored = try timings.stored()
+      stored = try timings.stored(devices: request.devices)
       request.timings = stored.table
       answer = Search.run(request)
       if outcome.measured.isEmpty { break }
@@ -58,15 +58,14 @@ struct LocalSearch {
     }
     let collectives = programs.flatMap { Partitioner.collectives(of: $0) }
       .filter { !table.has(collective: $0.pattern, devices: $0.devices) }
-    let fingerprint = MachineFingerprint.current(threads: 1)
     // Kernels that do different amounts may have one key: measured in turns, they would never all be known.
     return (kernels + collectives.flatMap { tasks.collective($0.pattern, devices: $0.devices) })
-      .filter { !stored.keys.contains($0.key(fingerprint: fingerprint)) }
+      .filter { !stored.keys.contains($0.key(on: tasks.machine)) }
   }
 }
 
 extension SamplingPolicy {
-  /// Enough for a search to go on.
+  /// Enough for a search to go on, at several moments.
   fileprivate static let brief = SamplingPolicy(
-    minimumSamples: 5, maximumSamples: 25, enoughSeconds: 0.01, limitSeconds: 1)
+    minimumSamples: 3, maximumSamples: 9, enoughSeconds: 0.004, limitSeconds: 1, passes: 3)
 }

@@ -65,31 +65,42 @@ struct LocalTimings {
     return amounts
   }
 
-  /// The table of what was measured in float32 on this machine, kernels on one core.
-  func table() throws -> TimingTable { try stored().table }
-
-  /// As ``table()``, with its digest.
-  func stored() throws -> StoredTimings {
-    let timings = try database(.readOnly)
-      .timings(fingerprint: MachineFingerprint.current(threads: 1))
-      .filter { $0.key.dtype == .float32 }
+  /// The table of what was measured in float32 on this machine, as runs on `devices` threads meet it, with its digest.
+  ///
+  /// On no more than half as many threads as cores BLAS has several: what it computes takes the time that was measured so, all
+  /// else that of one core.
+  func stored(devices: Int) throws -> StoredTimings {
+    let (database, machine) = (try database(.readOnly), MachineFingerprint.here)
+    let threads = machine.threads(devices: devices)
+    var timings = try database.timings(fingerprint: machine.text)
+    if threads > 1 {
+      let several = try database.timings(fingerprint: machine.using(threads: threads).text)
+      func depends(_ key: TimingKey) -> Bool { MachineFingerprint.dependsOnThreads(key.kernel) }
+      timings = timings.filter { !depends($0.key) }
+      timings.merge(several.filter { depends($0.key) }) { $1 }
+    }
+    timings = timings.filter { $0.key.dtype == .float32 }
     return StoredTimings(timings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
   }
 
-  /// Measures `tasks` within `budget` seconds, each stored as soon as it is done.
+  /// Measures `tasks` within `budget` seconds, each stored as soon as it is done; what is stored already only where
+  /// `again` says so.
   func measure(
-    _ tasks: [CalibrationTask], budget: Double, policy: SamplingPolicy = SamplingPolicy(),
-    skipsStored: Bool, progress: (CalibrationProgress) -> Void = { _ in }
+    _ tasks: [CalibrationTask], budget: Double, policy: SamplingPolicy,
+    again: Bool = false, progress: (CalibrationProgress) -> Void = { _ in }
   ) throws -> CalibrationOutcome {
     let database = try database(.readWrite)
     let calibrator = Calibrator(origin: origin, policy: policy)
     // A kernel without amount was stored by an earlier version, and tells planners nothing.
-    let stored = try database.timings(fingerprint: calibrator.fingerprint).filter {
+    let threads = Set(tasks.map(\.threads)).union([1]).sorted()
+    let all = try threads.map {
+      try database.timings(fingerprint: calibrator.machine.using(threads: $0).text)
+    }
+    let stored = all.reduce(into: [:]) { $0.merge($1) { $1 } }.filter {
       $0.value.amount != nil || $0.key.kernel == MatmulTimings.kernel
         || $0.key.backend == CalibrationTask.collectiveBackend
     }
     return try calibrator.calibrate(
-      tasks, budget: budget, skip: skipsStored ? Set(stored.keys) : [], into: database,
-      progress: progress)
+      tasks, budget: budget, known: stored, again: again, into: database, progress: progress)
   }
 }

@@ -152,7 +152,7 @@ extension CUDATests {
       _ = try calibrator().calibrate(tasks, budget: 60, into: sink)
       let compilations = stub.compilations
       let second = try calibrator().calibrate(
-        tasks, budget: 60, skip: Set(sink.keys.joined()), into: RecordingSink())
+        tasks, budget: 60, known: sink.known, into: RecordingSink())
       #expect(second.measured.isEmpty && second.left.isEmpty)
       #expect(second.skipped == Set(sink.keys.joined()).count)
       #expect(stub.compilations == compilations)
@@ -168,7 +168,7 @@ extension CUDATests {
       }
       #expect(first.measured.count == 3 && !first.left.isEmpty)
       let second = try calibrator().calibrate(
-        tasks, budget: 60, skip: Set(sink.keys.joined()), into: sink)
+        tasks, budget: 60, known: sink.known, into: sink)
       #expect(second.skipped == 3 && second.measured.map(\.key) == first.left)
     }
 
@@ -249,7 +249,7 @@ extension CUDATests {
       if fault.number == 500 { #expect(!sink.keys.isEmpty) }
       stub.reset()
       let second = try calibrator().calibrate(
-        tasks, budget: 60, skip: Set(sink.keys.joined()), into: RecordingSink())
+        tasks, budget: 60, known: sink.known, into: RecordingSink())
       #expect(second.skipped == sink.keys.count && second.left.isEmpty)
     }
 

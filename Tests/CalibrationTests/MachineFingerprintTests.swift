@@ -74,4 +74,13 @@ struct MachineFingerprintTests {
       MachineFingerprint.current(threads: 3) == one.dropLast() + "3")
     #expect(MachineFingerprint.current(devices: 1 << 20) == one)
   }
+
+  @Test(
+    "Runs share the cores evenly among their devices",
+    arguments: [(2, 1, 2), (2, 2, 1), (2, 8, 1), (16, 1, 16), (16, 4, 4), (16, 5, 3), (16, 32, 1)])
+  func share(cores: Int, devices: Int, threads: Int) {
+    var machine = MachineFingerprint.here
+    machine.cores = cores
+    #expect(machine.threads(devices: devices) == threads)
+  }
 }

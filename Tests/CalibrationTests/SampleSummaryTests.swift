@@ -38,4 +38,18 @@ struct SampleSummaryTests {
       version: "test")
     #expect(timing == expected)
   }
+
+  @Test("Measurements of which no samples are kept are joined by how many there were")
+  func joined() throws {
+    func timing(_ samples: Int, _ median: Double, _ spread: Double) -> Timing {
+      Timing(
+        samples: samples, medianNanoseconds: median, spreadNanoseconds: spread, date: "2026-11-23",
+        version: "test")
+    }
+    #expect(timing(10, 4, 1).joined(with: timing(10, 6, 1)) == timing(20, 5, 2))
+    #expect(timing(30, 4, 1).joined(with: timing(10, 8, 3)) == timing(40, 5, 2.5))
+    var other = timing(10, 6, 1)
+    other.amount = KernelAmount(elements: 1, flops: 1)
+    #expect(timing(10, 4, 1).joined(with: other) == other)
+  }
 }

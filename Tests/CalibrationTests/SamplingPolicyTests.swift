@@ -5,17 +5,18 @@ import Testing
 struct SamplingPolicyTests {
   /// The samples of a kernel that takes `run` seconds, and the batches that it was run in.
   private func sample(
-    _ policy: SamplingPolicy, run: Double, first: Double = 0, limit: Double = .infinity
+    _ policy: SamplingPolicy, of repetitions: Int? = nil, run: Double, first: Double = 0,
+    limit: Double = .infinity
   ) -> (samples: [Double], batches: [Int]) {
     var batches: [Int] = []
     var spent = 0.0
-    let samples = policy.samples(until: { spent >= limit }) { repetitions in
+    let samples = policy.samples(of: repetitions, until: { spent >= limit }) { repetitions in
       let seconds = run * Double(repetitions) + (batches.isEmpty ? first : 0)
       batches.append(repetitions)
       spent += seconds
       return seconds
     }
-    return (samples, batches)
+    return (samples.samples, batches)
   }
 
   @Test("A short kernel is timed in batches, and a sample is the time of one run")
@@ -51,5 +52,12 @@ struct SamplingPolicyTests {
   func stillClock() {
     let (samples, _) = sample(SamplingPolicy(maximumSamples: 7), run: 0)
     #expect(samples == [0, 0, 0, 0, 0, 0, 0])
+  }
+
+  @Test("A kernel whose batches are known is warmed up by one of them")
+  func known() {
+    let policy = SamplingPolicy(minimumSamples: 3, minimumSampleSeconds: 2e-4, enoughSeconds: 0)
+    let (samples, batches) = sample(policy, of: 20, run: 1e-5, first: 1)
+    #expect(batches == [20, 20, 20, 20] && samples.allSatisfy { $0 < 1e-4 })
   }
 }

@@ -166,4 +166,22 @@ import Testing
       #expect(predicted > 0 && predicted == measured)
     }
   }
+
+  @Test func `a trace of threads that share cores ends with the step that measured times predict`()
+    throws
+  {
+    let line = try planned(
+      "tiny-gpt2 --cluster local --devices 16 --global-batch 8 --micro-batch 2 --pipeline 4 "
+        + "--layout data --schedule 1f1b")
+    let plan = try line.run("explain @/plan.json --json").json()["plan"] as? [String: Any]
+    let step = try #require(plan?["step_seconds"] as? Double)
+    #expect(try line.run("execute @/plan.json --trace @/trace.json --no-record").code == 0)
+    let parsed = try JSONSerialization.jsonObject(with: Data(line.text("trace.json").utf8))
+    let events = try #require((parsed as? [String: Any])?["traceEvents"] as? [[String: Any]])
+    let ends = events.filter { $0["ph"] as? String == "X" && $0["pid"] as? Int == 0 }
+      .compactMap { event in
+        (event["ts"] as? Double).flatMap { start in (event["dur"] as? Double).map { start + $0 } }
+      }
+    #expect(abs((ends.max() ?? 0) * 1e-6 - step) < 1e-3 * step)
+  }
 }

@@ -117,6 +117,9 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ExitCase("timings prune", 64, "--all"),
     ExitCase("timings prune --before x", 64, "--before"),
     ExitCase("calibrate --budget 0", 64, "--budget"),
+    ExitCase("calibrate --dtype bfloat16", 64, "float64"),
+    ExitCase("calibrate --dtype float32 --cluster cuda", 64, "--dtype"),
+    ExitCase("calibrate --global-batch 0", 64, "--global-batch"),
     ExitCase("calibrate --cluster cuda", 1, "cuda"), ExitCase("nonsense", 64, "nonsense"),
     ExitCase("export @/plan.json --to x -o @/out", 1, "not built"),
   ]

@@ -26,6 +26,68 @@ import Testing
     #expect(again["skipped"] as? Int == listed.count)
   }
 
+  @Test func `what is calibrated is the workload and the type that are asked for, and again if so`()
+    throws
+  {
+    let line = try CommandLine()
+    let calibrate = "calibrate --global-batch 4 --sequence 8 --dtype float64 --budget 0.2 --json"
+    _ = try line.run(calibrate)
+    func listed() throws -> [[String: Any]] {
+      try #require(try line.run("timings list --json").json()["timings"] as? [[String: Any]])
+    }
+    let first = try listed()
+    #expect(!first.isEmpty && first.allSatisfy { $0["dtype"] as? String == "float64" })
+    // Of activations by weights rows are tokens: 32 at most.
+    let rows = first.filter { $0["transposition"] as? String == "NN" }
+      .compactMap { ($0["shape"] as? [Int])?.first }
+    #expect((1...32).contains(rows.max() ?? 0), "\(rows)")
+    let again = try line.run(calibrate + " --again").json()
+    #expect(again["skipped"] as? Int == 0 && (again["measured"] as? Int ?? 0) > 0)
+    func samples(_ timings: [[String: Any]]) -> [String: Int] {
+      Dictionary(
+        timings.map {
+          ("\($0["transposition"] ?? "") \($0["shape"] ?? "")", $0["samples"] as? Int ?? 0)
+        }
+      ) { $1 }
+    }
+    let later = samples(try listed())
+    #expect(samples(first).contains { $1 < later[$0] ?? 0 })
+  }
+
+  /// On a machine of one core there is nothing to tell apart.
+  @Test(.enabled(if: ProcessInfo.processInfo.activeProcessorCount > 1))
+  func `products of one device are priced by what they take on all cores`() throws {
+    let line = try CommandLine()
+    _ = try line.run(
+      "search tiny-gpt2 --cluster local --devices 1 --global-batch 2 --emit @/plan.json --json")
+    func step() throws -> Double {
+      let answer = try line.run("explain @/plan.json --json").json()
+      return try #require((answer["plan"] as? [String: Any])?["step_seconds"] as? Double)
+    }
+    let own = "threads:\(ProcessInfo.processInfo.activeProcessorCount)"
+    /// Lets products by so many threads take a second, and returns how many there are.
+    func slow(_ threads: String) throws -> Int {
+      _ = try line.run("timings export --json @/times.json")
+      let parsed = try JSONSerialization.jsonObject(with: Data(line.text("times.json").utf8))
+      var document = try #require(parsed as? [String: Any])
+      let timings = try #require(document["timings"] as? [[String: Any]])
+      func isMeant(_ timing: [String: Any]) -> Bool {
+        timing["kernel"] as? String == "matmul"
+          && (timing["fingerprint"] as? String ?? "").hasSuffix(threads)
+      }
+      document["timings"] = timings.map { timing in
+        isMeant(timing) ? timing.merging(["median_ns": 1e9]) { $1 } : timing
+      }
+      let text = try JSONSerialization.data(withJSONObject: document)
+      try line.write(String(decoding: text, as: UTF8.self), "slow.json")
+      #expect(try line.run("timings import @/slow.json --json").code == 0)
+      return timings.count(where: isMeant)
+    }
+    #expect(try step() < 1)
+    #expect(try slow(own) > 0)
+    #expect(try step() > 1)
+  }
+
   @Test func `a run records its kernels unless told not to`() throws {
     let line = try CommandLine()
     _ = try line.run("search tiny-gpt2 --devices 2 --emit @/plan.json")

@@ -104,6 +104,25 @@ import Testing
     #expect(clock.end == predicted.step, "\(proof)")
   }
 
+  @Test(arguments: PipelineMatrix.cases)
+  func `calls add up where devices are threads that share cores`(proof: ProofCase) throws {
+    let (plan, program) = try proof.plan()
+    var cluster = SyntheticCluster.cluster
+    cluster.sharedCores = 2
+    let cost = ClusterCost(
+      cluster: cluster, precision: plan.workload.precision, mesh: plan.choices.mesh,
+      placement: plan.choices.placement)
+    let clock = ProgramClock(program, schedule: plan.choices.schedule, cost: cost)
+    let training = try TrainingGraph(model: proof.model, workload: proof.workload)
+    let predicted = try Partitioner.predict(training, choices: plan.choices, cluster: cluster)
+    #expect(clock.end == predicted.step, "\(proof)")
+    let isOrdered = clock.spans.allSatisfy { spans in
+      zip(spans, spans.dropFirst()).allSatisfy { $0.end <= $1.start }
+        && (spans.last?.end ?? .zero) <= clock.end
+    }
+    #expect(isOrdered)
+  }
+
   @Test(arguments: PipelineMatrix.cases.prefix(8))
   func `devices run the calls that their stage plans, in order`(proof: ProofCase) throws {
     var proof = proof

@@ -33,7 +33,7 @@ struct TimingKillTests {
     let descriptor = open(log, O_WRONLY | O_APPEND | O_CREAT, 0o600)
     precondition(descriptor >= 0)
     _ = try calibrator.calibrate(
-      tasks(from: number), budget: 60, skip: Set(known.keys), into: database
+      tasks(from: number), budget: 60, known: known, into: database
     ) { step in
       // One write, after the measurement is stored: what stands in the log must be in the file.
       let line = "\(step.key.shape[0])\n"

@@ -45,28 +45,30 @@ package struct CUDACalibrator {
   }
 
   /// Measures `tasks` in their order until `budget` is used up, storing each at once, as
-  /// ``Calibrator/calibrate(_:budget:skip:into:progress:)`` does.
+  /// ``Calibrator/calibrate(_:budget:known:again:into:progress:)`` does.
   ///
   /// - Parameters:
   ///   - tasks: What to measure; repetitions count once.
   ///   - budget: Seconds of the wall clock.
-  ///   - skip: Keys that are not measured again.
+  ///   - known: What is known already.
+  ///   - again: Whether what is known is measured, too, and samples are added to it.
   ///   - sink: Where each finished timing goes before the next one starts.
   ///   - progress: Told of each as soon as it is stored.
   /// - Returns: What was measured and what was not.
   /// - Throws: ``CUDAError``, and what `sink` and `progress` throw; what was measured is stored, and all
   ///   memory of the device is given back.
   package func calibrate(
-    _ tasks: [CUDATask], budget: Double, skip: Set<TimingKey> = [], into sink: any TimingSink,
+    _ tasks: [CUDATask], budget: Double, known: [TimingKey: Timing] = [:], again: Bool = false,
+    into sink: any TimingSink,
     progress: (CalibrationProgress) throws -> Void = { _ in }
   ) throws -> CalibrationOutcome {
     let end = clock.wall() + budget
     let loop = CalibrationLoop<CUDABench>(
-      fingerprint: fingerprint, origin: origin, policy: policy, memoryLimit: memoryLimit,
+      machine: fingerprint, origin: origin, policy: policy, memoryLimit: memoryLimit,
       clock: clock)
     return try loop.run(
-      tasks, until: end, skip: skip, on: CUDABench(device, blas, compiler), into: sink,
-      progress: progress)
+      tasks, until: end, known: known, again: again, on: CUDABench(device, blas, compiler),
+      into: sink, progress: progress)
   }
 }
 

@@ -8,7 +8,7 @@ package enum CUDATask: MeasuredTask {
   case copy(CUDACopy)
 
   /// Under what its time is kept on a machine.
-  package func key(fingerprint: String) -> TimingKey {
+  package func key(on fingerprint: String) -> TimingKey {
     switch self {
     case .product(let product): product.key(fingerprint: fingerprint)
     case .kernel(let kernel, _): kernel.key(fingerprint: fingerprint)

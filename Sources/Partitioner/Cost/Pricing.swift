@@ -57,8 +57,8 @@ struct Pricing {
   ) -> Prediction.Breakdown {
     var breakdown = busy(stage, cost)
     breakdown.communicationExposed -= time.overlaps[stage].hidden
+    if let worked = time.worked(stage) { breakdown = breakdown.shrunk(to: worked) }
     let busy = breakdown.compute + breakdown.communicationExposed + breakdown.optimizer
-    if busy > time.step { return breakdown.shrunk(to: time.step) }
     breakdown.bubble = order.stages > 1 ? time.step - busy : .zero
     return breakdown
   }
@@ -176,7 +176,6 @@ extension Prediction.Breakdown {
     shrunk.communicationExposed = Picoseconds(Int(Double(communicationExposed.count) * share))
     shrunk.optimizer = Picoseconds(Int(Double(optimizer.count) * share))
     shrunk.compute = step - shrunk.communicationExposed - shrunk.optimizer
-    shrunk.bubble = .zero
     return shrunk
   }
 }

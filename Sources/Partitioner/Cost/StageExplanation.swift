@@ -22,7 +22,8 @@ extension Pricing {
   ) -> [Explanation.StageExplanation] {
     let time = stepTime(cost)
     let peaks = memory.peaks()
-    let spans = time.clock?.spans.map { $0.map { $0.scaled(by: time.share) } }
+    let timeline = time.timeline
+    let spans = time.clock?.spans.map { $0.map { $0.shared(timeline) } }
     return choices.stages.indices.map { stage in
       var use = peaks[stage]
       use.framework = frameworkMemory
@@ -35,12 +36,9 @@ extension Pricing {
 }
 
 extension StageClock.Span {
-  /// The same where a step takes `share` of it.
-  fileprivate func scaled(by share: Double) -> StageClock.Span {
-    guard share != 1 else { return self }
-    func scaled(_ time: Picoseconds) -> Picoseconds {
-      Picoseconds(Int(Double(time.count) * share))
-    }
-    return StageClock.Span(operation: operation, start: scaled(start), end: scaled(end))
+  /// When it is on shared cores; the same where `timeline` is nil.
+  fileprivate func shared(_ timeline: SharedTimeline?) -> StageClock.Span {
+    guard let timeline else { return self }
+    return StageClock.Span(operation: operation, start: timeline(start), end: timeline(end))
   }
 }

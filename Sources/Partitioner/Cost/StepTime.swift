@@ -6,13 +6,14 @@ struct StepTime {
   let step: Picoseconds
   /// The stage that ends last; of several the first.
   let last: Int
-  /// How much of what it would take if all devices worked all the time a step takes.
-  let share: Double
   /// By stage, how much of what reduces gradients once a step goes on beside its last backward pass, and how
   /// much comes after.
   let overlaps: [GradientOverlap]
   /// When each stage does what; nil of one stage.
   let clock: StageClock?
+  /// From when to when each stage works, where devices share cores; nil of one stage, and where they do not.
+  let busy: BusyTimes?
+  private let cores: SharedCores
 
   /// `trace` is that of `order`, where it is known; `contention` is how many devices share one core.
   init(
@@ -27,12 +28,13 @@ struct StepTime {
         isSplit: order.schedule == .zeroBubble)
     }
     self.overlaps = overlaps
+    cores = SharedCores(contention: contention)
     guard order.stages > 1 else {
       let each = times[0].forward + times[0].inputGradient + times[0].weightGradient
       step =
         Self.ends(
           [each * order.microBatches + overlaps[0].exposed], Self.updates(parts, order))[0]
-      (last, clock, share) = (0, nil, 1)
+      (last, clock, busy) = (0, nil, nil)
       return
     }
     guard let trace = trace ?? StageTrace(order) else {
@@ -41,20 +43,32 @@ struct StepTime {
     let clock = StageClock(trace, times: times)
     self.clock = clock
     let updates = Self.updates(parts, order)
-    let ends = Self.ends(zip(clock.ends, overlaps).map { $0 + $1.exposed }, updates)
+    let starts = zip(clock.ends, overlaps).map { $0 + $1.exposed }
+    let ends = Self.ends(starts, updates)
     let makespan = ends.max() ?? .zero
     last = ends.firstIndex(of: makespan) ?? 0
-    let worked = (0..<order.stages).reduce(Picoseconds.zero) { sum, stage in
-      let passes = (0..<order.chunks).reduce(Picoseconds.zero) {
-        $0 + times[$1 * order.stages + stage].all
-      }
-      let once = overlaps[stage].exposed + updates[stage].before + updates[stage].after
-      return sum + passes * order.microBatches + once
+    guard contention > 1 else {
+      (step, busy) = (makespan, nil)
+      return
     }
-    step = Picoseconds(
-      SharedCores(contention: contention)
-        .step(makespan: makespan.count, mean: worked.count / order.stages))
-    share = Double(step.count) / Double(max(1, makespan.count))
+    var busy = clock.busy
+    for (stage, update) in updates.enumerated() {
+      busy.add(stage, from: clock.ends[stage], to: starts[stage] + update.before)
+      busy.add(stage, from: ends[stage] - update.after, to: ends[stage])
+    }
+    self.busy = busy
+    step = Picoseconds(cores.step(busy))
+  }
+
+  /// When on shared cores is what is at a time on ``clock``; nil of one stage, and where devices share none.
+  var timeline: SharedTimeline? { busy.map { SharedTimeline($0, cores) } }
+
+  /// How long `stage` works on shared cores; nil where ``timeline`` is.
+  func worked(_ stage: Int) -> Picoseconds? {
+    guard let busy, let timeline else { return nil }
+    return busy.spans[stage].reduce(.zero) {
+      $0 + timeline(Picoseconds($1.upperBound)) - timeline(Picoseconds($1.lowerBound))
+    }
   }
 
   /// When each stage, which has reduced what can be by `starts`, has updated its parameters: the first and the last meet where both hold a table.

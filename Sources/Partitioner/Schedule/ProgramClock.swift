@@ -5,7 +5,7 @@ package import PlanIR
 ///
 /// The step's time is found without it, from passes of whole stages; it shows the same step call by
 /// call. Gradients that are reduced beside the last backward pass take no time of their calls but for what is left
-/// after it, which stands before the first of these.
+/// after it, which stands before the first of these. Where devices share cores it shows when calls are on these.
 package struct ProgramClock: Sendable {
   /// A call's time on the devices of its stage, waiting left out.
   package struct Span: Hashable, Sendable {
@@ -18,8 +18,10 @@ package struct ProgramClock: Sendable {
   /// By stage, what of gradients' reductions comes after the last backward pass, until that is over.
   private var exposed: [Picoseconds]
 
+  private var busy: BusyTimes
+
   /// When the last stage ends.
-  package var end: Picoseconds { clocks.max() ?? .zero }
+  package private(set) var end = Picoseconds.zero
 
   private struct Key: Hashable {
     let slot: Slot
@@ -42,6 +44,7 @@ package struct ProgramClock: Sendable {
     let chain = program.chainIndex
     spans = program.stages.map { _ in [] }
     clocks = program.stages.map { _ in .zero }
+    busy = BusyTimes(stages: program.stages.count)
     exposed = program.stages.map { stage in
       Self.overlap(stage.calls, bodies, isSplit: schedule == .zeroBubble).exposed
     }
@@ -59,6 +62,16 @@ package struct ProgramClock: Sendable {
         }
       }
     }
+    end = clocks.max() ?? .zero
+    if program.stages.count > 1, cost.contention > 1 {
+      share(SharedTimeline(busy, SharedCores(contention: cost.contention)))
+    }
+  }
+
+  /// Moves all that was found as if all devices worked all the time to when it is on shared cores.
+  private mutating func share(_ timeline: SharedTimeline) {
+    spans = spans.map { $0.map { Span(start: timeline($0.start), end: timeline($0.end)) } }
+    end = timeline.end
   }
 
   /// A body's time and what it waits for.
@@ -130,6 +143,7 @@ package struct ProgramClock: Sendable {
     var start = clocks[stage]
     if call.phase == .reduceGradients || call.phase == .optimize {
       start = start + exposed[stage]
+      busy.add(stage, from: clocks[stage], to: start)
       exposed[stage] = .zero
       clocks[stage] = start
     }
@@ -165,6 +179,7 @@ package struct ProgramClock: Sendable {
 
   private mutating func append(_ start: Picoseconds, _ end: Picoseconds, _ stage: Int) -> Bool {
     spans[stage].append(Span(start: start, end: end))
+    busy.add(stage, from: start, to: end)
     clocks[stage] = end
     return true
   }

@@ -61,16 +61,27 @@ package struct StageClock {
   package var spans: [[Span]] {
     let operations = (0..<trace.order.stages).map(trace.order.operations)
     var spans: [[Span]] = operations.map { _ in [] }
-    _ = Self.ends(trace, durations) { stage, start, end in
+    _ = Self.ends(trace, durations) { event, start, end in
+      guard event.kind == .run else { return }
+      let stage = Int(event.stage)
       let operation = operations[stage][spans[stage].count]
       spans[stage].append(Span(operation: operation, start: start, end: end))
     }
     return spans
   }
 
+  /// From when to when each stage receives, computes or sends.
+  package var busy: BusyTimes {
+    var busy = BusyTimes(stages: trace.order.stages)
+    _ = Self.ends(trace, durations) { event, start, end in
+      busy.add(Int(event.stage), from: start, to: end)
+    }
+    return busy
+  }
+
   private static func ends(
     _ trace: StageTrace, _ durations: [Picoseconds],
-    ran: (_ stage: Int, _ start: Picoseconds, _ end: Picoseconds) -> Void
+    did: (_ event: StageTrace.Event, _ start: Picoseconds, _ end: Picoseconds) -> Void
   ) -> [Picoseconds] {
     var ends = [Picoseconds](repeating: .zero, count: trace.order.stages)
     var sent = [Picoseconds](repeating: .zero, count: trace.messageCount)
@@ -78,19 +89,19 @@ package struct StageClock {
     for event in trace.events {
       let (stage, message) = (Int(event.stage), Int(event.message))
       let duration = durations[Int(event.duration)]
+      var start = ends[stage]
       switch event.kind {
       case .receive:
-        ends[stage] = max(ends[stage], sent[message]) + duration
-        received[message] = ends[stage]
-      case .run:
-        let start = ends[stage]
-        ends[stage] = start + duration
-        ran(stage, start, ends[stage])
-      case .settle: ends[stage] = max(ends[stage], received[message])
-      case .send:
-        ends[stage] = ends[stage] + duration
-        sent[message] = ends[stage]
+        start = max(start, sent[message])
+        received[message] = start + duration
+      case .run: break
+      case .settle:
+        ends[stage] = max(start, received[message])
+        continue
+      case .send: sent[message] = start + duration
       }
+      ends[stage] = start + duration
+      did(event, start, ends[stage])
     }
     return ends
   }

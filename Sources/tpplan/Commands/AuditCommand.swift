@@ -71,7 +71,7 @@ struct AuditCommand: ParsableCommand {
       AuditRequest(
         training: training, cluster: head.cluster, devices: devices, memory: head.memory,
         configuration: reading.configuration, pins: pins,
-        timings: try Inputs.timings(for: head.cluster)))
+        timings: try Inputs.timings(for: head.cluster, devices: head.devices)))
   }
 
   private func checkDevices(_ reading: LaunchReading) throws {

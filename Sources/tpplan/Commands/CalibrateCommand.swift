@@ -20,7 +20,9 @@ struct CalibrateCommand: ParsableCommand {
       then where the system looks (LD_LIBRARY_PATH), then in lib64 of CUDA_HOME, CUDA_PATH and \
       /usr/local/cuda. The first GPU of CUDA_VISIBLE_DEVICES is measured.
 
-      Each finished measurement is stored at once; a second run measures what is missing.
+      Each finished measurement is stored at once; a second run measures what is missing. What was measured \
+      once on this machine's cores is measured again, as often as the budget allows, for a machine is not \
+      equally fast at all times.
       """)
 
   @Option(help: "What is measured: local (this machine's cores) or cuda (its GPU).")
@@ -29,8 +31,17 @@ struct CalibrateCommand: ParsableCommand {
   @Option(help: "The model whose kernels are measured (default: tiny-gpt2, with cuda gpt2).")
   var model: String?
 
+  @Option(
+    help: "Measure this type alone, float32 or float64 (default: both). Predictions read float32.")
+  var dtype: RunDType?
+
   @Option(help: "Seconds to spend.")
   var budget = 60.0
+
+  @Flag(help: "Measure what is known, too, and add samples to it.")
+  var again = false
+
+  @OptionGroup(title: "Workload") var workload: WorkloadOptions
 
   @Flag(help: "Name each measurement on standard error as soon as it is stored.")
   var verbose = false
@@ -44,6 +55,12 @@ struct CalibrateCommand: ParsableCommand {
   func validate() throws {
     guard budget > 0, budget.isFinite else {
       throw ValidationError("--budget: expected a positive number of seconds, found \(budget)")
+    }
+    if dtype == .bfloat16 {
+      throw ValidationError("--dtype: expected float32 or float64, found bfloat16")
+    }
+    if dtype != nil, cluster == .cuda {
+      throw ValidationError("--dtype: a GPU is measured in all types that it has")
     }
   }
 
@@ -63,15 +80,16 @@ struct CalibrateCommand: ParsableCommand {
   private func local(_ timings: LocalTimings) throws -> CalibrationSummary {
     CalibrationSummary(
       try timings.measure(
-        try tasks(), budget: budget, policy: .thorough, skipsStored: true,
+        try tasks(), budget: budget, policy: .spread, again: again,
         progress: Self.progress(verbose)))
   }
 
   private func cuda(_ timings: LocalTimings) throws -> CalibrationSummary {
-    let calibration = CUDACalibration(model: try Inputs.model(model ?? "gpt2"), timings: timings)
+    let calibration = CUDACalibration(
+      model: try Inputs.model(model ?? "gpt2"), workload: workload.overrides, timings: timings)
     return CalibrationSummary(
       try calibration.run(
-        budget: budget, policy: .thorough, progress: Self.progress(verbose)))
+        budget: budget, policy: .thorough, again: again, progress: Self.progress(verbose)))
   }
 
   /// Tells each measurement, or, on a terminal, every second how many there are.
@@ -79,18 +97,24 @@ struct CalibrateCommand: ParsableCommand {
     let showsProgress = StandardError.showsProgress
     var told = 0.0
     return { step in
-      if isVerbose { return StandardError.print("stored \(step.text)") }
+      if isVerbose {
+        if step.pass == 1 { StandardError.print("stored \(step.text)") }
+        return
+      }
       let now = CalibrationClock.system.wall()
       guard showsProgress, now - told >= 1 || step.done == step.total else { return }
       told = now
-      StandardError.print("measured \(step.done) of \(step.total): \(step.text)")
+      let pass = step.pass > 1 ? ", pass \(step.pass)" : ""
+      StandardError.print("measured \(step.done) of \(step.total)\(pass): \(step.text)")
     }
   }
 
   /// What programs of the model run, and collectives.
   private func tasks() throws -> [CalibrationTask] {
-    let programs = try CalibrationPrograms(model: Inputs.model(model ?? "tiny-gpt2")).all()
-    return [DType.float32, .float64].flatMap { dtype in
+    let programs = try CalibrationPrograms(
+      model: Inputs.model(model ?? "tiny-gpt2"), workload: workload.overrides
+    ).all()
+    return (dtype.map { [$0.dtype] } ?? [.float32, .float64]).flatMap { dtype in
       let tasks = CalibrationTasks(dtype: dtype)
       return tasks.kernels(of: programs) + tasks.collectives
     }
@@ -100,6 +124,10 @@ struct CalibrateCommand: ParsableCommand {
 extension SamplingPolicy {
   /// A twentieth of a second each: some hundred kernels come to a minute.
   fileprivate static let thorough = SamplingPolicy(enoughSeconds: 0.05)
+
+  /// Some milliseconds each at a time, at as many moments as there is time for.
+  fileprivate static let spread = SamplingPolicy(
+    minimumSamples: 3, maximumSamples: 15, enoughSeconds: 0.004, limitSeconds: 0.15, passes: 24)
 }
 
 /// What can be calibrated.

@@ -91,7 +91,10 @@ struct ExecuteCommand: ParsableCommand {
       let program = try Partitioner.program(of: training, choices: plan.choices)
       let verdict = try prove(plan, program)
       if let trace {
-        try AtomicFile.write(TraceEvents.text(program, plan, verdict.run), to: trace)
+        let table = try Inputs.timings(
+          for: plan.cluster, devices: plan.choices.mesh.deviceCount, timings)
+        try AtomicFile.write(
+          TraceEvents.text(program, plan, verdict.run, timings: table), to: trace)
       }
       if let dump { try DumpFile.write(verdict, plan, precision(of: plan), steps: steps, to: dump) }
       try record(verdict.run, of: program, precision(of: plan))

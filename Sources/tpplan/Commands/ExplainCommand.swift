@@ -38,7 +38,8 @@ struct ExplainCommand: ParsableCommand {
     try answering(json: json) {
       let (plan, training) = try Inputs.plan(self.plan, timings: timings)
       let other = try against.map { try Inputs.plan($0, timings: timings).plan }
-      let table = try Inputs.timings(for: plan.cluster, timings)
+      let table = try Inputs.timings(
+        for: plan.cluster, devices: plan.choices.mesh.deviceCount, timings)
       let explanation = try Partitioner.explain(
         training, choices: plan.choices, cluster: plan.cluster, timings: table)
       let comparison = other.map { Comparison(plan, $0, training, table) }

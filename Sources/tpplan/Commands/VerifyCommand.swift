@@ -46,7 +46,8 @@ struct VerifyCommand: ParsableCommand {
       var request = SearchRequest(
         training: training, cluster: plan.cluster, devices: file.devices,
         memory: file.limit.map { .bytes($0) } ?? .unlimited, pins: try pins(file))
-      request.timings = try Inputs.timings(for: plan.cluster, timings)
+      request.timings = try Inputs.timings(
+        for: plan.cluster, devices: file.devices, timings)
       let check = CertificateCheck(
         file.certificate, of: request, best: plan.choices, step: file.step, draws: draws, seed: seed
       )

@@ -8,14 +8,20 @@ import PlanIR
 enum TraceEvents {
   static let processes = ["predicted", "measured"]
 
-  static func text(_ program: Program, _ plan: Plan, _ run: RunResult) -> String {
-    TraceFile.text(predicted(program, plan) + measured(program, run), processes: processes)
+  /// `timings` are those that the plan is priced by.
+  static func text(
+    _ program: Program, _ plan: Plan, _ run: RunResult, timings: TimingTable
+  ) -> String {
+    TraceFile.text(
+      predicted(program, plan, timings) + measured(program, run), processes: processes)
   }
 
-  private static func predicted(_ program: Program, _ plan: Plan) -> [TraceFile.Event] {
+  private static func predicted(
+    _ program: Program, _ plan: Plan, _ timings: TimingTable
+  ) -> [TraceFile.Event] {
     let cost = ClusterCost(
       cluster: plan.cluster, precision: plan.workload.precision, mesh: plan.choices.mesh,
-      placement: plan.choices.placement)
+      placement: plan.choices.placement, timings: timings)
     let clock = ProgramClock(program, schedule: plan.choices.schedule, cost: cost)
     return (0..<program.mesh.deviceCount).flatMap { device in
       let stage = program.mesh.stage(of: device)

@@ -103,7 +103,7 @@ package struct CutBound {
     let least = Int(min(bound * (1 - 1e-12), 9e18))
     guard stages.count > 1 else { return least }
     let mean = stages.reduce(0.0) { $0 + busy($1) + $1.once } / Double(stages.count)
-    return cores.step(makespan: least, mean: Int(min(mean * (1 - 1e-12), 9e18)) - 1)
+    return cores.least(makespan: least, mean: Int(min(mean * (1 - 1e-12), 9e18)) - 1)
   }
 
   private func busy(_ stage: Stage) -> Double { stage.passes.all * microBatches }

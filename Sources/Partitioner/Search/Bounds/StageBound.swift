@@ -53,7 +53,7 @@ package struct StageBound {
   /// A step whose busiest stage takes `busiest` of a micro-batch.
   package func step(busiest: Int, isInterleaved: Bool) -> Int {
     let bound = makespan(busiest: busiest, isInterleaved: isInterleaved)
-    return stages > 1 ? cores.step(makespan: bound, mean: mean - 1) : bound
+    return stages > 1 ? cores.least(makespan: bound, mean: mean - 1) : bound
   }
 
   /// The same if all devices worked all the time.
