@@ -16,22 +16,29 @@ struct LayerPoint {
   /// Groups that are not lowered yet: the bounds of a point without them hold, too.
   private var pending: [BlockGroup] = []
   /// All of its blocks.
-  private var blocks: [BlockGroup]
+  private(set) var blocks: [BlockGroup]
   /// Why it cannot be, seen when the rest of it was lowered.
   private(set) var refusal: ConstraintViolation?
   /// The same gathering again what may be, of all forms that which keeps least; lowered where asked for.
-  private var lean: [Group]?
+  var lean: [Group]?
   let cost: ClusterCost
   /// Those of its mesh in every way in which its axes may lie over nodes.
-  private let costs: [ClusterCost]
+  let costs: [ClusterCost]
   /// By number of replicas, of each placement.
-  private var knownReplicas: [Int: [ReplicaTimes]] = [:]
+  var knownReplicas: [Int: [ReplicaTimes]] = [:]
   /// By size of micro-batch.
   private var known: [Int: [BlockPasses?]] = [:]
+  private var knownLayers: [Int: [LayerBound]] = [:]
 
-  private var knownLean: [Int: LayerMemory] = [:]
+  var knownLean: [Int: LayerMemory] = [:]
   /// What embedding and head compute at least, by size of micro-batch.
   var knownEnds: [Int: EndShapes.Times] = [:]
+  /// What they take with what they send, by size of micro-batch.
+  var knownParts: [Int: StageParts] = [:]
+  var ends: [Ends]?
+  /// Its layers in other forms, nil of those in which they cannot be, and what they take by size of micro-batch.
+  var gathered: [GatherForm: [Group]?] = [:]
+  var knownGathered: [GatherForm: [Int: [BlockPasses?]]] = [:]
   private var forms: [Form: Result<Lowered, ConstraintViolation>] = [:]
 
   /// In what layers of a node may differ from those of the point.
@@ -118,16 +125,28 @@ struct LayerPoint {
   /// Lowers the rest.
   mutating func complete(_ request: SearchRequest, _ chains: inout ChainTable) {
     guard !isWhole else { return }
+    let own = pending
+    (pending, knownReplicas, knownLayers) = ([], [:], [:])
     do throws(ConstraintViolation) {
-      groups += try Self.groups(pending, choices, costs, request.training, &chains)
+      let rest = try Self.groups(own, choices, costs, request.training, &chains)
+      groups += rest
       if mayStep {
-        panelled += Self.panels(pending, choices, costs, request.training, &chains)
+        panelled += Self.panels(own, choices, costs, request.training, &chains)
       }
+      add(rest, request.training)
     } catch {
       refusal = error
     }
-    pending = []
-    (known, knownReplicas) = ([:], [:])
+  }
+
+  /// Adds what `rest` takes to what is known of the other groups.
+  private mutating func add(_ rest: [Group], _ training: TrainingGraph) {
+    if mayStep { return known = [:] }
+    for (size, own) in known where divides(size) {
+      known[size] = zip(own, segments(rest, size, training)).map { own, more in
+        own.map { own in more.map { own + $0 } ?? own } ?? more
+      }
+    }
   }
 
   /// `own` in loops over panels; none where they cannot be.
@@ -140,7 +159,7 @@ struct LayerPoint {
     return (try? groups(own, stepped, costs, training, &chains)) ?? []
   }
 
-  private static func groups(
+  static func groups(
     _ own: [BlockGroup], _ choices: PlanChoices, _ costs: [ClusterCost],
     _ training: TrainingGraph, _ chains: inout ChainTable
   ) throws(ConstraintViolation) -> [Group] {
@@ -207,40 +226,6 @@ struct LayerPoint {
     }
   }
 
-  /// What layers hold of a micro-batch of `size` at least where everything is gathered again.
-  mutating func leanMemory(
-    _ size: Int, _ request: SearchRequest, _ chains: inout ChainTable
-  ) -> LayerMemory {
-    if let found = knownLean[size] { return found }
-    if lean == nil { lean = leanGroups(request, &chains) }
-    var memory = Self.least(segments(lean ?? groups, size, request.training).map { $0?.memory })
-    // Loops over panels may hold less.
-    memory.transient = 0
-    knownLean[size] = memory
-    return memory
-  }
-
-  /// What the blocks of each class keep of a micro-batch of `size` at least, in all layers, where everything is
-  /// gathered again.
-  mutating func leanKept(
-    _ size: Int, _ request: SearchRequest, _ chains: inout ChainTable
-  ) -> [BlockClass: Int] {
-    let groups = lean ?? leanGroups(request, &chains)
-    lean = groups
-    return classes(groups, size, request.training).mapValues(\.kept)
-  }
-
-  private func leanGroups(_ request: SearchRequest, _ chains: inout ChainTable) -> [Group] {
-    var again = choices
-    let training = request.training
-    let lowered = groups.map(\.lowered)
-    // Whatever is pinned: loops over panels keep none of what they save.
-    if lowered.contains(where: \.keepsGatheredInputs) { again.gathersInputs = .again }
-    if lowered.contains(where: \.keepsGatheredWeights) { again.gathersWeights = .again }
-    if again == choices { return groups }
-    return (try? Self.groups(blocks, again, costs, training, &chains)) ?? groups
-  }
-
   /// Whether micro-batches of `size` divide as its tables split them.
   func divides(_ size: Int) -> Bool {
     groups.allSatisfy { Self.replicas * size % $0.lowered.unit == 0 }
@@ -262,11 +247,11 @@ struct LayerPoint {
 
   /// What a step takes at least in micro-batches of one of `sizes`, picoseconds, where the layers are spread
   /// evenly over as many `devices` for each of the point's, which do nothing else; 0 where no size divides.
-  func leastStep(_ sizes: [Int], devices: Int, _ request: SearchRequest) -> Int {
+  mutating func leastStep(_ sizes: [Int], devices: Int, _ request: SearchRequest) -> Int {
     let training = request.training
     var least = Double.infinity
     for size in sizes where divides(size) {
-      let own = formed(size, training)
+      let own = passes(size, training)
       for place in 0..<(own.lazy.compactMap { $0?.times.count }.first ?? 0) {
         let each = zip(training.segments, own).reduce(0.0) { sum, own in
           let (segment, passes) = own
@@ -283,16 +268,45 @@ struct LayerPoint {
   /// What the layers take and hold at least of a micro-batch of `size`, which divides, beside as many
   /// replicas.
   mutating func bounds(_ size: Int, replicas: Int, _ request: SearchRequest) -> Bounds {
-    let training = request.training
+    bounds(passes(size, request.training), replicas: replicas, request)
+  }
+
+  /// What the layers take at least of a micro-batch of `size`, which divides, whatever replicas exchange.
+  mutating func layerBounds(_ size: Int, _ training: TrainingGraph) -> [LayerBound] {
+    if let found = knownLayers[size] { return found }
     let own = passes(size, training)
+    var layers: [LayerBound] = []
+    for place in 0..<(own.lazy.compactMap { $0?.times.count }.first ?? 0) {
+      let bound = Self.bound(own, place, training)
+      guard !layers.contains(where: { $0.isLeast(bound) }) else { continue }
+      layers.removeAll { bound.isLeast($0) }
+      layers.append(bound)
+    }
+    knownLayers[size] = layers
+    return layers
+  }
+
+  /// All layers of segments that take `own`, under a placement.
+  private static func bound(
+    _ own: [BlockPasses?], _ place: Int, _ training: TrainingGraph
+  ) -> LayerBound {
+    var bound = LayerBound()
+    for (segment, times) in zip(training.segments, own) {
+      if let times { bound.add(times.times[place], layers: segment.count) }
+    }
+    return bound
+  }
+
+  /// The same of layers that take `own`.
+  mutating func bounds(
+    _ own: [BlockPasses?], replicas: Int, _ request: SearchRequest
+  ) -> Bounds {
+    let training = request.training
     var layers: [(layer: LayerBound, replicas: ReplicaTimes)] = []
     let replicas = replicaTimes(replicas, request)
     for place in 0..<(own.lazy.compactMap { $0?.times.count }.first ?? 0) {
       let replicas = replicas[place % costs.count]
-      var bound = LayerBound()
-      for (segment, times) in zip(training.segments, own) {
-        if let times { bound.add(times.times[place], layers: segment.count) }
-      }
+      let bound = Self.bound(own, place, training)
       guard !layers.contains(where: { $0.layer.isLeast(bound) && $0.replicas.isLeast(replicas) })
       else { continue }
       layers.removeAll { bound.isLeast($0.layer) && replicas.isLeast($0.replicas) }
@@ -319,41 +333,13 @@ struct LayerPoint {
     return own
   }
 
-  /// What as many replicas exchange of a layer's parameters at least, by placement of the point's axes.
-  private mutating func replicaTimes(_ count: Int, _ request: SearchRequest) -> [ReplicaTimes] {
-    if let found = knownReplicas[count] { return found }
-    // Nothing is known of how measured times grow with bytes.
-    let hasTimes = count > 1 && request.timings.isEmpty
-    let made = costs.map { cost in
-      hasTimes
-        ? replicaTimes(ReplicaNetwork(choices.mesh, cost.placement, replicas: count, request))
-        : ReplicaTimes()
-    }
-    knownReplicas[count] = made
-    return made
-  }
-
-  private func replicaTimes(_ network: ReplicaNetwork) -> ReplicaTimes {
-    var segments: [Int: [(axes: [AxisReference], bytes: Int)]] = [:]
-    for group in groups {
-      for (segment, profile) in zip(group.segments, group.lowered.profiles) {
-        segments[segment, default: []] += profile.reductions.compactMap { reduction in
-          let axes = group.lowered.axes[reduction.group]
-          return network.joinsReplicas(axes) ? (axes, reduction.bytes) : nil
-        }
-      }
-    }
-    let own = segments.values.map { network.times($0) }
-    return own.dropFirst().reduce(own.first ?? ReplicaTimes()) { $0.least($1) }
-  }
-
-  private static func least(_ segments: [LayerMemory?]) -> LayerMemory {
+  static func least(_ segments: [LayerMemory?]) -> LayerMemory {
     let own = segments.compactMap(\.self)
     return own.dropFirst().reduce(own.first ?? LayerMemory()) { $0.least($1) }
   }
 
   /// One layer of each segment that has any.
-  private func segments(
+  func segments(
     _ groups: [Group], _ size: Int, _ training: TrainingGraph
   ) -> [BlockPasses?] {
     var result = [BlockPasses?](repeating: nil, count: training.segments.count)

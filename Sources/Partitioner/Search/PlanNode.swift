@@ -80,8 +80,8 @@ final class LoweredNode {
   private let stages: Int
   /// Whether schedules are interleaved: those that may be.
   private let interleaves: [Bool]
-  /// What the ends compute of a micro-batch at least on the devices of one stage.
-  private let ends: Picoseconds
+  /// What stages take beside layers at least, by placement.
+  private let parts: [StageParts]
   /// Its chains, one for each form of the table; put together where asked for.
   private var knownChains: [StageChain]?
 
@@ -92,17 +92,18 @@ final class LoweredNode {
     var once: OnceBound?
   }
 
-  /// `groups` are the node's layers, `network` the costs of its mesh, `ends` what those compute at least.
+  /// `groups` are the node's layers, `network` the costs of its mesh, `parts` what stages take beside at least,
+  /// by placement.
   init(
     _ node: PlanNode, _ groups: [LoweredGroup], _ network: NetworkTable, _ request: SearchRequest,
-    _ space: CandidateSpace, ends: Picoseconds
+    _ space: CandidateSpace, _ parts: [StageParts]
   ) throws(ConstraintViolation) {
     self.node = node
     let choices = node.choices
     let training = request.training
     stages = choices.degree("pipeline")
     interleaves = space.interleaves(stages: stages, microBatches: choices.microBatches)
-    (self.groups, self.network, self.ends) = (groups, network, ends)
+    (self.groups, self.network, self.parts) = (groups, network, parts)
     let batch = choices.degree("data") * choices.microBatch
     if let split = groups.indivisibleSplit(of: batch) {
       throw ConstraintViolation.indivisible(.batch, size: batch, by: split, in: choices.mesh)
@@ -110,7 +111,7 @@ final class LoweredNode {
     var sums = SegmentSums(training)
     for (group, lowered) in zip(training.groups.layers, groups) {
       let units = batch / lowered.unit
-      let routes = network.costs.map { cost in lowered.axes.map { cost.route(over: $0) } }
+      let routes = network.routes(lowered)
       for (place, profile) in zip(group.places, lowered.profiles) {
         let isLast = place.block + 1 == training.segments[place.segment].blocks.count
         sums.add(
@@ -146,7 +147,7 @@ final class LoweredNode {
   private func clock(_ request: SearchRequest, _ placement: Int) -> StageBound {
     StageBound(
       stages: stages, microBatches: choices.microBatches, layers: request.training.model.layers,
-      layers[placement].bound, once: layers[placement].once ?? OnceBound(), ends: ends,
+      layers[placement].bound, once: layers[placement].once ?? OnceBound(), parts[placement],
       cores: SharedCores(contention: network.costs[placement].contention))
   }
 

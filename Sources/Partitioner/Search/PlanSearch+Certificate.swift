@@ -23,12 +23,15 @@ extension PlanSearch {
       certify([CertificatePath.point(choices)], bound)
     case .spread(let point, let split, let sizes):
       let path = CertificatePath.spread(points[point].choices, split)
+      for size in sizes { certify(path + [CertificatePath.microBatch(size)], bound) }
+    case .bounded(let point, let split, let sizes):
+      let path = CertificatePath.spread(points[point].choices, split)
       for (size, bound) in sizes { certify(path + [CertificatePath.microBatch(size)], bound) }
     case .batch(let point, let split, let size):
       let path = CertificatePath.spread(points[point].choices, split)
       certify(path + [CertificatePath.microBatch(size)], bound)
     case .open(let node): certify(CertificatePath.node(node.choices), bound)
-    case .leaner(let node):
+    case .leaner(let node, _):
       certify(CertificatePath.sharded(node.choices) + [Certificate.others], bound)
     case .lowered(let node, let next):
       for (placement, bound) in node.ranked[next...] { certify(node.path(placement), bound) }

@@ -8,11 +8,11 @@ import PlanIR
 /// and bounds its placements; ``StageSearch`` bounds its schedules and cuts, and prices them.
 struct PlanSearch {
   let request: SearchRequest
-  private let space: CandidateSpace
+  let space: CandidateSpace
   private let splits: [DeviceSplit]
-  private(set) var chains: ChainTable
-  private(set) var points: [LayerPoint] = []
-  private var heap = BoundHeap<Item>()
+  var chains: ChainTable
+  var points: [LayerPoint] = []
+  var heap = BoundHeap<Item>()
   var counts: CandidateCounts
   private var traces = TraceTable()
   private var networks: [Mesh: NetworkTable] = [:]
@@ -24,13 +24,15 @@ struct PlanSearch {
   enum Item {
     /// A point's layers over any replicas and stages.
     case point(Int)
-    /// Over some, in any micro-batch of a size that divides, each with its bound.
-    case spread(point: Int, DeviceSplit, [(size: Int, bound: Int)])
+    /// Over some, in any micro-batch of a size that divides.
+    case spread(point: Int, DeviceSplit, sizes: [Int])
+    /// The same, each size with its bound.
+    case bounded(point: Int, DeviceSplit, [(size: Int, bound: Int)])
     case batch(point: Int, DeviceSplit, microBatch: Int)
     /// A node that is not lowered.
     case open(PlanNode)
     /// What gathers again, or loops over panels, what a node keeps and gathers whole.
-    case leaner(PlanNode)
+    case leaner(PlanNode, isBounded: Bool)
     /// A node under its placements from the one ranked `next` on.
     case lowered(LoweredNode, next: Int)
     /// Schedules and cuts from the one numbered `next` on.
@@ -51,7 +53,7 @@ struct PlanSearch {
     certificate = request.certifies ? Certificate() : nil
   }
 
-  private var training: TrainingGraph { request.training }
+  var training: TrainingGraph { request.training }
 
   /// The points without a context axis, for mixtures.
   mutating func wholePoints() -> [LayerPoint] {
@@ -76,10 +78,12 @@ struct PlanSearch {
       }
       switch item {
       case .point(let point): open(point, atLeast: bound)
-      case .spread(let point, let split, let sizes): spread(point, split, sizes)
+      case .spread(let point, let split, let sizes): spread(point, split, sizes, atLeast: bound)
+      case .bounded(let point, let split, let sizes): batches(point, split, sizes)
       case .batch(let point, let split, let size): nodes(point, split, size)
       case .open(let node): lower(node, bound: bound)
-      case .leaner(let node): leaner(node, bound: bound)
+      case .leaner(let node, isBounded: false): boundLeaner(node, atLeast: bound)
+      case .leaner(let node, isBounded: true): leaner(node, bound: bound)
       case .lowered(let node, let next): open(node, next)
       case .stages(let search, let next): cut(search, next)
       case .fitted(let search, let fitted): price(search, fitted)
@@ -162,9 +166,29 @@ struct PlanSearch {
     let all = space.microBatches(data: split.data)
     let sizes = all.filter(points[point].divides)
     refuse(point, split, sizes: all.filter { !sizes.contains($0) })
-    let bounds = sizes.map { (size: $0, bound: bound(point, split, $0)) }
-    guard let least = bounds.map(\.bound).min() else { return }
-    heap.push(.spread(point: point, split, bounds), bound: least)
+    guard let least = sizes.map({ leastBound(point, split, $0) }).min() else { return }
+    heap.push(.spread(point: point, split, sizes: sizes), bound: least)
+  }
+
+  /// Bounds each of `sizes`, with what replicas exchange.
+  private mutating func spread(
+    _ point: Int, _ split: DeviceSplit, _ sizes: [Int], atLeast least: Int
+  ) {
+    let bounds = sizes.map { (size: $0, bound: max(least, bound(point, split, $0))) }
+    guard let bound = bounds.map(\.bound).min() else { return }
+    heap.push(.bounded(point: point, split, bounds), bound: bound)
+  }
+
+  /// What a step takes at least whatever replicas exchange and the ends take.
+  private mutating func leastBound(
+    _ point: Int, _ split: DeviceSplit, _ microBatch: Int
+  ) -> Int {
+    guard request.objective == .time else { return 0 }
+    let microBatches = training.workload.globalBatch / split.data / microBatch
+    let interleaves = space.interleaves(stages: split.stages, microBatches: microBatches)
+    return points[point].layerBounds(microBatch, training).map {
+      clock($0, split, microBatch, once: OnceBound(), .zero).step(interleaves)
+    }.min() ?? 0
   }
 
   /// What a step takes at least, whether or not it fits; where memory is asked for nothing is known yet.
@@ -214,7 +238,7 @@ struct PlanSearch {
     }
   }
 
-  private mutating func spread(
+  private mutating func batches(
     _ point: Int, _ split: DeviceSplit, _ sizes: [(size: Int, bound: Int)]
   ) {
     for (size, bound) in sizes {
@@ -230,19 +254,13 @@ struct PlanSearch {
     choices.microBatch = microBatch
     choices.microBatches = training.workload.globalBatch / split.data / microBatch
     let bounds = points[point].bounds(microBatch, replicas: split.data, request)
-    let (request, ends) = (request, ends(point, split, microBatch))
+    let request = request
     let interleaves = space.interleaves(
       stages: split.stages, microBatches: choices.microBatches)
+    let parts = points[point].parts(microBatch, training, &chains)
     for (over, zero) in space.shards(choices) {
       (choices.weightsOver, choices.zero) = (over, zero)
-      let layers = bounds.layers.map { layer, replicas in
-        let own = replicas.bound(sharding: choices)
-        let layer = own.added(to: layer, layers: training.model.layers)
-        return (layer: layer, clock: clock(layer, split, microBatch, once: own.once, ends))
-      }
-      let own = NodeBound(
-        layers: layers, stored: bounds.memory.storedBytes(sharding: choices),
-        interleaves: interleaves)
+      let own = bound(choices, bounds, parts, interleaves)
       let node = PlanNode(
         choices: choices, shape: points[point].shape, point: point, bound: own)
       if let bound = own.bound(request, bounds.memory) {
@@ -250,56 +268,38 @@ struct PlanSearch {
       } else {
         certify(CertificatePath.node(choices), nil)
         ranking.refuseOverMemory(count: counts.of(node))
-        pushLeaner(node) { own.bound(request, $0) }
+        heap.push(.leaner(node, isBounded: false), bound: own.least(request))
       }
     }
   }
 
-  /// A node that is left out for what it must compute again to fit may be so to no end: what gathers again
-  /// holds less.
-  private mutating func reviveLeaner(_ item: Item) {
-    guard case .open(let node) = item, !node.isLeaner, let bound = node.bound else { return }
-    let least = bound.least(request)
-    if ranking.isBeaten(least) {
-      certify(CertificatePath.sharded(node.choices) + [Certificate.others], least)
-    } else {
-      let request = request
-      pushLeaner(node) { bound.bound(request, $0) }
+  /// What bounds a node of `choices` whose layers are bounded by `bounds`.
+  func bound(
+    _ choices: PlanChoices, _ bounds: LayerPoint.Bounds, _ parts: StageParts,
+    _ interleaves: [Bool]
+  ) -> NodeBound {
+    let isWhole = choices.zero <= 1 && choices.weightsOver.isEmpty
+    let layers = bounds.layers.map { layer, replicas in
+      let own = replicas.bound(sharding: choices)
+      let layer = own.added(
+        to: isWhole ? layer.withWholeGradients : layer, layers: training.model.layers)
+      let clock = StageBound(
+        stages: choices.degree("pipeline"), microBatches: choices.microBatches,
+        layers: training.model.layers, layer, once: own.once, parts, cores: space.cores)
+      return (layer: layer, clock: clock)
     }
-  }
-
-  /// Puts what gathers again, or loops over panels, what `node` keeps and gathers whole where it belongs by
-  /// `bound`, of what its layers keep at least: it takes longer, and keeps no less than where all is
-  /// gathered again.
-  private mutating func pushLeaner(_ node: PlanNode, _ bound: (LayerMemory) -> Int?) {
-    guard !node.isLeaner else { return }
-    let memory = points[node.point].leanMemory(
-      node.choices.microBatch, request, &chains)
-    if let bound = bound(memory) {
-      heap.push(.leaner(node), bound: bound)
-    } else {
-      certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
-    }
-  }
-
-  private mutating func leaner(_ node: PlanNode, bound: Int) {
-    do throws(ConstraintViolation) {
-      let context = try training.openContext(node.choices)
-      let groups = try chains.layers(context) + [chains.ends(context)]
-      for other in node.leaner(groups, space) { heap.push(.open(other), bound: bound) }
-    } catch {
-      certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
-      ranking.refuse(error, count: counts.of(node))
-    }
+    return NodeBound(
+      layers: layers, stored: bounds.memory.storedBytes(sharding: choices),
+      interleaves: interleaves)
   }
 
   private mutating func lower(_ node: PlanNode, bound: Int) {
     do throws(ConstraintViolation) {
       let (request, space) = (request, space)
       let groups = try points[node.point].layers(node.choices, training, &chains)
-      let ends = ends(node.point, DeviceSplit(node.choices), node.choices.microBatch)
-      let lowered = try LoweredNode(
-        node, groups, network(node.choices.mesh), request, space, ends: ends)
+      let network = network(node.choices.mesh)
+      let parts = chains.parts(of: node.choices, network)
+      let lowered = try LoweredNode(node, groups, network, request, space, parts)
       lowered.rank(request, atLeast: bound, ranking)
       let over = lowered.placements.count - lowered.ranked.count
       ranking.refuseOverMemory(count: each(lowered) * over)

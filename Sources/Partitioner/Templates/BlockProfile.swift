@@ -65,7 +65,8 @@ struct BlockProfile {
 
   /// What a micro-batch of `units` units takes, by placement, of which `routes` are what its groups meet, and
   /// what is kept of it. Where it `isShared` the same holds at least whatever of weights and gradients is
-  /// sharded over data, and nothing is told of what is done once a step.
+  /// sharded over data, what gradients of weights take more where nothing is being told apart, and nothing is
+  /// told of what is done once a step.
   func passes(
     _ units: Int, _ cost: ClusterCost, _ routes: [[Route]], isLast: Bool, isShared: Bool = false
   ) -> BlockPasses {
@@ -82,10 +83,9 @@ struct BlockProfile {
       sent(body?.uses ?? [], routes)
     }
     let (forward, input) = (computed(template.forward), computed(template.inputGradient))
+    let unsharded = computed(template.weightGradient)
     let weight =
-      isShared
-      ? template.weightGradient?.products(values, cost) ?? .zero
-      : computed(template.weightGradient)
+      isShared ? template.weightGradient?.products(values, cost) ?? .zero : unsharded
     var again = template.lean.mapValues { computed($0.recompute) }
     if cost.recomputesWhole, let own = again[.full] { again[.full] = max(own, forward) }
     var result = BlockPasses()
@@ -95,6 +95,7 @@ struct BlockProfile {
           forward: forward + sent(template.forward, routes),
           inputGradient: input + sent(template.inputGradient, routes),
           weightGradient: weight + sent(template.weightGradient, routes)),
+        unsharded: max(.zero, unsharded - weight),
         again: again.merging(template.lean.mapValues { sent($0.recompute, routes) }, +))
     }
     if !isShared {

@@ -42,7 +42,7 @@ struct ChainProfile {
 
 /// Chains put together once for all micro-batches, placements, schedules and numbers of recomputed layers.
 struct ChainTable {
-  private let training: TrainingGraph
+  let training: TrainingGraph
   private let groups: (ends: BlockGroup, layers: [BlockGroup])
   private(set) var templates: TemplateTable
 

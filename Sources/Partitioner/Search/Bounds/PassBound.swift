@@ -70,12 +70,14 @@ struct OnceBound: Hashable {
 /// What a layer, or a block of one, takes under a placement.
 struct LayerTimes {
   var passes = PassBound()
+  /// What gradients of weights take more where nothing of them is sharded over data.
+  var unsharded = Picoseconds.zero
   /// What computing it again takes.
   var again: ByRecomputation<Picoseconds> = [:]
 
   static func + (left: LayerTimes, right: LayerTimes) -> LayerTimes {
     LayerTimes(
-      passes: left.passes + right.passes,
+      passes: left.passes + right.passes, unsharded: left.unsharded + right.unsharded,
       again: left.again.merging(right.again, +))
   }
 }
@@ -84,12 +86,26 @@ struct LayerTimes {
 struct LayerBound {
   var total = PassBound()
   var least: PassBound?
+  /// What gradients of weights take more where nothing of them is sharded over data: all layers, and the one
+  /// that takes least.
+  private var unsharded: (total: Picoseconds, least: Picoseconds?) = (.zero, nil)
   /// What computing a layer again takes at least.
   var again: ByRecomputation<Picoseconds> = [:]
+
+  /// The same where nothing of weights and gradients is sharded over data.
+  var withWholeGradients: LayerBound {
+    var result = self
+    result.total.weightGradient += unsharded.total
+    result.least?.weightGradient += unsharded.least ?? .zero
+    result.unsharded = (.zero, nil)
+    return result
+  }
 
   /// Adds `count` layers that each take `times`.
   mutating func add(_ times: LayerTimes, layers count: Int) {
     total = total + times.passes * count
+    unsharded.total += times.unsharded * count
+    unsharded.least = min(unsharded.least ?? times.unsharded, times.unsharded)
     least = least.map { $0.least(times.passes) } ?? times.passes
     again.merge(times.again) { min($0, $1) }
   }
@@ -102,6 +118,8 @@ struct LayerBound {
     }
     return isLeast(total, other.total)
       && isLeast(least ?? PassBound(), other.least ?? PassBound())
+      && unsharded.total <= other.unsharded.total
+      && unsharded.least ?? .zero <= other.unsharded.least ?? .zero
       && again.allSatisfy { $0.value <= other.again[$0.key] ?? $0.value }
   }
 }

@@ -7,6 +7,14 @@ struct ReplicaBound: Hashable {
   /// Once a step.
   var once = OnceBound()
 
+  /// The lesser of each.
+  func least(_ other: ReplicaBound) -> ReplicaBound {
+    ReplicaBound(passes: passes.least(other.passes), once: once.least(other.once))
+  }
+
+  /// Whether `other` takes no less, in any of it.
+  func isLeast(_ other: ReplicaBound) -> Bool { least(other) == self }
+
   /// The layers of `bound` with it.
   func added(to bound: LayerBound, layers: Int) -> LayerBound {
     var result = bound
@@ -24,6 +32,8 @@ struct ReplicaTimes {
   private(set) var scatter = Picoseconds.zero
   /// Weights, each replica having a chunk.
   private(set) var gather = Picoseconds.zero
+  /// By the axes over which weights are sharded what that takes.
+  private var sharded: [[String]: ReplicaBound] = [:]
   /// Whether gradients are reduced beside the last backward pass.
   private let overlaps: Bool
 
@@ -73,8 +83,35 @@ struct ReplicaTimes {
     overlaps ? OnceBound(reductions: time) : OnceBound(time: time)
   }
 
+  /// Adds what weights take that are sharded over `axes`: of gradients each, and of weights each, over `routes`
+  /// the parts that are gathered and scattered in every micro-batch, and over `rest` the chunks that are
+  /// reduced once a step.
+  mutating func add(
+    _ gradients: [(route: Route, rest: Route, bytes: Int, copies: Int)], over axes: [String],
+    _ precision: Precision
+  ) {
+    let width = precision.bytes(of: .mainGradient)
+    let weight = precision.bytes(of: .weight)
+    var (gather, scatter, reduce) = (Picoseconds.zero, Picoseconds.zero, Picoseconds.zero)
+    for own in gradients {
+      gather += own.route.time(.allGather, bytes: own.bytes / width * weight, width: weight)
+      scatter += own.route.time(.reduceScatter, bytes: own.bytes, width: width)
+      reduce += own.rest.time(
+        .bucketedAllReduce, bytes: max(0, own.bytes / own.copies - width), width: width)
+    }
+    sharded[axes] = ReplicaBound(
+      passes: PassBound(forward: Self.less(gather), weightGradient: Self.less(scatter)),
+      once: once(Self.less(reduce)))
+  }
+
+  /// Less than `time` by more than rounding makes, picosecond by picosecond, and chunk by chunk.
+  private static func less(_ time: Picoseconds) -> Picoseconds {
+    Picoseconds(max(0, time.count - time.count / 10_000 - 1000))
+  }
+
   /// Where weights, gradients and optimizer state are sharded as `choices` say.
   func bound(sharding choices: PlanChoices) -> ReplicaBound {
+    if let own = sharded[choices.weightsOver] { return own }
     let copies = choices.weightsOver.reduce(1) { $0 * ($1 == "data" ? 1 : choices.degree($1)) }
     return bound(
       sharedBy: copies, isWhole: choices.weightsOver.contains("data"), zero: choices.zero)
@@ -92,6 +129,7 @@ struct ReplicaTimes {
   /// Whether `other` takes no less, in any of it.
   func isLeast(_ other: ReplicaTimes) -> Bool {
     reduce <= other.reduce && scatter <= other.scatter && gather <= other.gather
+      && sharded.allSatisfy { axes, own in other.sharded[axes].map(own.isLeast) ?? false }
   }
 
   /// The lesser of each.
@@ -100,6 +138,10 @@ struct ReplicaTimes {
     result.reduce = min(reduce, other.reduce)
     result.scatter = min(scatter, other.scatter)
     result.gather = min(gather, other.gather)
+    result.sharded = [:]
+    for (axes, own) in sharded {
+      result.sharded[axes] = other.sharded[axes].map(own.least)
+    }
     return result
   }
 }
@@ -117,11 +159,13 @@ struct ReplicaNetwork {
   init(
     _ mesh: Mesh, _ placement: [AxisPlacement], replicas count: Int, _ request: SearchRequest
   ) {
-    let whole = Mesh(mesh.axes.map { MeshAxis($0.name, $0.name == "data" ? count : $0.size) })
+    // One is numbered as the first of two.
+    let replicas = max(count, LayerPoint.replicas)
+    let whole = Mesh(mesh.axes.map { MeshAxis($0.name, $0.name == "data" ? replicas : $0.size) })
     let own = placement.map { axis -> AxisPlacement in
       guard axis.axis == "data" else { return axis }
       let inside = greatestCommonDivisor(count, axis.insideNode)
-      return AxisPlacement(axis: axis.axis, insideNode: inside, acrossNodes: count / inside)
+      return AxisPlacement(axis: axis.axis, insideNode: inside, acrossNodes: replicas / inside)
     }
     self.mesh = whole
     digits = MeshDigits(mesh: whole, placement: own)
@@ -135,20 +179,41 @@ struct ReplicaNetwork {
     axes.contains { mesh.axes[$0.axis].name == "data" }
   }
 
-  /// What a layer takes whose gradients are summed up over axes, each with bytes.
-  func times(_ gradients: [(axes: [AxisReference], bytes: Int)]) -> ReplicaTimes {
-    ReplicaTimes(
-      gradients.map { (route(over: $0.axes), $0.bytes) }, replicas: route(over: mesh.whole("data")),
+  /// What a layer takes whose gradients are summed up over axes, each with bytes, where weights may be sharded
+  /// over each of `sets` of axes; of replicas that are alone that is all that is told.
+  func times(
+    _ gradients: [(axes: [AxisReference], bytes: Int)], sharding sets: [[String]], isAlone: Bool
+  ) -> ReplicaTimes {
+    var times = ReplicaTimes(
+      isAlone ? [] : gradients.map { (route(over: $0.axes), $0.bytes) },
+      replicas: route(over: mesh.whole("data")),
       precision, overlaps: cluster.device.operators.overlapsGradients)
+    for set in sets {
+      let own = gradients.map { gradient in
+        let over = gradient.axes.filter { set.contains(mesh.axes[$0.axis].name) }
+        let rest = gradient.axes.filter { axis in
+          !over.contains(axis) && !(isAlone && mesh.axes[axis.axis].name == "data")
+        }
+        let copies = over.map { whole($0) }.groupSize
+        return (
+          route: route(over: over), rest: route(over: rest), bytes: gradient.bytes, copies: copies
+        )
+      }
+      times.add(own, over: set, precision)
+    }
+    return times
   }
 
   private func route(over axes: [AxisReference]) -> Route {
-    let own = axes.map { axis in
-      mesh.axes[axis.axis].name == "data" ? mesh.axis("data") ?? axis : axis
-    }
-    return Route(
-      span: GroupSpan(over: own, digits, cluster), levels: cluster.levels, contention: contention,
+    Route(
+      span: GroupSpan(over: axes.map(whole), digits, cluster), levels: cluster.levels,
+      contention: contention,
       measured: CollectiveTimes(), width: precision.bytes(of: .activation),
       bucket: cluster.device.operators.gradientBucket)
+  }
+
+  /// The axis of all replicas, of however many `axis` is.
+  private func whole(_ axis: AxisReference) -> AxisReference {
+    mesh.axes[axis.axis].name == "data" ? mesh.axis("data") ?? axis : axis
   }
 }

@@ -22,6 +22,8 @@ package struct StageBound {
   /// What stages take of a step on average.
   private let mean: Int
   private let cores: SharedCores
+  /// Over all cuts, of parts of the chain one a stage, and several; nothing is known of it where it is zero.
+  private let cut: (whole: Int, interleaved: Int)
 
   /// Of stages that hold `bound`'s layers, each of which takes `once` a step, with what the ends compute in
   /// all at least on the devices of one stage.
@@ -29,9 +31,29 @@ package struct StageBound {
     stages: Int, microBatches: Int, layers: Int, _ bound: LayerBound, once: OnceBound = OnceBound(),
     ends: Picoseconds = .zero, cores: SharedCores = SharedCores(contention: 1)
   ) {
+    self.init(stages, microBatches, layers, bound, once, ends, cores, cut: (0, 0))
+  }
+
+  /// The same where it is known what the ends take, and how stages hand on the stream.
+  init(
+    stages: Int, microBatches: Int, layers: Int, _ bound: LayerBound, once: OnceBound,
+    _ parts: StageParts, cores: SharedCores
+  ) {
+    let cut = LeastCut(
+      stages: stages, microBatches: microBatches, layers: layers,
+      least: bound.least ?? PassBound(), total: bound.total, once: once, parts)
+    self.init(
+      stages, microBatches, layers, bound, once, parts.all(stages: stages), cores,
+      cut: (cut.step(isInterleaved: false), cut.step(isInterleaved: true)))
+  }
+
+  private init(
+    _ stages: Int, _ microBatches: Int, _ layers: Int, _ bound: LayerBound, _ once: OnceBound,
+    _ ends: Picoseconds, _ cores: SharedCores, cut: (whole: Int, interleaved: Int)
+  ) {
     (self.stages, self.microBatches, self.layers) = (stages, microBatches, layers)
     (least, total) = (bound.least ?? PassBound(), bound.total)
-    (self.once, self.ends) = (once, ends)
+    (self.once, self.ends, self.cut) = (once, ends, cut)
     let share = (bound.total.all + ends).count / stages
     busiest = max(share, least.all.count * ((layers + stages - 1) / stages))
     mean = share * microBatches + (once.time * layers).count / stages
@@ -52,7 +74,9 @@ package struct StageBound {
 
   /// A step whose busiest stage takes `busiest` of a micro-batch.
   package func step(busiest: Int, isInterleaved: Bool) -> Int {
-    let bound = makespan(busiest: busiest, isInterleaved: isInterleaved)
+    let bound = max(
+      makespan(busiest: busiest, isInterleaved: isInterleaved),
+      isInterleaved ? cut.interleaved : cut.whole)
     return stages > 1 ? cores.least(makespan: bound, mean: mean - 1) : bound
   }
 

@@ -1,0 +1,252 @@
+import PlanIR
+
+/// What stages take beside layers.
+package struct StageParts: Sendable {
+  /// What comes before all layers, and after, of a micro-batch.
+  package var first = PassBound()
+  package var last = PassBound()
+  /// The same once a step.
+  var firstOnce = OnceBound()
+  var lastOnce = OnceBound()
+  /// What arriving at a stage, and departing from one, takes of a micro-batch.
+  package var arrival = PassBound()
+  package var departure = PassBound()
+
+  package init() {}
+
+  /// The lesser of each.
+  func least(_ other: StageParts) -> StageParts {
+    var result = StageParts()
+    (result.first, result.last) = (first.least(other.first), last.least(other.last))
+    result.firstOnce = firstOnce.least(other.firstOnce)
+    result.lastOnce = lastOnce.least(other.lastOnce)
+    result.arrival = arrival.least(other.arrival)
+    result.departure = departure.least(other.departure)
+    return result
+  }
+
+  /// All of a micro-batch on so many stages.
+  func all(stages: Int) -> Picoseconds {
+    first.all + last.all + (arrival.all + departure.all) * (stages - 1)
+  }
+}
+
+/// What a step takes at least however its layers are cut into stages.
+///
+/// Derived from ``CutBound``, of which it looks at the first stage, the last and the one before it, which has the
+/// most layers of those inside. If that has k, the first and the last share what k on each inside leave. What the
+/// one inside takes grows with k, what the ends take falls; so it does within the ends, of what they share. The least
+/// of the greatest is where they cross, found by halving. A test holds it to the bounds of all cuts.
+package struct LeastCut {
+  let stages, layers: Int
+  private let microBatches: Double
+  private let least: Passes
+  private let once, firstOnce, lastOnce: Once
+  private let first, last, arrival, departure: Passes
+  /// All stages together.
+  private let whole: Passes
+
+  /// Of `layers` that take `least` each at least and `total` together, of a micro-batch, and each `once` a step.
+  init(
+    stages: Int, microBatches: Int, layers: Int, least: PassBound, total: PassBound,
+    once: OnceBound, _ parts: StageParts
+  ) {
+    (self.stages, self.layers, self.microBatches) = (stages, layers, Double(microBatches))
+    (self.least, self.once) = (Passes(least), Once(once))
+    (firstOnce, lastOnce) = (Once(parts.firstOnce), Once(parts.lastOnce))
+    (first, last) = (Passes(parts.first), Passes(parts.last))
+    (arrival, departure) = (Passes(parts.arrival), Passes(parts.departure))
+    whole =
+      Passes(total) + first + last + (arrival + departure) * Double(stages - 1)
+  }
+
+  /// Of `layers` that take `each` alike, nothing once a step.
+  package init(
+    stages: Int, microBatches: Int, layers: Int, each: PassBound, _ parts: StageParts
+  ) {
+    self.init(
+      stages: stages, microBatches: microBatches, layers: layers, least: each,
+      total: each * layers, once: OnceBound(), parts)
+  }
+
+  /// The bound in picoseconds, where stages are several parts of the chain or one.
+  package func step(isInterleaved: Bool) -> Int {
+    let bound: Double
+    if stages == 1 {
+      bound = updated(whole, once * Double(layers) + firstOnce + lastOnce)
+    } else if isInterleaved {
+      bound = least(Interleaved(of: self))
+    } else {
+      bound = min(
+        least(InOnePart(of: self, isSplit: false)), least(InOnePart(of: self, isSplit: true)))
+    }
+    return Int(max(0, min(bound * (1 - 1e-12) - 1, 9e18)))
+  }
+
+  /// The least of the greatest that any stage takes under `schedule`.
+  private func least(_ schedule: some Schedule) -> Double {
+    let inside = stages - 2
+    guard inside > 0 else { return ends(layers, schedule) }
+    func left(_ most: Int) -> Double { ends(max(0, layers - most * inside), schedule) }
+    let most = Self.first(in: 1...max(1, layers)) { schedule.inside(Double($0)) >= left($0) }
+    let bound = max(schedule.inside(Double(most)), left(most))
+    guard most > 1 else { return bound }
+    return min(bound, max(schedule.inside(Double(most - 1)), left(most - 1)))
+  }
+
+  /// The same of the first stage and the last, which have `count` layers between them.
+  private func ends(_ count: Int, _ schedule: some Schedule) -> Double {
+    func first(_ own: Int) -> Double { schedule.first(Double(own)) }
+    func last(_ own: Int) -> Double { schedule.last(Double(count - own)) }
+    let own = Self.first(in: 0...count) { first($0) >= last($0) }
+    let bound = max(first(own), last(own))
+    return own > 0 ? min(bound, max(first(own - 1), last(own - 1))) : bound
+  }
+
+  /// The first number of `range` that meets a condition which all after it meet, or the last.
+  private static func first(in range: ClosedRange<Int>, where isMet: (Int) -> Bool) -> Int {
+    var (low, high) = (range.lowerBound, range.upperBound)
+    while low < high {
+      let middle = (low + high) / 2
+      if isMet(middle) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+
+  /// All micro-batches of a stage, and what it does once a step: gradients are reduced no earlier than beside
+  /// the last backward pass.
+  private func updated(_ passes: Passes, _ once: Once) -> Double {
+    passes.all * microBatches + once.time + max(0, once.reductions - passes.backward)
+  }
+}
+
+/// What a stage bounds of a step by its number of layers: never less for more of them.
+private protocol Schedule {
+  func first(_ layers: Double) -> Double
+  func inside(_ layers: Double) -> Double
+  func last(_ layers: Double) -> Double
+}
+
+extension LeastCut {
+  /// Each stage one part of the chain; gradients of weights with the others, or apart where that `isSplit`.
+  private struct InOnePart: Schedule {
+    let cut: LeastCut
+    let isSplit: Bool
+
+    init(of cut: LeastCut, isSplit: Bool) { (self.cut, self.isSplit) = (cut, isSplit) }
+
+    func first(_ layers: Double) -> Double {
+      let passes = cut.least * layers + cut.first + cut.departure
+      let once = cut.once * layers + cut.firstOnce
+      return max(cut.updated(passes, once), gradients(passes, stage: 0) + once.time)
+    }
+
+    func inside(_ layers: Double) -> Double {
+      let passes = cut.least * layers + cut.arrival + cut.departure
+      return max(
+        cut.updated(passes, cut.once * layers),
+        gradients(passes, stage: cut.stages - 2) + cut.firstOnce.time)
+    }
+
+    func last(_ layers: Double) -> Double {
+      let passes = cut.least * layers + cut.last + cut.arrival
+      let before = cut.whole.forward - passes.forward
+      return max(
+        before + cut.updated(passes, cut.once * layers + cut.lastOnce),
+        gradients(passes, stage: cut.stages - 1) + cut.firstOnce.time)
+    }
+
+    /// The first micro-batch through all stages; what a stage has left to do when its gradient arrives; that
+    /// gradient through all others.
+    private func gradients(_ passes: Passes, stage: Int) -> Double {
+      let back = isSplit ? passes.inputGradient : passes.backward
+      let all = isSplit ? cut.whole.inputGradient : cut.whole.backward
+      let ahead = min(Double(cut.stages - stage), cut.microBatches)
+      var left = back * cut.microBatches + passes.forward * (cut.microBatches - ahead)
+      if isSplit {
+        left += passes.weightGradient * max(0, cut.microBatches - 1 - Double(stage))
+      }
+      return cut.whole.forward + left + all - back
+    }
+  }
+
+  /// Each stage two parts of the chain at least, each of them inside with a layer at least.
+  private struct Interleaved: Schedule {
+    let cut: LeastCut
+
+    init(of cut: LeastCut) { self.cut = cut }
+
+    func first(_ layers: Double) -> Double {
+      let passes = cut.least * layers + cut.first + cut.departure * 2 + cut.arrival
+      return cut.updated(passes, cut.once * layers + cut.firstOnce)
+    }
+
+    func inside(_ layers: Double) -> Double {
+      let passes = cut.least * layers + (cut.arrival + cut.departure) * 2
+      return waiting(passes, cut.once * layers, stage: cut.stages - 2)
+    }
+
+    func last(_ layers: Double) -> Double {
+      let passes = cut.least * layers + cut.last + cut.arrival * 2 + cut.departure
+      return waiting(passes, cut.once * layers + cut.lastOnce, stage: cut.stages - 1)
+    }
+
+    /// The first micro-batch comes through a part of each stage before, and the last one's gradient goes back
+    /// so; the first stage's may be without a layer.
+    private func waiting(_ passes: Passes, _ once: Once, stage: Int) -> Double {
+      let before =
+        cut.departure + (cut.least + cut.arrival + cut.departure) * Double(stage - 1)
+      let busy = passes.all * cut.microBatches
+      return max(
+        before.forward + cut.updated(passes, once), before.all + busy + cut.firstOnce.time)
+    }
+  }
+}
+
+/// What passes take, in picoseconds: floating-point numbers, for these are bounds and must not overflow.
+private struct Passes {
+  var forward, inputGradient, weightGradient: Double
+
+  init(_ forward: Double, _ inputGradient: Double, _ weightGradient: Double) {
+    (self.forward, self.inputGradient) = (forward, inputGradient)
+    self.weightGradient = weightGradient
+  }
+
+  init(_ passes: PassBound) {
+    self.init(
+      Double(passes.forward.count), Double(passes.inputGradient.count),
+      Double(passes.weightGradient.count))
+  }
+
+  var backward: Double { inputGradient + weightGradient }
+  var all: Double { forward + backward }
+
+  static func + (left: Passes, right: Passes) -> Passes {
+    Passes(
+      left.forward + right.forward, left.inputGradient + right.inputGradient,
+      left.weightGradient + right.weightGradient)
+  }
+
+  static func * (left: Passes, right: Double) -> Passes {
+    Passes(left.forward * right, left.inputGradient * right, left.weightGradient * right)
+  }
+}
+
+/// What is done once a step, in picoseconds.
+private struct Once {
+  var time, reductions: Double
+
+  init(_ time: Double, _ reductions: Double) { (self.time, self.reductions) = (time, reductions) }
+
+  init(_ once: OnceBound) {
+    self.init(Double(once.time.count), Double(once.reductions.count))
+  }
+
+  static func + (left: Once, right: Once) -> Once {
+    Once(left.time + right.time, left.reductions + right.reductions)
+  }
+
+  static func * (left: Once, right: Double) -> Once {
+    Once(left.time * right, left.reductions * right)
+  }
+}

@@ -1,0 +1,214 @@
+import PlanIR
+
+/// Whether layers keep what they gather, and gather operands whole.
+struct GatherForm: Hashable {
+  let inputs, weights: GatherChoice
+  let matmul: MatmulSchedule
+
+  init(_ choices: PlanChoices) {
+    (inputs, weights) = (choices.gathersInputs, choices.gathersWeights)
+    matmul = choices.matmul
+  }
+}
+
+extension LayerPoint {
+  /// What the layers take and hold at least where they gather and loop as `choices` say; nil where they cannot.
+  mutating func bounds(
+    gathering choices: PlanChoices, _ request: SearchRequest, _ chains: inout ChainTable
+  ) -> Bounds? {
+    let form = GatherForm(choices)
+    let groups = gathered[form] ?? lowered(form, request.training, &chains)
+    gathered[form] = .some(groups)
+    guard let groups else { return nil }
+    let size = choices.microBatch
+    let own =
+      knownGathered[form]?[size] ?? segments(groups, size, request.training)
+    knownGathered[form, default: [:]][size] = own
+    return bounds(own, replicas: choices.degree("data"), request)
+  }
+
+  /// What layers hold of a micro-batch of `size` at least where everything is gathered again.
+  mutating func leanMemory(
+    _ size: Int, _ request: SearchRequest, _ chains: inout ChainTable
+  ) -> LayerMemory {
+    if let found = knownLean[size] { return found }
+    if lean == nil { lean = leanGroups(request, &chains) }
+    var memory = Self.least(segments(lean ?? groups, size, request.training).map { $0?.memory })
+    // Loops over panels may hold less.
+    memory.transient = 0
+    knownLean[size] = memory
+    return memory
+  }
+
+  /// What the blocks of each class keep of a micro-batch of `size` at least, in all layers, where everything is
+  /// gathered again.
+  mutating func leanKept(
+    _ size: Int, _ request: SearchRequest, _ chains: inout ChainTable
+  ) -> [BlockClass: Int] {
+    let groups = lean ?? leanGroups(request, &chains)
+    lean = groups
+    return classes(groups, size, request.training).mapValues(\.kept)
+  }
+
+  private func leanGroups(_ request: SearchRequest, _ chains: inout ChainTable) -> [Group] {
+    var again = choices
+    let training = request.training
+    let lowered = groups.map(\.lowered)
+    // Whatever is pinned: loops over panels keep none of what they save.
+    if lowered.contains(where: \.keepsGatheredInputs) { again.gathersInputs = .again }
+    if lowered.contains(where: \.keepsGatheredWeights) { again.gathersWeights = .again }
+    if again == choices { return groups }
+    return (try? Self.groups(blocks, again, costs, training, &chains)) ?? groups
+  }
+
+  private func lowered(
+    _ form: GatherForm, _ training: TrainingGraph, _ chains: inout ChainTable
+  ) -> [Group]? {
+    var own = choices
+    (own.gathersInputs, own.gathersWeights) = (form.inputs, form.weights)
+    own.matmul = form.matmul
+    return try? Self.groups(blocks, own, costs, training, &chains)
+  }
+
+  /// What embedding and head take of a micro-batch of `size` at least, but for what they send to other replicas;
+  /// found where it is asked for: they must be lowered.
+  mutating func parts(
+    _ size: Int, _ training: TrainingGraph, _ chains: inout ChainTable
+  ) -> StageParts {
+    if let found = knownParts[size] { return found }
+    let forms = ends ?? endForms(training, &chains)
+    ends = forms
+    var least: StageParts?
+    for form in forms where Self.replicas * size % form.lowered.unit == 0 {
+      let own = StageParts.all(
+        form.lowered, Self.replicas * size / form.lowered.unit, training, cost, form.routes,
+        isShared: true)
+      for parts in own { least = least?.least(parts) ?? parts }
+    }
+    knownParts[size] = least ?? StageParts()
+    return least ?? StageParts()
+  }
+
+  /// Embedding and head in every form of the table.
+  struct Ends {
+    let lowered: LoweredGroup
+    /// What the groups over which they communicate meet, by placement.
+    let routes: [[Route]]
+  }
+
+  private func endForms(_ training: TrainingGraph, _ chains: inout ChainTable) -> [Ends] {
+    var found: [Ends] = []
+    for matmul in mayBePanelled ? MatmulSchedule.allCases : [choices.matmul] {
+      var choices = choices
+      choices.matmul = matmul
+      for form in (try? chains.tables(choices)) ?? [] {
+        guard let lowered = try? chains.ends(try training.openContext(form)) else { continue }
+        found.append(Ends(lowered: lowered, routes: costs.map { routes(lowered, $0) }))
+      }
+    }
+    return found
+  }
+
+  /// What groups meet, but for those of several replicas: how many there are, and where, is not known.
+  private func routes(_ ends: LoweredGroup, _ cost: ClusterCost) -> [Route] {
+    ends.axes.map { axes in
+      cost.route(over: axes.contains { choices.mesh.axes[$0.axis].name == "data" } ? [] : axes)
+    }
+  }
+}
+
+extension StageParts {
+  /// What `ends`, embedding and head, take of `units` units of batch, by placement, of which `routes` are what
+  /// groups meet there; where they are not shared, once a step too.
+  static func all(
+    _ ends: LoweredGroup, _ units: Int, _ training: TrainingGraph, _ cost: ClusterCost,
+    _ routes: [[Route]], isShared: Bool
+  ) -> [StageParts] {
+    var result = [StageParts](repeating: StageParts(), count: routes.count)
+    let layers = training.areLayers.indices.filter { training.areLayers[$0] }
+    for (place, profile) in zip(training.groups.ends.places, ends.profiles) {
+      let isFirst = place.segment < layers.first ?? 0
+      guard isFirst || place.segment > layers.last ?? -1 else { continue }
+      let count = training.segments[place.segment].count
+      let own = profile.passes(units, cost, routes, isLast: false, isShared: isShared)
+      for index in result.indices {
+        let passes = own.times[index].passes * count
+        let once = own.once.isEmpty ? OnceBound() : own.once[index] * count
+        if isFirst {
+          result[index].first = result[index].first + passes
+          result[index].firstOnce = result[index].firstOnce + once
+        } else {
+          result[index].last = result[index].last + passes
+          result[index].lastOnce = result[index].lastOnce + once
+        }
+      }
+    }
+    return result
+  }
+}
+
+extension ChainTable {
+  /// What stages of `choices` take beside layers at least, by placement: of all forms of the table that which takes
+  /// least. Nothing where something cannot be lowered, or does not divide.
+  mutating func parts(of choices: PlanChoices, _ network: NetworkTable) -> [StageParts] {
+    let none = [StageParts](repeating: StageParts(), count: network.costs.count)
+    let batch = choices.degree("data") * choices.microBatch
+    var least: [StageParts]?
+    for form in (try? tables(choices)) ?? [] {
+      guard let context = try? training.openContext(form), let ends = try? ends(context),
+        batch % ends.unit == 0
+      else { return none }
+      let own = StageParts.all(
+        ends, batch / ends.unit, training, network.costs[0], network.routes(ends),
+        isShared: false)
+      least = least.map { zip($0, own).map { $0.least($1) } } ?? own
+    }
+    guard var least, let context = try? training.openContext(choices),
+      let boundaries = try? boundaries(context)
+    else { return none }
+    let own = boundaryTimes(boundaries, batch, network)
+    for index in least.indices {
+      (least[index].arrival, least[index].departure) = (own[index].arrival, own[index].departure)
+    }
+    return least
+  }
+
+  /// What is least of each boundary where the chain may be cut, by placement.
+  private func boundaryTimes(
+    _ boundaries: [(inside: LoweredGroup?, after: LoweredGroup?)], _ batch: Int,
+    _ network: NetworkTable
+  ) -> [StageParts] {
+    let none = [StageParts](repeating: StageParts(), count: network.costs.count)
+    var least: [StageParts]?
+    func add(_ group: LoweredGroup?) {
+      guard let group, group.profiles.count == 2, batch % group.unit == 0 else {
+        least = none
+        return
+      }
+      let routes = network.routes(group)
+      let own = group.profiles.map {
+        $0.passes(batch / group.unit, network.costs[0], routes, isLast: false).times
+      }
+      let parts = zip(own[0], own[1]).map { departure, arrival in
+        var parts = StageParts()
+        (parts.arrival, parts.departure) = (arrival.passes, departure.passes)
+        return parts
+      }
+      least = least.map { zip($0, parts).map { $0.least($1) } } ?? parts
+    }
+    for (segment, boundary) in boundaries.enumerated() {
+      if training.areLayers[segment] && training.segments[segment].count > 1 {
+        add(boundary.inside)
+      }
+      if segment + 1 < boundaries.count { add(boundary.after) }
+    }
+    return least ?? none
+  }
+}
+
+extension NetworkTable {
+  /// What the groups over which `group` communicates meet, by placement.
+  func routes(_ group: LoweredGroup) -> [[Route]] {
+    costs.map { cost in group.axes.map { cost.route(over: $0) } }
+  }
+}

@@ -1,0 +1,64 @@
+import PlanIR
+
+/// What gathers again, or loops over panels, what a node keeps and gathers whole.
+extension PlanSearch {
+  /// A node that is left out for what it must compute again to fit may be so to no end: what gathers again
+  /// holds less.
+  mutating func reviveLeaner(_ item: Item) {
+    guard case .open(let node) = item, !node.isLeaner, let bound = node.bound else { return }
+    let least = bound.least(request)
+    if ranking.isBeaten(least) {
+      certify(CertificatePath.sharded(node.choices) + [Certificate.others], least)
+    } else {
+      heap.push(.leaner(node, isBounded: false), bound: least)
+    }
+  }
+
+  /// Bounds what is leaner than a node by what its layers keep at least.
+  mutating func boundLeaner(_ node: PlanNode, atLeast least: Int) {
+    let request = request
+    pushLeaner(node) { node.bound?.bound(request, $0).map { max(least, $0) } }
+  }
+
+  /// Puts what gathers again, or loops over panels, what `node` keeps and gathers whole where it belongs by
+  /// `bound`, of what its layers keep at least: it takes longer, and keeps no less than where all is
+  /// gathered again.
+  mutating func pushLeaner(_ node: PlanNode, _ bound: (LayerMemory) -> Int?) {
+    guard !node.isLeaner else { return }
+    let memory = points[node.point].leanMemory(
+      node.choices.microBatch, request, &chains)
+    if let bound = bound(memory) {
+      heap.push(.leaner(node, isBounded: true), bound: bound)
+    } else {
+      certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
+    }
+  }
+
+  mutating func leaner(_ node: PlanNode, bound: Int) {
+    do throws(ConstraintViolation) {
+      let context = try training.openContext(node.choices)
+      let groups = try chains.layers(context) + [chains.ends(context)]
+      for other in node.leaner(groups, space) { push(other, atLeast: bound) }
+    } catch {
+      certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
+      ranking.refuse(error, count: counts.of(node))
+    }
+  }
+
+  /// Puts what is leaner than a node that takes `least` at least where it belongs.
+  mutating func push(_ leaner: PlanNode, atLeast least: Int) {
+    let (choices, request) = (leaner.choices, request)
+    let bounds = points[leaner.point].bounds(gathering: choices, request, &chains)
+    guard let bounds else { return heap.push(.open(leaner), bound: least) }
+    let parts = points[leaner.point].parts(choices.microBatch, training, &chains)
+    let interleaves = space.interleaves(
+      stages: choices.degree("pipeline"), microBatches: choices.microBatches)
+    let own = self.bound(choices, bounds, parts, interleaves)
+    if let bound = own.bound(request, bounds.memory) {
+      heap.push(.open(leaner), bound: max(least, bound))
+    } else {
+      certify(CertificatePath.node(choices), nil)
+      ranking.refuseOverMemory(count: counts.of(leaner))
+    }
+  }
+}
