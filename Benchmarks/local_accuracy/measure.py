@@ -86,33 +86,48 @@ class Benchmark:
     def run(self) -> None:
         for name in self.options.models:
             model = MODELS[name].write(self.options.tpplan, name, self.folder)
-            outcome = run(
-                self.options.tpplan, "calibrate", "--model", model, "--budget", self.options.budget, "--timings",
-                self.timings, "--json").document
-            self.note(f"{name}: {outcome['measured']} measured, {outcome['skipped']} known, {outcome['left']} left")
+            self.calibrate(model, self.options.budget / 2)
             for devices in self.options.devices:
                 self.groups.append(self.group(name, model, devices))
                 print(self.groups[-1].row(), flush=True)
                 if self.options.csv:
                     self.write(self.options.csv)
 
+    def calibrate(self, model: Path, seconds: float, *flags: str) -> None:
+        """Measures kernels and collectives apart."""
+        outcome = run(
+            self.options.tpplan, "calibrate", "--model", model, "--budget", seconds, "--dtype", "float32",
+            "--timings", self.timings, "--json", *flags).document
+        self.note(
+            f"{model.stem}: {outcome['measured']} measured, {outcome['skipped']} known, {outcome['left']} left")
+
     def group(self, name: str, model: Path, devices: int) -> Group:
         folder = self.folder / f"{name}-{devices}"
         folder.mkdir(exist_ok=True)
         pool = Pool(self.options.tpplan, model, devices, self.timings, folder, self.options.top)
         trials = [Trial(name, devices, candidate) for candidate in pool.sample(self.options.plans)]
+        for trial in trials:
+            trial.predict(self.options.tpplan, self.timings)
+        # The machine changes its speed: plans are run in turns, and kernels measured between these.
+        self.round(trials)
+        self.calibrate(model, self.options.budget / 2 / len(self.options.devices), "--again")
+        for _ in range(self.options.rounds - 1):
+            self.round(trials)
         # Every price is of the same times: searches have measured what their best plans compute.
         for trial in trials:
             trial.predict(self.options.tpplan, self.timings)
         trials.sort(key=lambda trial: trial.predicted)
-        for trial in trials:
-            trial.measure(self.planner, self.options.seconds)
         group = Group(f"{name}, {devices}", trials, len(pool.candidates), self.again(trials))
         if self.options.recorded:
             self.record(trials, folder / "recorded.sqlite")
         for trial in trials:
             self.note(line(trial))
         return group
+
+    def round(self, trials: list[Trial]) -> None:
+        """A part of each plan's steps."""
+        for trial in trials:
+            trial.measure(self.planner, self.options.seconds / self.options.rounds)
 
     def again(self, trials: list[Trial]) -> list[Trial]:
         """The plans that are predicted fastest, and that which was, run in turns."""
@@ -123,8 +138,7 @@ class Benchmark:
         fresh = [
             Trial(trial.model, trial.devices, trial.candidate, trial.explained, start=trial.start) for trial in chosen]
         for _ in range(self.options.rounds):
-            for trial in fresh:
-                trial.measure(self.planner, self.options.seconds)
+            self.round(fresh)
         return fresh
 
     def record(self, trials: list[Trial], timings: Path) -> None:
@@ -215,8 +229,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--plans", type=int, default=14, help="plans of a model on so many devices")
     parser.add_argument("--top", type=int, default=30, help="plans taken of each search")
     parser.add_argument("--seconds", type=float, default=1.5, help="CPU seconds timed of a run, after its first step")
-    parser.add_argument("--rounds", type=int, default=2, help="how often the fastest are run again")
-    parser.add_argument("--budget", type=float, default=60, help="seconds of calibration for each model")
+    parser.add_argument("--rounds", type=int, default=3, help="how often plans take their turn")
+    parser.add_argument("--budget", type=float, default=60, help="seconds of calibration a model, half of them before")
     parser.add_argument("--timings", type=Path, help="the database (default: a new one)")
     parser.add_argument("--recorded", action="store_true", help="price with kernels of these runs, too")
     parser.add_argument("--verbose", action="store_true", help="print every plan")

@@ -8,7 +8,7 @@ from statistics import median
 from local_accuracy.plans import Candidate
 from program import Planner, run
 
-MOST_STEPS = 24
+FEWEST_STEPS, MOST_STEPS = 2, 24
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -31,8 +31,8 @@ class Trial:
         self.explained = run(program, "explain", self.candidate.file, "--json", "--timings", timings).document
 
     def measure(self, planner: Planner, seconds: float) -> None:
-        """Takes steps of so many CPU seconds, less a run of one step, which is the first of theirs, too."""
-        steps = min(max(MOST_STEPS // 8, round(seconds / (self.predicted * CORES))), MOST_STEPS)
+        """A round: steps of so many CPU seconds, less a run of one step, which is the first of theirs, too."""
+        steps = min(max(FEWEST_STEPS, round(seconds / (self.predicted * CORES))), MOST_STEPS)
         if not self.start:
             # Whatever disturbs a run adds to it.
             self.start = min(planner.execute(self.candidate.file, "--steps", 1).cpu_seconds for _ in range(2))
