@@ -92,30 +92,31 @@ import Testing
   func `calls add up where gradients are reduced beside the last backward pass`(
     proof: ProofCase
   ) throws {
-    let (plan, program) = try proof.plan()
     var cluster = SyntheticCluster.cluster
     cluster.device.operators.overlapsGradients = true
+    let (clock, step) = try clocked(proof, on: cluster)
+    #expect(clock.end == step, "\(proof)")
+  }
+
+  /// The clock of a plan on `cluster`, call by call, and the step that is predicted there.
+  private func clocked(
+    _ proof: ProofCase, on cluster: Cluster
+  ) throws -> (clock: ProgramClock, step: Picoseconds) {
+    let (plan, program) = try proof.plan()
     let cost = ClusterCost(
       cluster: cluster, precision: plan.workload.precision, mesh: plan.choices.mesh,
       placement: plan.choices.placement)
-    let clock = ProgramClock(program, schedule: plan.choices.schedule, cost: cost)
     let training = try TrainingGraph(model: proof.model, workload: proof.workload)
     let predicted = try Partitioner.predict(training, choices: plan.choices, cluster: cluster)
-    #expect(clock.end == predicted.step, "\(proof)")
+    return (ProgramClock(program, schedule: plan.choices.schedule, cost: cost), predicted.step)
   }
 
   @Test(arguments: PipelineMatrix.cases)
   func `calls add up where devices are threads that share cores`(proof: ProofCase) throws {
-    let (plan, program) = try proof.plan()
     var cluster = SyntheticCluster.cluster
     cluster.sharedCores = 2
-    let cost = ClusterCost(
-      cluster: cluster, precision: plan.workload.precision, mesh: plan.choices.mesh,
-      placement: plan.choices.placement)
-    let clock = ProgramClock(program, schedule: plan.choices.schedule, cost: cost)
-    let training = try TrainingGraph(model: proof.model, workload: proof.workload)
-    let predicted = try Partitioner.predict(training, choices: plan.choices, cluster: cluster)
-    #expect(clock.end == predicted.step, "\(proof)")
+    let (clock, step) = try clocked(proof, on: cluster)
+    #expect(clock.end == step, "\(proof)")
     let isOrdered = clock.spans.allSatisfy { spans in
       zip(spans, spans.dropFirst()).allSatisfy { $0.end <= $1.start }
         && (spans.last?.end ?? .zero) <= clock.end

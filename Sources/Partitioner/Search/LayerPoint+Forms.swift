@@ -76,8 +76,8 @@ extension LayerPoint {
     _ size: Int, _ training: TrainingGraph, _ chains: inout ChainTable
   ) -> StageParts {
     if let found = knownParts[size] { return found }
-    let forms = ends ?? endForms(training, &chains)
-    ends = forms
+    let forms = endForms ?? lowerEnds(training, &chains)
+    endForms = forms
     var least: StageParts?
     for form in forms where Self.replicas * size % form.lowered.unit == 0 {
       let own = StageParts.all(
@@ -96,7 +96,7 @@ extension LayerPoint {
     let routes: [[Route]]
   }
 
-  private func endForms(_ training: TrainingGraph, _ chains: inout ChainTable) -> [Ends] {
+  private func lowerEnds(_ training: TrainingGraph, _ chains: inout ChainTable) -> [Ends] {
     var found: [Ends] = []
     for matmul in mayBePanelled ? MatmulSchedule.allCases : [choices.matmul] {
       var choices = choices
@@ -125,22 +125,13 @@ extension StageParts {
     _ routes: [[Route]], isShared: Bool
   ) -> [StageParts] {
     var result = [StageParts](repeating: StageParts(), count: routes.count)
-    let layers = training.areLayers.indices.filter { training.areLayers[$0] }
+    let layers = LayerRange(training.areLayers)
     for (place, profile) in zip(training.groups.ends.places, ends.profiles) {
-      let isFirst = place.segment < layers.first ?? 0
-      guard isFirst || place.segment > layers.last ?? -1 else { continue }
       let count = training.segments[place.segment].count
       let own = profile.passes(units, cost, routes, isLast: false, isShared: isShared)
       for index in result.indices {
-        let passes = own.times[index].passes * count
         let once = own.once.isEmpty ? OnceBound() : own.once[index] * count
-        if isFirst {
-          result[index].first = result[index].first + passes
-          result[index].firstOnce = result[index].firstOnce + once
-        } else {
-          result[index].last = result[index].last + passes
-          result[index].lastOnce = result[index].lastOnce + once
-        }
+        result[index].add(own.times[index].passes * count, once: once, place.segment, layers)
       }
     }
     return result
@@ -180,11 +171,9 @@ extension ChainTable {
   ) -> [StageParts] {
     let none = [StageParts](repeating: StageParts(), count: network.costs.count)
     var least: [StageParts]?
-    func add(_ group: LoweredGroup?) {
-      guard let group, group.profiles.count == 2, batch % group.unit == 0 else {
-        least = none
-        return
-      }
+    let counts = training.segments.map(\.count)
+    for group in LayerRange.cuts(boundaries, areLayers: training.areLayers, counts: counts) {
+      guard let group, group.profiles.count == 2, batch % group.unit == 0 else { return none }
       let routes = network.routes(group)
       let own = group.profiles.map {
         $0.passes(batch / group.unit, network.costs[0], routes, isLast: false).times
@@ -195,12 +184,6 @@ extension ChainTable {
         return parts
       }
       least = least.map { zip($0, parts).map { $0.least($1) } } ?? parts
-    }
-    for (segment, boundary) in boundaries.enumerated() {
-      if training.areLayers[segment] && training.segments[segment].count > 1 {
-        add(boundary.inside)
-      }
-      if segment + 1 < boundaries.count { add(boundary.after) }
     }
     return least ?? none
   }

@@ -35,7 +35,7 @@ struct LayerPoint {
   var knownEnds: [Int: EndShapes.Times] = [:]
   /// What they take with what they send, by size of micro-batch.
   var knownParts: [Int: StageParts] = [:]
-  var ends: [Ends]?
+  var endForms: [Ends]?
   /// Its layers in other forms, nil of those in which they cannot be, and what they take by size of micro-batch.
   var gathered: [GatherForm: [Group]?] = [:]
   var knownGathered: [GatherForm: [Int: [BlockPasses?]]] = [:]

@@ -23,25 +23,6 @@ package struct CutBound {
     let firstChunk: Passes
   }
 
-  /// What passes take, in picoseconds.
-  private struct Passes {
-    var forward, inputGradient, weightGradient: Double
-
-    init(_ passes: PassBound) {
-      forward = Double(passes.forward.count)
-      inputGradient = Double(passes.inputGradient.count)
-      weightGradient = Double(passes.weightGradient.count)
-    }
-
-    var all: Double { forward + inputGradient + weightGradient }
-
-    mutating func add(_ other: Passes, times count: Int = 1) {
-      forward += other.forward * Double(count)
-      inputGradient += other.inputGradient * Double(count)
-      weightGradient += other.weightGradient * Double(count)
-    }
-  }
-
   private init(_ order: PipelineOrder, _ cores: SharedCores) {
     (self.order, self.cores) = (order, cores)
     (isSplit, isAllThenAll) = (order.schedule == .zeroBubble, order.schedule == .gpipe)
@@ -54,8 +35,9 @@ package struct CutBound {
     _ cores: SharedCores
   ) {
     self.init(order, cores)
-    let (layer, arrival) = (Passes(times.layer), Passes(times.arrival))
-    let departure = Passes(times.departure)
+    let parts = times.parts
+    let (layer, arrival) = (Passes(times.layer), Passes(parts.arrival))
+    let departure = Passes(parts.departure)
     stages.reserveCapacity(layers.count)
     for (stage, count) in layers.enumerated() {
       let isFirst = stage == 0
@@ -63,22 +45,22 @@ package struct CutBound {
       var passes = Passes(PassBound())
       var chunk = passes
       var update = times.once * count
-      passes.add(layer, times: count)
-      chunk.add(layer, times: count / order.chunks)
+      passes = passes + layer * Double(count)
+      chunk = chunk + layer * Double(count / order.chunks)
       if !more.isEmpty { passes.inputGradient += Double(more[stage].count) }
       if isFirst {
-        passes.add(Passes(times.first))
-        update = update + times.firstOnce
+        passes = passes + Passes(parts.first)
+        update = update + parts.firstOnce
       }
       if isLast {
-        passes.add(Passes(times.last))
-        update = update + times.lastOnce
+        passes = passes + Passes(parts.last)
+        update = update + parts.lastOnce
       }
       if layers.count > 1 {
-        passes.add(arrival, times: order.chunks - (isFirst ? 1 : 0))
-        passes.add(departure, times: order.chunks - (isLast ? 1 : 0))
-        chunk.add(departure)
-        if !isFirst { chunk.add(arrival) }
+        passes = passes + arrival * Double(order.chunks - (isFirst ? 1 : 0))
+        passes = passes + departure * Double(order.chunks - (isLast ? 1 : 0))
+        chunk = chunk + departure
+        if !isFirst { chunk = chunk + arrival }
       }
       stages.append(
         Stage(

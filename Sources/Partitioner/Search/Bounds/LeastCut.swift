@@ -1,36 +1,5 @@
 import PlanIR
 
-/// What stages take beside layers.
-package struct StageParts: Sendable {
-  /// What comes before all layers, and after, of a micro-batch.
-  package var first = PassBound()
-  package var last = PassBound()
-  /// The same once a step.
-  var firstOnce = OnceBound()
-  var lastOnce = OnceBound()
-  /// What arriving at a stage, and departing from one, takes of a micro-batch.
-  package var arrival = PassBound()
-  package var departure = PassBound()
-
-  package init() {}
-
-  /// The lesser of each.
-  func least(_ other: StageParts) -> StageParts {
-    var result = StageParts()
-    (result.first, result.last) = (first.least(other.first), last.least(other.last))
-    result.firstOnce = firstOnce.least(other.firstOnce)
-    result.lastOnce = lastOnce.least(other.lastOnce)
-    result.arrival = arrival.least(other.arrival)
-    result.departure = departure.least(other.departure)
-    return result
-  }
-
-  /// All of a micro-batch on so many stages.
-  func all(stages: Int) -> Picoseconds {
-    first.all + last.all + (arrival.all + departure.all) * (stages - 1)
-  }
-}
-
 /// What a step takes at least however its layers are cut into stages.
 ///
 /// Derived from ``CutBound``, of which it looks at the first stage, the last and the one before it, which has the
@@ -200,35 +169,6 @@ extension LeastCut {
       return max(
         before.forward + cut.updated(passes, once), before.all + busy + cut.firstOnce.time)
     }
-  }
-}
-
-/// What passes take, in picoseconds: floating-point numbers, for these are bounds and must not overflow.
-private struct Passes {
-  var forward, inputGradient, weightGradient: Double
-
-  init(_ forward: Double, _ inputGradient: Double, _ weightGradient: Double) {
-    (self.forward, self.inputGradient) = (forward, inputGradient)
-    self.weightGradient = weightGradient
-  }
-
-  init(_ passes: PassBound) {
-    self.init(
-      Double(passes.forward.count), Double(passes.inputGradient.count),
-      Double(passes.weightGradient.count))
-  }
-
-  var backward: Double { inputGradient + weightGradient }
-  var all: Double { forward + backward }
-
-  static func + (left: Passes, right: Passes) -> Passes {
-    Passes(
-      left.forward + right.forward, left.inputGradient + right.inputGradient,
-      left.weightGradient + right.weightGradient)
-  }
-
-  static func * (left: Passes, right: Double) -> Passes {
-    Passes(left.forward * right, left.inputGradient * right, left.weightGradient * right)
   }
 }
 

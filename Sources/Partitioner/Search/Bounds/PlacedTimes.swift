@@ -7,20 +7,14 @@ struct PlacedTimes {
   private(set) var once = OnceBound()
   /// What computing the layer again takes at least, by how much of it.
   private(set) var again: ByRecomputation<Picoseconds> = [:]
-  /// What comes before all layers, and after.
-  private(set) var first = PassBound()
-  private(set) var last = PassBound()
-  private(set) var firstOnce = OnceBound()
-  private(set) var lastOnce = OnceBound()
-  /// What arriving at a stage, and departing from one, takes of a micro-batch.
-  private(set) var arrival = PassBound()
-  private(set) var departure = PassBound()
+  /// What stages take beside layers.
+  private(set) var parts = StageParts()
 
   /// Of a chain whose times are known.
   init(_ chain: ChainParts<TimedBlock>) {
-    let own = chain.areLayers.indices.filter { chain.areLayers[$0] }
+    let range = LayerRange(chain.areLayers)
     var least: PassBound?
-    for segment in own {
+    for segment in chain.blocks.indices where chain.areLayers[segment] {
       let blocks = chain.blocks[segment]
       let passes = Self.passes(blocks)
       let isFirst = least == nil
@@ -35,30 +29,20 @@ struct PlacedTimes {
     }
     layer = least ?? PassBound()
     for segment in chain.blocks.indices where !chain.areLayers[segment] {
-      let blocks = chain.blocks[segment]
-      if segment < own.first ?? 0 {
-        first = first + Self.passes(blocks) * chain.counts[segment]
-        firstOnce = firstOnce + Self.once(blocks) * chain.counts[segment]
-      } else if segment > own.last ?? -1 {
-        last = last + Self.passes(blocks) * chain.counts[segment]
-        lastOnce = lastOnce + Self.once(blocks) * chain.counts[segment]
-      }
+      let (blocks, count) = (chain.blocks[segment], chain.counts[segment])
+      parts.add(Self.passes(blocks) * count, once: Self.once(blocks) * count, segment, range)
     }
     setBoundaries(of: chain)
   }
 
   /// What is least of each boundary where the chain may be cut.
   private mutating func setBoundaries(of chain: ChainParts<TimedBlock>) {
-    var own: [ChainParts<TimedBlock>.Boundary?] = []
-    for (segment, boundary) in chain.boundaries.enumerated() {
-      if chain.areLayers[segment] && chain.counts[segment] > 1 { own.append(boundary.inside) }
-      if segment + 1 < chain.blocks.count { own.append(boundary.after) }
-    }
+    let own = LayerRange.cuts(chain.boundaries, areLayers: chain.areLayers, counts: chain.counts)
     func least(_ item: KeyPath<ChainParts<TimedBlock>.Boundary, TimedBlock>) -> PassBound {
       let times = own.map { $0.map { Self.passes([$0[keyPath: item]]) } ?? PassBound() }
       return times.dropFirst().reduce(times.first ?? PassBound()) { $0.least($1) }
     }
-    (arrival, departure) = (least(\.arrival), least(\.departure))
+    (parts.arrival, parts.departure) = (least(\.arrival), least(\.departure))
   }
 
   /// What a stage computes again of a micro-batch at least.
