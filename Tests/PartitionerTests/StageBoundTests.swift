@@ -39,6 +39,25 @@ import Testing
   }
 
   @Test(arguments: ScheduleTests.cases)
+  func `a stage holds as many passes at its first gradient as its order takes ahead`(
+    test: ScheduleTests.Case
+  ) throws {
+    let order = test.order
+    for stage in 0..<test.stages {
+      for count in 0...3 * test.chunks {
+        var (all, each) = (0, [Int: Int]())
+        passes: for operation in order.operations(of: stage) {
+          guard case .forward(_, let chunk) = operation else { break passes }
+          all += count * (chunk + 1) / test.chunks - count * chunk / test.chunks
+          each[chunk, default: 0] += 1
+        }
+        let held = order.heldPasses(stage, layers: count)
+        #expect(held == HeldPasses(all: all, layer: each.values.max() ?? 0), "\(stage), \(count)")
+      }
+    }
+  }
+
+  @Test(arguments: ScheduleTests.cases)
   func `no step of stages is shorter than their bound`(test: ScheduleTests.Case) throws {
     var random = SystemRandomNumberGenerator()
     for _ in 0..<50 {

@@ -70,3 +70,5 @@ struct ByRecomputation<Value>: Sequence, ExpressibleByDictionaryLiteral {
 }
 
 extension ByRecomputation: Sendable where Value: Sendable {}
+
+extension ByRecomputation: Equatable where Value: Equatable {}

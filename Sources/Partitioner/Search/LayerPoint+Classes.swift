@@ -11,7 +11,7 @@ extension LayerPoint {
 
   /// What those of `groups` take and hold.
   func classes(
-    _ groups: [Group], _ size: Int, _ training: TrainingGraph
+    _ groups: [LayerGroup], _ size: Int, _ training: TrainingGraph
   ) -> [BlockClass: ClassLeast] {
     var found: [BlockClass: ClassLeast] = [:]
     for group in groups {

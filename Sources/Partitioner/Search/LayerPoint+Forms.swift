@@ -22,7 +22,7 @@ extension LayerPoint {
     guard let groups else { return nil }
     let size = choices.microBatch
     let own =
-      knownGathered[form]?[size] ?? segments(groups, size, request.training)
+      knownGathered[form]?[size] ?? groups.passes(size, cost, request.training)
     knownGathered[form, default: [:]][size] = own
     return bounds(own, replicas: choices.degree("data"), request)
   }
@@ -33,7 +33,8 @@ extension LayerPoint {
   ) -> LayerMemory {
     if let found = knownLean[size] { return found }
     if lean == nil { lean = leanGroups(request, &chains) }
-    var memory = Self.least(segments(lean ?? groups, size, request.training).map { $0?.memory })
+    var memory = Self.least(
+      (lean ?? groups).passes(size, cost, request.training).map { $0?.memory })
     // Loops over panels may hold less.
     memory.transient = 0
     knownLean[size] = memory
@@ -50,24 +51,23 @@ extension LayerPoint {
     return classes(groups, size, request.training).mapValues(\.kept)
   }
 
-  private func leanGroups(_ request: SearchRequest, _ chains: inout ChainTable) -> [Group] {
+  private func leanGroups(_ request: SearchRequest, _ chains: inout ChainTable) -> [LayerGroup] {
     var again = choices
-    let training = request.training
     let lowered = groups.map(\.lowered)
     // Whatever is pinned: loops over panels keep none of what they save.
     if lowered.contains(where: \.keepsGatheredInputs) { again.gathersInputs = .again }
     if lowered.contains(where: \.keepsGatheredWeights) { again.gathersWeights = .again }
     if again == choices { return groups }
-    return (try? Self.groups(blocks, again, costs, training, &chains)) ?? groups
+    return (try? costs.groups(blocks, again, &chains)) ?? groups
   }
 
   private func lowered(
     _ form: GatherForm, _ training: TrainingGraph, _ chains: inout ChainTable
-  ) -> [Group]? {
+  ) -> [LayerGroup]? {
     var own = choices
     (own.gathersInputs, own.gathersWeights) = (form.inputs, form.weights)
     own.matmul = form.matmul
-    return try? Self.groups(blocks, own, costs, training, &chains)
+    return try? costs.groups(blocks, own, &chains)
   }
 
   /// What embedding and head take of a micro-batch of `size` at least, but for what they send to other replicas;
@@ -103,7 +103,7 @@ extension LayerPoint {
       choices.matmul = matmul
       for form in (try? chains.tables(choices)) ?? [] {
         guard let lowered = try? chains.ends(try training.openContext(form)) else { continue }
-        found.append(Ends(lowered: lowered, routes: costs.map { routes(lowered, $0) }))
+        found.append(Ends(lowered: lowered, routes: costs.all.map { routes(lowered, $0) }))
       }
     }
     return found

@@ -7,7 +7,7 @@ extension LayerPoint {
     // Nothing is known of how measured times grow with bytes.
     let sets = shardSets(hasReplicas: count > 1)
     let hasTimes = (count > 1 || !sets.isEmpty) && request.timings.isEmpty
-    let made = costs.map { cost in
+    let made = costs.all.map { cost in
       guard hasTimes else { return ReplicaTimes() }
       let network = ReplicaNetwork(choices.mesh, cost.placement, replicas: count, request)
       return replicaTimes(network, sets, isAlone: count == 1)

@@ -9,9 +9,11 @@ struct LayerPoint {
   let context: Int
   /// The ways to spread it over replicas and stages.
   private(set) var splits: [DeviceSplit] = []
-  private(set) var groups: [Group]
-  /// The same in loops over panels, where nobody knows that these take longer: products have measured times.
-  private(set) var panelled: [Group] = []
+  /// What it shares with others, and what is its own.
+  let trunk: LayerTrunk
+  private var rest: [LayerGroup] = []
+  /// Its own in loops over panels, where nobody knows that these take longer: products have measured times.
+  private var panelledRest: [LayerGroup] = []
   private let mayStep: Bool
   /// Groups that are not lowered yet: the bounds of a point without them hold, too.
   private var pending: [BlockGroup] = []
@@ -20,10 +22,8 @@ struct LayerPoint {
   /// Why it cannot be, seen when the rest of it was lowered.
   private(set) var refusal: ConstraintViolation?
   /// The same gathering again what may be, of all forms that which keeps least; lowered where asked for.
-  var lean: [Group]?
-  let cost: ClusterCost
-  /// Those of its mesh in every way in which its axes may lie over nodes.
-  let costs: [ClusterCost]
+  var lean: [LayerGroup]?
+  let costs: MeshCosts
   /// By number of replicas, of each placement.
   var knownReplicas: [Int: [ReplicaTimes]] = [:]
   /// By size of micro-batch.
@@ -37,7 +37,7 @@ struct LayerPoint {
   var knownParts: [Int: StageParts] = [:]
   var endForms: [Ends]?
   /// Its layers in other forms, nil of those in which they cannot be, and what they take by size of micro-batch.
-  var gathered: [GatherForm: [Group]?] = [:]
+  var gathered: [GatherForm: [LayerGroup]?] = [:]
   var knownGathered: [GatherForm: [Int: [BlockPasses?]]] = [:]
   private var forms: [Form: Result<Lowered, ConstraintViolation>] = [:]
 
@@ -64,17 +64,6 @@ struct LayerPoint {
     var memory: LayerMemory
   }
 
-  struct Group {
-    let lowered: LoweredGroup
-    /// What the groups over which it communicates meet, by placement.
-    let routes: [[Route]]
-    /// The segment and class of each of its blocks.
-    let segments: [Int]
-    let classes: [BlockClass]
-    /// Of each block, whether it is the last of its layer.
-    let areLast: [Bool]
-  }
-
   /// Replicas that layers are lowered for: what they compute and send for a micro-batch does not depend
   /// on how many there are.
   static let replicas = 2
@@ -83,12 +72,12 @@ struct LayerPoint {
   /// of, when they are asked for.
   init(
     _ choices: PlanChoices, _ shape: LayoutShape, _ splits: [DeviceSplit],
-    _ space: CandidateSpace, _ chains: inout ChainTable
+    _ space: CandidateSpace, _ trunks: inout TrunkTable, _ chains: inout ChainTable
   ) throws(ConstraintViolation) {
     let training = space.request.training
     let all = training.groups.layers
     let first = training.groupsBesideAttention
-    try self.init(choices, shape, of: first, space, &chains)
+    try self.init(choices, shape, of: first, space, &trunks, &chains)
     self.splits = splits
     blocks = all
     pending = all.filter { !first.contains($0) }
@@ -97,18 +86,23 @@ struct LayerPoint {
   /// Some groups of blocks of its layers alone.
   init(
     _ choices: PlanChoices, _ shape: LayoutShape, of blocks: [BlockGroup],
-    _ space: CandidateSpace, _ chains: inout ChainTable
+    _ space: CandidateSpace, _ trunks: inout TrunkTable, _ chains: inout ChainTable
   ) throws(ConstraintViolation) {
     (self.choices, self.shape, self.blocks) = (choices, shape, blocks)
     context = choices.degree("context")
-    let training = space.request.training
-    let costs = Self.costs(choices.mesh, space.rates)
-    groups = try Self.groups(blocks, choices, costs, training, &chains)
-    self.costs = costs
     mayStep = !space.request.timings.isEmpty && space.mayStep(choices, shape)
-    if mayStep { panelled = Self.panels(blocks, choices, costs, training, &chains) }
-    cost = ClusterCost(space.rates, mesh: choices.mesh, placement: [])
+    trunk = try trunks.trunk(choices, blocks, mayStep: mayStep, space.rates, &chains)
+    costs = trunk.costs
   }
+
+  /// Its groups, as far as they are lowered.
+  var groups: [LayerGroup] { trunk.groups + rest }
+
+  /// The same in loops over panels.
+  var panelled: [LayerGroup] { trunk.panelled + panelledRest }
+
+  /// Devices numbered as the mesh numbers them.
+  var cost: ClusterCost { costs.asNumbered }
 
   /// Devices beside replicas over which its weights may be sharded at most.
   var copies: Int {
@@ -117,73 +111,26 @@ struct LayerPoint {
   }
 
   /// Whether loops over panels may take less than products gathered whole.
-  var mayBePanelled: Bool { !panelled.isEmpty && panelled.count == groups.count }
+  var mayBePanelled: Bool {
+    mayStep && !panelled.isEmpty && panelled.count == groups.count
+  }
 
   /// Whether all of its layers are lowered.
   var isWhole: Bool { pending.isEmpty }
+
+  /// Whether it is no more than what it shares with others.
+  var isTrunk: Bool { rest.isEmpty }
 
   /// Lowers the rest.
   mutating func complete(_ request: SearchRequest, _ chains: inout ChainTable) {
     guard !isWhole else { return }
     let own = pending
-    (pending, knownReplicas, knownLayers) = ([], [:], [:])
+    (pending, known, knownReplicas, knownLayers) = ([], [:], [:], [:])
     do throws(ConstraintViolation) {
-      let rest = try Self.groups(own, choices, costs, request.training, &chains)
-      groups += rest
-      if mayStep {
-        panelled += Self.panels(own, choices, costs, request.training, &chains)
-      }
-      add(rest, request.training)
+      rest = try costs.groups(own, choices, &chains)
+      if mayStep { panelledRest = costs.panels(own, choices, &chains) }
     } catch {
       refusal = error
-    }
-  }
-
-  /// Adds what `rest` takes to what is known of the other groups.
-  private mutating func add(_ rest: [Group], _ training: TrainingGraph) {
-    if mayStep { return known = [:] }
-    for (size, own) in known where divides(size) {
-      known[size] = zip(own, segments(rest, size, training)).map { own, more in
-        own.map { own in more.map { own + $0 } ?? own } ?? more
-      }
-    }
-  }
-
-  /// `own` in loops over panels; none where they cannot be.
-  private static func panels(
-    _ own: [BlockGroup], _ choices: PlanChoices, _ costs: [ClusterCost],
-    _ training: TrainingGraph, _ chains: inout ChainTable
-  ) -> [Group] {
-    var stepped = choices
-    stepped.matmul = .stepped
-    return (try? groups(own, stepped, costs, training, &chains)) ?? []
-  }
-
-  static func groups(
-    _ own: [BlockGroup], _ choices: PlanChoices, _ costs: [ClusterCost],
-    _ training: TrainingGraph, _ chains: inout ChainTable
-  ) throws(ConstraintViolation) -> [Group] {
-    let lowered = try chains.lowered(own, try training.openContext(choices))
-    return zip(own, lowered).map { group, lowered in
-      Group(
-        lowered: lowered, routes: costs.map { cost in lowered.axes.map { cost.route(over: $0) } },
-        segments: group.places.map(\.segment),
-        classes: group.places.map { training.block($0).graph.blockClass },
-        areLast: group.places.map { $0.block + 1 == training.segments[$0.segment].blocks.count })
-    }
-  }
-
-  /// The costs of `mesh` in every way in which its axes may lie over nodes, whatever else shares these: as
-  /// many replicas as a node has devices fill what is left of it.
-  private static func costs(_ mesh: Mesh, _ rates: ClusterRates) -> [ClusterCost] {
-    let perNode = rates.cluster.devicesPerNode
-    let own = mesh.axes.filter { $0.name != "data" }
-    // A mesh of one device has no axis.
-    let whole = Mesh([MeshAxis("data", max(perNode, replicas))] + own)
-    var known: Set<[AxisPlacement]> = []
-    return Placement.all(whole, perNode: perNode).compactMap { placement in
-      guard known.insert(placement.filter { $0.axis != "data" }).inserted else { return nil }
-      return ClusterCost(rates, mesh: whole, placement: placement)
     }
   }
 
@@ -227,9 +174,7 @@ struct LayerPoint {
   }
 
   /// Whether micro-batches of `size` divide as its tables split them.
-  func divides(_ size: Int) -> Bool {
-    groups.allSatisfy { Self.replicas * size % $0.lowered.unit == 0 }
-  }
+  func divides(_ size: Int) -> Bool { trunk.groups.divide(size) && rest.divide(size) }
 
   /// Why micro-batches of `size` do not divide on the mesh of `split`.
   func indivisible(_ size: Int, _ split: DeviceSplit) -> ConstraintViolation {
@@ -243,26 +188,6 @@ struct LayerPoint {
         return [own]
       }
     return .indivisible(.batch, size: split.data * size, by: axes, in: mesh)
-  }
-
-  /// What a step takes at least in micro-batches of one of `sizes`, picoseconds, where the layers are spread
-  /// evenly over as many `devices` for each of the point's, which do nothing else; 0 where no size divides.
-  mutating func leastStep(_ sizes: [Int], devices: Int, _ request: SearchRequest) -> Int {
-    let training = request.training
-    var least = Double.infinity
-    for size in sizes where divides(size) {
-      let own = passes(size, training)
-      for place in 0..<(own.lazy.compactMap { $0?.times.count }.first ?? 0) {
-        let each = zip(training.segments, own).reduce(0.0) { sum, own in
-          let (segment, passes) = own
-          return sum + Double((passes?.times[place].passes.all ?? .zero).count * segment.count)
-        }
-        least = min(least, each / Double(size))
-      }
-    }
-    guard least.isFinite else { return 0 }
-    // Less than it is by more than rounding makes.
-    return Int(least * Double(training.workload.globalBatch) / Double(devices) * (1 - 1e-9))
   }
 
   /// What the layers take and hold at least of a micro-batch of `size`, which divides, beside as many
@@ -305,7 +230,7 @@ struct LayerPoint {
     var layers: [(layer: LayerBound, replicas: ReplicaTimes)] = []
     let replicas = replicaTimes(replicas, request)
     for place in 0..<(own.lazy.compactMap { $0?.times.count }.first ?? 0) {
-      let replicas = replicas[place % costs.count]
+      let replicas = replicas[place % costs.all.count]
       let bound = Self.bound(own, place, training)
       guard !layers.contains(where: { $0.layer.isLeast(bound) && $0.replicas.isLeast(replicas) })
       else { continue }
@@ -322,37 +247,17 @@ struct LayerPoint {
     return made
   }
 
-  /// One layer of each segment: under every placement, then, where that is not known to take longer, in loops
-  /// over panels under every placement.
   private func formed(_ size: Int, _ training: TrainingGraph) -> [BlockPasses?] {
-    var own = segments(groups, size, training)
-    guard mayBePanelled else { return own }
-    for (index, stepped) in segments(panelled, size, training).enumerated() {
-      own[index]?.times += stepped?.times ?? []
+    if rest.isEmpty { return trunk.passes(size, training) }
+    if mayStep { return groups.passes(panelled, size, cost, training) }
+    return zip(trunk.passes(size, training), rest.passes(size, cost, training)).map { own, more in
+      own.map { own in more.map { own + $0 } ?? own } ?? more
     }
-    return own
   }
 
   static func least(_ segments: [LayerMemory?]) -> LayerMemory {
     let own = segments.compactMap(\.self)
     return own.dropFirst().reduce(own.first ?? LayerMemory()) { $0.least($1) }
-  }
-
-  /// One layer of each segment that has any.
-  func segments(
-    _ groups: [Group], _ size: Int, _ training: TrainingGraph
-  ) -> [BlockPasses?] {
-    var result = [BlockPasses?](repeating: nil, count: training.segments.count)
-    for group in groups {
-      let units = Self.replicas * size / group.lowered.unit
-      for (index, profile) in group.lowered.profiles.enumerated() {
-        let own = profile.passes(
-          units, cost, group.routes, isLast: group.areLast[index], isShared: true)
-        let segment = group.segments[index]
-        result[segment] = result[segment].map { $0 + own } ?? own
-      }
-    }
-    return result
   }
 }
 
@@ -360,9 +265,14 @@ extension TrainingGraph {
   /// The groups of layers without attention, where every kind of layer has blocks in one; else all.
   fileprivate var groupsBesideAttention: [BlockGroup] {
     let others = groups.layers.filter { group in
-      !group.places.contains { block($0).graph.blockClass == .attention }
+      !hasAttention(group)
     }
     let segments = Set(groups.layers.flatMap { $0.places.map(\.segment) })
     return Set(others.flatMap { $0.places.map(\.segment) }) == segments ? others : groups.layers
+  }
+
+  /// Whether `group` has a block of attention.
+  func hasAttention(_ group: BlockGroup) -> Bool {
+    group.places.contains { block($0).graph.blockClass == .attention }
   }
 }

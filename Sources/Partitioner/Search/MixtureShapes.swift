@@ -13,6 +13,7 @@ struct MixtureShapes {
   /// By choices, those of this tensor mesh without a context axis.
   private let whole: [PlanChoices: LayerPoint]
   private var points: [Key: [LayerPoint]] = [:]
+  private var trunks = TrunkTable()
   /// By size of micro-batch; nil where blocks cannot be.
   private var leasts: [Key: [Int: LayerPoint.ClassLeast?]] = [:]
   private var lean: [Key: [Int: Int]] = [:]
@@ -164,7 +165,8 @@ struct MixtureShapes {
     for choices in open.variants(key.shape, alone) {
       if let known = whole[choices] {
         found.append(known)
-      } else if let made = try? LayerPoint(choices, key.shape, of: groups, space, &chains) {
+      } else if let made = try? LayerPoint(choices, key.shape, of: groups, space, &trunks, &chains)
+      {
         found.append(made)
       }
     }

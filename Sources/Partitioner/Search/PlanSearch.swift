@@ -9,8 +9,9 @@ import PlanIR
 struct PlanSearch {
   let request: SearchRequest
   let space: CandidateSpace
-  private let splits: [DeviceSplit]
+  let splits: [DeviceSplit]
   var chains: ChainTable
+  var trunks = TrunkTable()
   var points: [LayerPoint] = []
   var heap = BoundHeap<Item>()
   var counts: CandidateCounts
@@ -99,135 +100,10 @@ struct PlanSearch {
         best: ranking.best.first?.step))
   }
 
-  // MARK: - Points
-
-  /// Lowers the layers of every tensor mesh and context once.
-  private mutating func findPoints() {
-    var known: [DeviceSplit: [DeviceSplit]] = [:]
-    var order: [DeviceSplit] = []
-    for split in splits {
-      var key = split
-      (key.data, key.stages) = (LayerPoint.replicas, 1)
-      if known[key] == nil { order.append(key) }
-      known[key, default: []].append(split)
-    }
-    for key in order {
-      for shape in space.shapes(tensor: key.tensor) {
-        for choices in space.variants(shape, key) { add(choices, shape, known[key] ?? []) }
-      }
-    }
-  }
-
-  private mutating func add(
-    _ choices: PlanChoices, _ shape: LayoutShape, _ splits: [DeviceSplit]
-  ) {
-    do throws(ConstraintViolation) {
-      let layout = try LayoutCatalog.layout(choices.layout)
-      let probe = LayoutProbe(layout, choices, training)
-      if let violation = probe.indivisible(training.workload) { throw violation }
-      points.append(try LayerPoint(choices, shape, splits, space, &chains))
-      let point = points.count - 1
-      heap.push(.point(point), bound: bound(point))
-    } catch {
-      certify([CertificatePath.point(choices)], nil)
-      ranking.refuse(error, count: splits.reduce(0) { $0 + counts.of($1, choices) })
-    }
-  }
-
-  /// The least that a point's layers take over all devices, which work at all times.
-  private mutating func bound(_ point: Int) -> Int {
-    guard request.objective == .time else { return 0 }
-    let own = points[point].splits
-    let sizes = own.map(\.data).min().map { space.microBatches(data: $0) } ?? []
-    let devices = own.first.map { $0.data * $0.stages } ?? 1
-    return points[point].leastStep(sizes, devices: devices, request)
-  }
-
-  /// Lowers the rest of a point; then bounds every way to spread it over replicas and stages.
-  private mutating func open(_ point: Int, atLeast least: Int) {
-    if !points[point].isWhole {
-      points[point].complete(request, &chains)
-      let bound = points[point].refusal == nil ? bound(point) : 0
-      if bound > least { return heap.push(.point(point), bound: bound) }
-    }
-    for split in points[point].splits {
-      if let refusal = points[point].refusal {
-        let choices = points[point].choices
-        certify(CertificatePath.spread(choices, split), nil)
-        ranking.refuse(refusal, count: counts.of(split, points[point].choices))
-      } else {
-        bound(point, split)
-      }
-    }
-  }
-
-  /// Bounds the micro-batches that divide; refuses those that do not.
-  private mutating func bound(_ point: Int, _ split: DeviceSplit) {
-    let all = space.microBatches(data: split.data)
-    let sizes = all.filter(points[point].divides)
-    refuse(point, split, sizes: all.filter { !sizes.contains($0) })
-    guard let least = sizes.map({ leastBound(point, split, $0) }).min() else { return }
-    heap.push(.spread(point: point, split, sizes: sizes), bound: least)
-  }
-
-  /// Bounds each of `sizes`, with what replicas exchange.
-  private mutating func spread(
-    _ point: Int, _ split: DeviceSplit, _ sizes: [Int], atLeast least: Int
-  ) {
-    let bounds = sizes.map { (size: $0, bound: max(least, bound(point, split, $0))) }
-    guard let bound = bounds.map(\.bound).min() else { return }
-    heap.push(.bounded(point: point, split, bounds), bound: bound)
-  }
-
-  /// What a step takes at least whatever replicas exchange and the ends take.
-  private mutating func leastBound(
-    _ point: Int, _ split: DeviceSplit, _ microBatch: Int
-  ) -> Int {
-    guard request.objective == .time else { return 0 }
-    let microBatches = training.workload.globalBatch / split.data / microBatch
-    let interleaves = space.interleaves(stages: split.stages, microBatches: microBatches)
-    return points[point].layerBounds(microBatch, training).map {
-      clock($0, split, microBatch, once: OnceBound(), .zero).step(interleaves)
-    }.min() ?? 0
-  }
-
-  /// What a step takes at least, whether or not it fits; where memory is asked for nothing is known yet.
-  private mutating func bound(_ point: Int, _ split: DeviceSplit, _ microBatch: Int) -> Int {
-    guard request.objective == .time else { return 0 }
-    let bounds = points[point].bounds(microBatch, replicas: split.data, request)
-    let microBatches = training.workload.globalBatch / split.data / microBatch
-    let interleaves = space.interleaves(stages: split.stages, microBatches: microBatches)
-    let copies = points[point].copies
-    let ends = ends(point, split, microBatch)
-    return bounds.layers.map { layer, replicas in
-      clock(layer, split, microBatch, once: replicas.least(sharedBy: copies), ends)
-        .step(interleaves)
-    }.min() ?? 0
-  }
-
-  /// `once` is what a layer takes once a step at least.
-  private func clock(
-    _ layer: LayerBound, _ split: DeviceSplit, _ microBatch: Int, once: OnceBound,
-    _ ends: Picoseconds
-  ) -> StageBound {
-    StageBound(
-      stages: split.stages,
-      microBatches: training.workload.globalBatch / split.data / microBatch,
-      layers: training.model.layers, layer, once: once, ends: ends, cores: space.cores)
-  }
-
-  /// What the ends compute of a micro-batch at least on the devices of one stage.
-  private mutating func ends(
-    _ point: Int, _ split: DeviceSplit, _ microBatch: Int
-  ) -> Picoseconds {
-    if request.timings.isEmpty { return space.ends.head(split, microBatch) }
-    return points[point].ends(microBatch, hasStages: split.stages > 1, training, &chains)
-  }
-
   // MARK: - Micro-batches and nodes
 
   /// Counts what does not divide in micro-batches of `sizes`.
-  private mutating func refuse(_ point: Int, _ split: DeviceSplit, sizes: [Int]) {
+  mutating func refuse(_ point: Int, _ split: DeviceSplit, sizes: [Int]) {
     for size in sizes {
       let choices = points[point].choices
       certify(

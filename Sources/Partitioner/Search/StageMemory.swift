@@ -13,12 +13,15 @@ struct StageMemory {
   private let orders: [PipelineOrder]
   /// Whether stages of as many layers hold as much wherever their layers lie in the chain.
   private let isUniform: Bool
-  private var peaks: [Key: Bytes] = [:]
+  private var peaks: [Key<StageChoice>: Bytes] = [:]
   private var again: ByRecomputation<Picoseconds> = [:]
+  /// The fewest layers of so many that must be computed again to fit under the limit; nil where none do.
+  private var fewest: [Key<Int>: (choice: StageChoice, peak: Bytes)?] = [:]
 
-  private struct Key: Hashable {
+  /// A stage, of `own` layers.
+  private struct Key<Own: Hashable>: Hashable {
     let order, stage: Int
-    let own: StageChoice
+    let own: Own
     /// Layers before the stage's own, where that matters.
     let before: Int
   }
@@ -39,6 +42,8 @@ struct StageMemory {
   mutating func fitted(
     _ choices: PlanChoices, _ order: Int, again: ByRecomputation<Picoseconds>
   ) -> [(PlanChoices, Bytes)] {
+    // What takes least among several kinds depends on what they take.
+    if recomputesCore && self.again != again { fewest = [:] }
     self.again = again
     if request.keepsFront { return front(choices, order) }
     if request.objective == .memory { return [least(choices, order)].filter(fits) }
@@ -68,11 +73,23 @@ struct StageMemory {
     var stages = choices.stages
     var most = Bytes.zero
     for stage in stages.indices {
-      guard let own = fewest(choices, order, stage, limit) else { return nil }
+      guard let own = knownFewest(choices, order, stage, limit) else { return nil }
       stages[stage] = own.choice
       most = max(most, own.peak)
     }
     return (choices.recomputing(stages), most)
+  }
+
+  private mutating func knownFewest(
+    _ choices: PlanChoices, _ order: Int, _ stage: Int, _ limit: Bytes?
+  ) -> (choice: StageChoice, peak: Bytes)? {
+    guard limit == request.limit else { return fewest(choices, order, stage, limit) }
+    let own = choices.stages[stage].layers
+    let key = Key(order: order, stage: stage, own: own, before: before(stage, choices))
+    if let found = fewest[key] { return found }
+    let made = fewest(choices, order, stage, limit)
+    fewest[key] = .some(made)
+    return made
   }
 
   private mutating func fewest(
@@ -161,8 +178,7 @@ struct StageMemory {
   private mutating func peak(
     _ choices: PlanChoices, _ order: Int, _ stage: Int, _ own: StageChoice
   ) -> Bytes {
-    let before = isUniform ? 0 : choices.stages[..<stage].reduce(0) { $0 + $1.layers }
-    let key = Key(order: order, stage: stage, own: own, before: before)
+    let key = Key(order: order, stage: stage, own: own, before: before(stage, choices))
     if let known = peaks[key] { return known }
     var choices = choices
     choices.stages[stage] = own
@@ -175,6 +191,10 @@ struct StageMemory {
     let peak = Bytes(model.peak(of: stage).bytes) + framework
     peaks[key] = peak
     return peak
+  }
+
+  private func before(_ stage: Int, _ choices: PlanChoices) -> Int {
+    isUniform ? 0 : choices.stages[..<stage].reduce(0) { $0 + $1.layers }
   }
 }
 

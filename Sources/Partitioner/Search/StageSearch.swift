@@ -98,15 +98,12 @@ final class StageSearch {
     let cuts = StageCut.all(layers: layers, stages: stages, most: most)
     var found: [Candidate] = []
     found.reserveCapacity(cuts.count * orders.count)
-    let fitting = fittingStages
+    var fitting = fittingStages.map { FittingTable($0, orders, layers: layers) }
     var over = 0
     for cut in cuts {
       let counts = cut.layers(layers, stages: stages)
-      let again = [false, true].map { more(counts, fitting, isInterleaved: $0) }
-      for (index, order) in orders.enumerated() {
-        guard let more = again[order.chunks > 1 ? 1 : 0],
-          let bound = bound(order, counts, fitting, more)
-        else {
+      for index in orders.indices {
+        guard let bound = bound(index, counts, &fitting) else {
           over += 1
           continue
         }
@@ -122,22 +119,6 @@ final class StageSearch {
       ($0.bound, $0.order, $0.cut.last, $0.cut.first)
         < ($1.bound, $1.order, $1.cut.last, $1.cut.first)
     }
-  }
-
-  /// What each stage takes of a micro-batch more at least, for what it must compute again; nil where one does
-  /// not fit.
-  private func more(
-    _ counts: [Int], _ fitting: FittingStages?, isInterleaved: Bool
-  ) -> [Picoseconds]? {
-    guard let fitting, request.objective == .time else { return [] }
-    var more: [Picoseconds] = []
-    more.reserveCapacity(counts.count)
-    for (stage, count) in counts.enumerated() {
-      let own = fitting.more(stage, layers: count, isInterleaved: isInterleaved)
-      guard let own else { return nil }
-      more.append(own)
-    }
-    return more
   }
 
   /// What must be computed again at least for stages to fit; nil where nothing is known of it.
@@ -157,24 +138,22 @@ final class StageSearch {
   }
 
   /// The least that a step takes, or that the fullest stage holds; nil where a stage does not fit.
-  private func bound(
-    _ order: PipelineOrder, _ counts: [Int], _ fitting: FittingStages?, _ more: [Picoseconds]
-  ) -> Int? {
-    request.objective == .time
-      ? CutBound(order, times, layers: counts, more: more, cores).step
-      : leastMemory(counts, fitting, isInterleaved: order.chunks > 1)
+  private func bound(_ order: Int, _ counts: [Int], _ fitting: inout FittingTable?) -> Int? {
+    guard request.objective == .time else { return leastMemory(order, counts, &fitting) }
+    var more: [Picoseconds] = []
+    if fitting != nil {
+      guard let own = fitting?.more(order, counts) else { return nil }
+      more = own
+    }
+    return CutBound(orders[order], times, layers: counts, more: more, cores).step
   }
 
   /// What the fullest stage holds at least.
   private func leastMemory(
-    _ counts: [Int], _ fitting: FittingStages?, isInterleaved: Bool
+    _ order: Int, _ counts: [Int], _ fitting: inout FittingTable?
   ) -> Int? {
-    guard let fitting else { return 0 }
-    let rooms = counts.enumerated().map {
-      fitting.room($0.offset, layers: $0.element, isInterleaved: isInterleaved)
-    }
-    let transient = layers > 0 ? fitting.transient : 0
-    let most = Bytes((rooms.max() ?? 0) + transient) + request.cluster.device.framework
+    guard let room = fitting?.room(order, counts) else { return 0 }
+    let most = Bytes(room) + request.cluster.device.framework
     return request.limit.map { most > $0 } ?? false ? nil : most.count
   }
 

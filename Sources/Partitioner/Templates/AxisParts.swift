@@ -96,13 +96,40 @@ extension AxisReference {
   }
 }
 
+/// What blocks read of their layouts' tables.
+struct TableUse: Hashable {
+  let classes: [BlockClass]
+  /// The states that their values are in.
+  private let states: Set<ValueState>
+
+  /// Everything.
+  static let all = TableUse(classes: BlockClass.allCases, states: Set(ValueState.allCases))
+
+  private init(classes: [BlockClass], states: Set<ValueState>) {
+    (self.classes, self.states) = (classes, states)
+  }
+
+  /// What the blocks of `group` read.
+  init(_ training: TrainingGraph, _ group: BlockGroup) {
+    classes = training.classes(of: group)
+    states = Set(
+      group.places.flatMap { place -> [ValueState] in
+        let graph = training.block(place).graph
+        return graph.values.indices.map { graph.state(of: $0) }
+      })
+  }
+
+  func reads(_ state: ValueState) -> Bool { states.contains(state) }
+}
+
 extension LoweringContext {
-  /// The tables that blocks of `classes` are lowered from: where states are stored, and where the
-  /// weights and factors of linears are.
-  func tables(of classes: [BlockClass]) -> [DimensionAxes] {
-    classes.flatMap { blockClass -> [DimensionAxes] in
+  /// The tables that blocks are lowered from which read `use`: where states are stored, and where the weights and
+  /// factors of linears are.
+  func tables(_ use: TableUse) -> [DimensionAxes] {
+    use.classes.flatMap { blockClass -> [DimensionAxes] in
       guard let layout = layouts[blockClass] else { return [] }
-      let states = ValueState.allCases.map { storage(of: $0, in: blockClass) }
+      let states = ValueState.allCases.filter(use.reads)
+        .map { storage(of: $0, in: blockClass) }
       return states
         + blockClass.linears.flatMap { [layout.weight(of: $0), layout.factors(of: $0)] }
     }

@@ -67,6 +67,11 @@ struct ChainTable {
     return result
   }
 
+  /// The tables that a group is lowered from.
+  mutating func tables(of group: BlockGroup, _ context: LoweringContext) -> [DimensionAxes] {
+    templates.tables(of: group, context)
+  }
+
   /// Embedding and head.
   mutating func ends(_ context: LoweringContext) throws(ConstraintViolation) -> LoweredGroup {
     try templates.lowered(groups.ends, context)

@@ -51,7 +51,7 @@ struct LoweredGroup {
   init(
     _ blocks: [(bodies: BlockBodies, parameters: [StoredParameter])], _ context: LoweringContext
   ) throws(ConstraintViolation) {
-    let used = context.tables(of: BlockClass.allCases).flatMap { table in
+    let used = context.tables(.all).flatMap { table in
       table.dimensions.flatMap { table[$0] }
     }
     let parts = AxisParts(context.mesh, usedAs: used, hasStages: true)

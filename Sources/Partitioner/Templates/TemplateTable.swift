@@ -24,6 +24,8 @@ struct TemplateTable {
   }
 
   private let isAnnotated: Bool
+  /// What groups read of a layout.
+  private var uses: [BlockGroup: TableUse] = [:]
 
   init(_ training: TrainingGraph, recomputing: Set<Recomputation> = []) {
     self.training = training
@@ -42,10 +44,22 @@ struct TemplateTable {
   mutating func lowered(
     _ group: BlockGroup, _ context: LoweringContext
   ) throws(ConstraintViolation) -> LoweredGroup {
-    let classes = training.classes(of: group)
-    let chosen = TemplateChoices(context.choices, classes, isAnnotated: isAnnotated)
+    let use = use(of: group)
+    let chosen = TemplateChoices(context.choices, use.classes, isAnnotated: isAnnotated)
     return try lowered(
-      .group(group), context.tables(of: classes), chosen, hasStages: chosen.isStaged, context)
+      .group(group), context.tables(use), chosen, hasStages: chosen.isStaged, context)
+  }
+
+  /// The tables that `group` is lowered from.
+  mutating func tables(of group: BlockGroup, _ context: LoweringContext) -> [DimensionAxes] {
+    context.tables(use(of: group))
+  }
+
+  private mutating func use(of group: BlockGroup) -> TableUse {
+    if let known = uses[group] { return known }
+    let made = TableUse(training, group)
+    uses[group] = made
+    return made
   }
 
   /// What leaves a stage before the block at `place`, and what arrives on the next.
@@ -119,8 +133,7 @@ private struct TemplateChoices: Hashable {
     let matmul = loops ? choices.matmul : .gathered
     self.matmul = matmul
     // Blocks without attention know nothing of the order in which keys come round.
-    let isRing =
-      choices.contextAttention == .ring && classes != [.mlp] && !classes.isEmpty
+    let isRing = choices.contextAttention == .ring && classes.contains(.attention)
     self.isRing = isRing
     // Loops run over rows and columns, depth leaves them as they are; rings over the context.
     let looped: (String) -> Bool = { name in

@@ -138,22 +138,20 @@ struct FittingStages {
     return Int(low)
   }
 
-  /// What a stage of `count` layers must have room for at least.
-  func room(_ stage: Int, layers count: Int, isInterleaved: Bool) -> Int {
-    let all = inFlight(stage, isInterleaved: isInterleaved).all
-    return Int((stored + all * (kept - saved)) * Double(count) * (1 - 1e-9))
+  /// What a stage of `count` layers that holds `passes` must have room for at least.
+  func room(layers count: Int, _ passes: HeldPasses) -> Int {
+    Int((stored * Double(count) + Double(passes.all) * (kept - saved)) * (1 - 1e-9))
   }
 
-  /// What a stage of `count` layers takes more at least for computing again what it must to fit; nil where it
-  /// does not.
-  func more(_ stage: Int, layers count: Int, isInterleaved: Bool) -> Picoseconds? {
-    let (all, layer) = inFlight(stage, isInterleaved: isInterleaved)
-    let missing = (stored + all * kept) * Double(count) - room
+  /// What a stage of `count` layers that holds `passes` takes more at least for computing again what it must to
+  /// fit; nil where it does not.
+  func more(layers count: Int, _ passes: HeldPasses) -> Picoseconds? {
+    let missing = stored * Double(count) + Double(passes.all) * kept - room
     guard missing > 0 else { return .zero }
-    guard saved > 0 else { return nil }
+    guard saved > 0, Double(room(layers: count, passes)) <= room else { return nil }
+    let layer = Double(passes.layer)
     let least = (missing / (layer * saved) * (1 - 1e-9)).rounded(.up)
-    let fits = (stored + all * (kept - saved)) * Double(count) * (1 - 1e-9) <= room
-    guard least <= Double(count), fits else { return nil }
+    guard least <= Double(count) else { return nil }
     return Picoseconds(Int(max(least * saved, missing / layer) * rate * (1 - 1e-9)))
   }
 

@@ -1,0 +1,110 @@
+import PlanIR
+
+/// A group of blocks of layers, with the network that it meets in every way in which its mesh may lie over nodes.
+struct LayerGroup {
+  let lowered: LoweredGroup
+  /// What the groups over which it communicates meet, by placement.
+  let routes: [[Route]]
+  /// The segment and class of each of its blocks.
+  let segments: [Int]
+  let classes: [BlockClass]
+  /// Of each block, whether it is the last of its layer.
+  let areLast: [Bool]
+}
+
+extension [LayerGroup] {
+  /// What one layer of each segment takes of a micro-batch of `size`, and holds: under every placement, then, where
+  /// that is not known to take longer, as `panelled` does in loops over panels.
+  func passes(
+    _ panelled: [LayerGroup], _ size: Int, _ cost: ClusterCost, _ training: TrainingGraph
+  ) -> [BlockPasses?] {
+    var own = passes(size, cost, training)
+    guard !panelled.isEmpty && panelled.count == count else { return own }
+    for (index, stepped) in panelled.passes(size, cost, training).enumerated() {
+      own[index]?.times += stepped?.times ?? []
+    }
+    return own
+  }
+
+  /// One layer of each segment that has any of their blocks.
+  func passes(
+    _ size: Int, _ cost: ClusterCost, _ training: TrainingGraph
+  ) -> [BlockPasses?] {
+    var result = [BlockPasses?](repeating: nil, count: training.segments.count)
+    for group in self {
+      let units = LayerPoint.replicas * size / group.lowered.unit
+      for (index, profile) in group.lowered.profiles.enumerated() {
+        let own = profile.passes(
+          units, cost, group.routes, isLast: group.areLast[index], isShared: true)
+        let segment = group.segments[index]
+        result[segment] = result[segment].map { $0 + own } ?? own
+      }
+    }
+    return result
+  }
+
+  /// Whether micro-batches of `size` divide as their tables split them.
+  func divide(_ size: Int) -> Bool {
+    allSatisfy { LayerPoint.replicas * size % $0.lowered.unit == 0 }
+  }
+}
+
+/// The costs of a tensor mesh in every way in which its axes may lie over nodes, whatever else shares these: as
+/// many replicas as a node has devices fill what is left of it.
+final class MeshCosts {
+  /// Devices numbered as the mesh numbers them.
+  let asNumbered: ClusterCost
+  let all: [ClusterCost]
+  /// What groups meet, by placement.
+  private var routes: [[AxisReference]: [Route]] = [:]
+
+  init(_ mesh: Mesh, _ rates: ClusterRates) {
+    let perNode = rates.cluster.devicesPerNode
+    let own = mesh.axes.filter { $0.name != "data" }
+    // A mesh of one device has no axis.
+    let whole = Mesh([MeshAxis("data", max(perNode, LayerPoint.replicas))] + own)
+    var known: Set<[AxisPlacement]> = []
+    all = Placement.all(whole, perNode: perNode).compactMap { placement in
+      guard known.insert(placement.filter { $0.axis != "data" }).inserted else { return nil }
+      return ClusterCost(rates, mesh: whole, placement: placement)
+    }
+    asNumbered = ClusterCost(rates, mesh: mesh, placement: [])
+  }
+
+  /// The groups of `blocks` under `choices`.
+  func groups(
+    _ blocks: [BlockGroup], _ choices: PlanChoices, _ chains: inout ChainTable
+  ) throws(ConstraintViolation) -> [LayerGroup] {
+    let training = chains.training
+    let lowered = try chains.lowered(blocks, try training.openContext(choices))
+    return zip(blocks, lowered).map { group, lowered in
+      LayerGroup(
+        lowered: lowered, routes: routes(over: lowered.axes),
+        segments: group.places.map(\.segment),
+        classes: group.places.map { training.block($0).graph.blockClass },
+        areLast: group.places.map { $0.block + 1 == training.segments[$0.segment].blocks.count })
+    }
+  }
+
+  /// The same in loops over panels; none where they cannot be.
+  func panels(
+    _ blocks: [BlockGroup], _ choices: PlanChoices, _ chains: inout ChainTable
+  ) -> [LayerGroup] {
+    var stepped = choices
+    stepped.matmul = .stepped
+    return (try? groups(blocks, stepped, &chains)) ?? []
+  }
+
+  /// By placement what each of `groups` meets.
+  private func routes(over groups: [[AxisReference]]) -> [[Route]] {
+    let own = groups.map(routes)
+    return all.indices.map { place in own.map { $0[place] } }
+  }
+
+  private func routes(over axes: [AxisReference]) -> [Route] {
+    if let known = routes[axes] { return known }
+    let made = all.map { $0.route(over: axes) }
+    routes[axes] = made
+    return made
+  }
+}

@@ -1,0 +1,76 @@
+import PlanIR
+
+/// Some groups of blocks of the layers on one tensor mesh and context axis: those that points share which differ
+/// in attention alone.
+final class LayerTrunk {
+  let groups: [LayerGroup]
+  /// The same in loops over panels, where nobody knows that these take longer: products have measured times.
+  let panelled: [LayerGroup]
+  let costs: MeshCosts
+  /// One layer of each segment that has any, by size of micro-batch.
+  private var known: [Int: [BlockPasses?]] = [:]
+  /// What a step takes at least over all ways to spread it, once that is known.
+  var leastStep: Int?
+
+  /// The groups of `blocks` under `choices`.
+  init(
+    _ choices: PlanChoices, _ blocks: [BlockGroup], mayStep: Bool, _ costs: MeshCosts,
+    _ chains: inout ChainTable
+  ) throws(ConstraintViolation) {
+    self.costs = costs
+    groups = try costs.groups(blocks, choices, &chains)
+    panelled = mayStep ? costs.panels(blocks, choices, &chains) : []
+  }
+
+  /// What its blocks take and hold of a micro-batch of `size`, under every placement, then in loops over panels
+  /// where it has some.
+  func passes(_ size: Int, _ training: TrainingGraph) -> [BlockPasses?] {
+    if let found = known[size] { return found }
+    let made = groups.passes(panelled, size, costs.asNumbered, training)
+    known[size] = made
+    return made
+  }
+}
+
+/// Trunks and costs, made once for all points.
+struct TrunkTable {
+  private var trunks: [Key: Result<LayerTrunk, ConstraintViolation>] = [:]
+  private var costs: [Mesh: MeshCosts] = [:]
+
+  /// What a trunk depends on.
+  private struct Key: Hashable {
+    let choices: PlanChoices
+    let tables: [[DimensionAxes]]
+  }
+
+  /// The trunk of `choices`, of `blocks`.
+  mutating func trunk(
+    _ choices: PlanChoices, _ blocks: [BlockGroup], mayStep: Bool, _ rates: ClusterRates,
+    _ chains: inout ChainTable
+  ) throws(ConstraintViolation) -> LayerTrunk {
+    let context = try chains.training.openContext(choices)
+    var own = choices
+    if !blocks.contains(where: chains.training.hasAttention) {
+      (own.contextAttention, own.keyValue) = (.allToAll, .copied)
+    }
+    let key = Key(choices: own, tables: blocks.map { chains.tables(of: $0, context) })
+    if let known = trunks[key] { return try known.get() }
+    let costs = costs(choices.mesh, rates)
+    let made: Result<LayerTrunk, ConstraintViolation>
+    do throws(ConstraintViolation) {
+      made = .success(
+        try LayerTrunk(choices, blocks, mayStep: mayStep, costs, &chains))
+    } catch {
+      made = .failure(error)
+    }
+    trunks[key] = made
+    return try made.get()
+  }
+
+  private mutating func costs(_ mesh: Mesh, _ rates: ClusterRates) -> MeshCosts {
+    if let known = costs[mesh] { return known }
+    let made = MeshCosts(mesh, rates)
+    costs[mesh] = made
+    return made
+  }
+}
