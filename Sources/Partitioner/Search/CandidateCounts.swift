@@ -5,7 +5,6 @@ import PlanIR
 struct CandidateCounts {
   private let request: SearchRequest
   private let space: CandidateSpace
-  private var placements: [Mesh: Int] = [:]
   private var cuts: [Pipeline: Int] = [:]
 
   private struct Pipeline: Hashable {
@@ -21,37 +20,44 @@ struct CandidateCounts {
 
   /// Of one form of layers under a split of devices.
   mutating func of(_ split: DeviceSplit, _ choices: PlanChoices) -> Int {
-    space.microBatches(data: split.data).reduce(0) { $0 + of(split, choices, microBatch: $1) }
+    of(split, choices, microBatches: space.microBatches(data: split.data))
   }
 
-  /// As above in micro-batches of one size.
-  mutating func of(_ split: DeviceSplit, _ choices: PlanChoices, microBatch: Int) -> Int {
+  /// As above in micro-batches of `sizes`.
+  mutating func of(
+    _ split: DeviceSplit, _ choices: PlanChoices, microBatches sizes: [Int]
+  ) -> Int {
     var choices = choices
     choices.mesh = Mesh(split.outerAxes + choices.mesh.axes.filter { !split.isOuter($0) })
-    choices.microBatches = training.workload.globalBatch / split.data / microBatch
     let pins = request.pins
     let gathers =
       (pins.gathersInputs == nil ? 2 : 1) * (pins.gathersWeights == nil ? 2 : 1)
-    return space.shards(choices).count * gathers * each(choices)
+    var ways = 0
+    for size in sizes {
+      let microBatches = training.workload.globalBatch / split.data / size
+      ways += cuts(stages: split.stages, microBatches: microBatches)
+    }
+    return space.shards(choices).count * gathers * ways * placements(choices.mesh)
   }
-
-  mutating func of(_ node: PlanNode) -> Int { each(node.choices) }
 
   /// Placements times schedules and cuts.
-  private mutating func each(_ choices: PlanChoices) -> Int {
-    let stages = choices.degree("pipeline")
-    let pipeline = Pipeline(stages: stages, microBatches: choices.microBatches)
-    let cuts = self.cuts[pipeline] ?? cuts(of: pipeline)
-    self.cuts[pipeline] = cuts
-    let placements =
-      self.placements[choices.mesh]
-      ?? Placement.all(choices.mesh, perNode: request.cluster.devicesPerNode).count
-    self.placements[choices.mesh] = placements
-    return cuts * placements
+  mutating func of(_ node: PlanNode) -> Int {
+    let choices = node.choices
+    return cuts(stages: choices.degree("pipeline"), microBatches: choices.microBatches)
+      * placements(choices.mesh)
   }
 
-  private func cuts(of pipeline: Pipeline) -> Int {
-    space.orders(stages: pipeline.stages, microBatches: pipeline.microBatches).count
-      * StageCut.count(layers: training.model.layers, stages: pipeline.stages)
+  private func placements(_ mesh: Mesh) -> Int {
+    Placement.count(mesh, perNode: request.cluster.devicesPerNode)
+  }
+
+  private mutating func cuts(stages: Int, microBatches: Int) -> Int {
+    let pipeline = Pipeline(stages: stages, microBatches: microBatches)
+    if let known = cuts[pipeline] { return known }
+    let made =
+      space.orders(stages: stages, microBatches: microBatches).count
+      * StageCut.count(layers: training.model.layers, stages: stages)
+    cuts[pipeline] = made
+    return made
   }
 }

@@ -32,6 +32,21 @@ package enum Placement {
     return found
   }
 
+  /// How many ways there are.
+  package static func count(_ mesh: Mesh, perNode: Int) -> Int {
+    count(mesh.axes[...], size(of: mesh, perNode: perNode))
+  }
+
+  private static func count(_ axes: ArraySlice<MeshAxis>, _ room: Int) -> Int {
+    guard let axis = axes.last else { return room == 1 ? 1 : 0 }
+    let most = greatestCommonDivisor(axis.size, room)
+    var sum = 0
+    for inside in 1...most where most % inside == 0 {
+      sum += count(axes.dropLast(), room / inside)
+    }
+    return sum
+  }
+
   /// Devices of the mesh that share a node: all where they fit, else as many as divide both.
   private static func size(of mesh: Mesh, perNode: Int) -> Int {
     let devices = mesh.deviceCount

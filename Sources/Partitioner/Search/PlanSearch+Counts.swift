@@ -15,12 +15,12 @@ extension PlanSearch {
       count = point.splits.reduce(0) { $0 + counts.of($1, point.choices) }
     case .spread(let point, let split, let sizes):
       let choices = points[point].choices
-      count = sizes.reduce(0) { $0 + counts.of(split, choices, microBatch: $1) }
+      count = counts.of(split, choices, microBatches: sizes)
     case .bounded(let point, let split, let sizes):
       let choices = points[point].choices
-      count = sizes.reduce(0) { $0 + counts.of(split, choices, microBatch: $1.size) }
+      count = counts.of(split, choices, microBatches: sizes.map(\.size))
     case .batch(let point, let split, let size):
-      count = counts.of(split, points[point].choices, microBatch: size)
+      count = counts.of(split, points[point].choices, microBatches: [size])
     case .open(let node), .leaner(let node, _): count = counts.of(node)
     case .lowered(let node, let next): count = each(node) * (node.ranked.count - next)
     case .stages(let search, let next): count = search.candidates.count - next

@@ -113,9 +113,12 @@ extension PlanSearch {
     guard request.objective == .time else { return 0 }
     let microBatches = training.workload.globalBatch / split.data / microBatch
     let interleaves = space.interleaves(stages: split.stages, microBatches: microBatches)
-    return points[point].layerBounds(microBatch, training).map {
-      clock($0, split, microBatch, once: OnceBound(), .zero).step(interleaves)
-    }.min() ?? 0
+    var least = Int.max
+    for layer in points[point].layerBounds(microBatch, training) {
+      let clock = clock(layer, split, microBatch, once: OnceBound(), .zero)
+      least = min(least, clock.step(interleaves))
+    }
+    return least == Int.max ? 0 : least
   }
 
   /// What a step takes at least, whether or not it fits; where memory is asked for nothing is known yet.
@@ -126,10 +129,12 @@ extension PlanSearch {
     let interleaves = space.interleaves(stages: split.stages, microBatches: microBatches)
     let copies = points[point].copies
     let ends = ends(point, split, microBatch)
-    return bounds.layers.map { layer, replicas in
-      clock(layer, split, microBatch, once: replicas.least(sharedBy: copies), ends)
-        .step(interleaves)
-    }.min() ?? 0
+    var least = Int.max
+    for (layer, replicas) in bounds.layers {
+      let once = replicas.least(sharedBy: copies)
+      least = min(least, clock(layer, split, microBatch, once: once, ends).step(interleaves))
+    }
+    return least == Int.max ? 0 : least
   }
 
   /// `once` is what a layer takes once a step at least.

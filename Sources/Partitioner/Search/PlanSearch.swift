@@ -110,7 +110,7 @@ struct PlanSearch {
         CertificatePath.spread(choices, split) + [CertificatePath.microBatch(size)], nil)
       ranking.refuse(
         points[point].indivisible(size, split),
-        count: counts.of(split, choices, microBatch: size))
+        count: counts.of(split, choices, microBatches: [size]))
     }
   }
 

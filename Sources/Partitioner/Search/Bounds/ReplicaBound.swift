@@ -184,9 +184,10 @@ struct ReplicaNetwork {
   func times(
     _ gradients: [(axes: [AxisReference], bytes: Int)], sharding sets: [[String]], isAlone: Bool
   ) -> ReplicaTimes {
+    var routes = KnownRoutes(self)
     var times = ReplicaTimes(
-      isAlone ? [] : gradients.map { (route(over: $0.axes), $0.bytes) },
-      replicas: route(over: mesh.whole("data")),
+      isAlone ? [] : gradients.map { (routes.route(over: $0.axes), $0.bytes) },
+      replicas: routes.route(over: mesh.whole("data")),
       precision, overlaps: cluster.device.operators.overlapsGradients)
     for set in sets {
       let own = gradients.map { gradient in
@@ -196,12 +197,28 @@ struct ReplicaNetwork {
         }
         let copies = over.map { whole($0) }.groupSize
         return (
-          route: route(over: over), rest: route(over: rest), bytes: gradient.bytes, copies: copies
+          route: routes.route(over: over), rest: routes.route(over: rest), bytes: gradient.bytes,
+          copies: copies
         )
       }
       times.add(own, over: set, precision)
     }
     return times
+  }
+
+  /// Routes found once for all gradients: they go over few groups.
+  private struct KnownRoutes {
+    private let network: ReplicaNetwork
+    private var known: [(axes: [AxisReference], route: Route)] = []
+
+    init(_ network: ReplicaNetwork) { self.network = network }
+
+    mutating func route(over axes: [AxisReference]) -> Route {
+      if let found = known.first(where: { $0.axes == axes }) { return found.route }
+      let made = network.route(over: axes)
+      known.append((axes, made))
+      return made
+    }
   }
 
   private func route(over axes: [AxisReference]) -> Route {
