@@ -83,6 +83,19 @@ import Testing
       pruned.plans.map(\.choices.canonicalText) == whole.plans.map(\.choices.canonicalText))
     #expect(pruned.plans.map(\.predicted) == whole.plans.map(\.predicted))
   }
+
+  @Test(arguments: draws)
+  func `what is pruned is never of the front`(draw: Draw) throws {
+    var request = try draw.request()
+    (request.keepsFront, request.keep) = (true, 1)
+    let pruned = Search.run(request)
+    request.exhaustive = true
+    let whole = Search.run(request)
+    #expect(pruned.mispriced.isEmpty && !pruned.front.isEmpty)
+    #expect(
+      pruned.front.map(\.choices.canonicalText) == whole.front.map(\.choices.canonicalText))
+    #expect(pruned.front.map(\.predicted) == whole.front.map(\.predicted))
+  }
 }
 
 /// SplitMix64 (Steele et al., 2014).

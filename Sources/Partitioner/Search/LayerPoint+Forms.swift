@@ -126,10 +126,13 @@ extension StageParts {
   ) -> [StageParts] {
     var result = [StageParts](repeating: StageParts(), count: routes.count)
     let layers = LayerRange(training.areLayers)
-    for (place, profile) in zip(training.groups.ends.places, ends.profiles) {
+    let places = training.groups.ends.places
+    for (place, profile) in zip(places, ends.profiles) {
       let count = training.segments[place.segment].count
-      let own = profile.passes(units, cost, routes, isLast: false, isShared: isShared)
+      let own = profile.passes(
+        units, cost, routes, isLast: place == places.last, isShared: isShared)
       for index in result.indices {
+        result[index].add(own.memory, count: count, place.segment, layers)
         let once = own.once.isEmpty ? OnceBound() : own.once[index] * count
         result[index].add(own.times[index].passes * count, once: once, place.segment, layers)
       }

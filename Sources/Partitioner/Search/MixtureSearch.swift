@@ -80,17 +80,21 @@ struct MixtureSearch {
     let open = openShapes(choices, known, least, &table, ranking)
     let attention = options(.attention, choices, open.attention, &table)
     let mlp = options(.mlp, choices, open.mlp, &table)
+    let framework = request.cluster.device.framework(
+      training, Mesh([MeshAxis("data", data), MeshAxis("tensor", tensor)]),
+      microBatches: choices.microBatches)
     for first in attention {
       for second in mlp {
         let pairs = assignments(first.shape, second.shape)
         let alone = first.time + second.time
-        if let worst = ranking.worstKept,
-          alone + least > worst || alone + leastEnds(pairs, choices, &table) > worst
+        let held = first.held + second.held + framework
+        if ranking.isBeaten((alone + least).count, memory: held)
+          || ranking.isBeaten(
+            (alone + leastEnds(pairs, choices, &table)).count, memory: held)
         {
           ranking.prune(count: pairs.count)
           continue
         }
-        let held = first.held + second.held + request.cluster.device.framework
         if ranking.isBeaten(memory: held) {
           ranking.prune(count: pairs.count)
           continue
@@ -108,7 +112,7 @@ struct MixtureSearch {
         let layers = alone + between
         let blocks = first.blocks.merging(second.blocks) { known, _ in known }
         for mixture in mixtures {
-          price(mixture, layers, blocks, choices, &table, &ranking)
+          price(mixture, layers, held, blocks, choices, &table, &ranking)
         }
       }
     }
@@ -255,11 +259,12 @@ struct MixtureSearch {
 
   /// Prices a mixture with every form of its table.
   private mutating func price(
-    _ assignment: Assignment, _ layers: Picoseconds, _ known: [BlockGroup: [MixedBlock]],
+    _ assignment: Assignment, _ layers: Picoseconds, _ held: Bytes,
+    _ known: [BlockGroup: [MixedBlock]],
     _ choices: PlanChoices, _ table: inout BlockTable, _ ranking: inout Ranking
   ) {
     let ends = leastEnds([assignment], choices, &table)
-    if let worst = ranking.worstKept, layers + ends > worst {
+    if ranking.isBeaten((layers + ends).count, memory: held) {
       return ranking.prune(count: 1)
     }
     guard let mixed = assignment.choices(from: choices, data: data), fits(mixed),
@@ -269,7 +274,7 @@ struct MixtureSearch {
           ![giver, taker].allSatisfy { $0 == .attention || $0 == .mlp }
         })
     else { return }
-    if let worst = ranking.worstKept, layers + outer + ends > worst {
+    if ranking.isBeaten((layers + outer + ends).count, memory: held) {
       return ranking.prune(count: 1)
     }
     guard let variants = try? table.tables(mixed) else { return }
@@ -284,7 +289,8 @@ struct MixtureSearch {
         layers: self.layers(of: training.groups.ends), microBatches: choices.microBatches,
         placement: 0)
       var step = layers + outer + time
-      if let worst = ranking.worstKept, step > worst {
+      let stored = priced.blocks.reduce(0) { $0 + $1.memory.stored.program.count }
+      if ranking.isBeaten(step.count, memory: held + Bytes(stored)) {
         ranking.prune(count: 1)
         continue
       }

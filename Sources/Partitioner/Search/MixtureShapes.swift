@@ -60,7 +60,7 @@ struct MixtureShapes {
     isOver: inout Bool
   ) -> Open? {
     var open = Open(attention: shapes, mlp: shapes)
-    guard !request.exhaustive, !request.keepsFront else { return open }
+    guard !request.exhaustive else { return open }
     let keepsAll =
       knobs.matmul == .gathered && knobs.gathersInputs == .saved && knobs.gathersWeights == .saved
     // What is gathered again is asked for only of shapes that their parameters leave open.
@@ -92,7 +92,7 @@ struct MixtureShapes {
     guard let own = least(key, knobs.microBatch, &chains) else { return nil }
     var choices = knobs
     choices.mesh = Mesh(split.outerAxes)
-    var held = own.memory.storedBytes(sharding: choices)
+    var held = own.memory.stored.bytes(sharding: choices)
     if keepsAll { held += own.kept }
     if isLean { held += leanKept(key, knobs.microBatch, &chains) }
     return Option(shape: shape, time: own.time, held: Bytes(held))
@@ -105,16 +105,19 @@ struct MixtureShapes {
   ) -> (attention: Set<LayoutShape>, mlp: Set<LayoutShape>)? {
     var (first, second) = (Set<LayoutShape>(), Set<LayoutShape>())
     var over = false
+    let framework = request.cluster.device.framework(
+      training, Mesh([MeshAxis("data", split.data), MeshAxis("tensor", split.tensor)]),
+      microBatches: knobs.microBatches)
     for own in attention {
       for other in mlp {
         let time = (own.time + other.time) * knobs.microBatches + ends
         if request.objective == .time && ranking.isBeaten(time.count) { continue }
-        let held = own.held + other.held + request.cluster.device.framework
+        let held = own.held + other.held + framework
         if ranking.isOver(held) {
           over = true
           continue
         }
-        if ranking.isBeaten(memory: held) { continue }
+        if ranking.isBeaten(memory: held) || ranking.isBeaten(time.count, memory: held) { continue }
         first.insert(own.shape)
         second.insert(other.shape)
       }

@@ -8,7 +8,7 @@ final class PlanNode {
   let point: Int
   /// Whether it gathers again, or loops over panels, what another keeps and gathers whole.
   let isLeaner: Bool
-  /// What bounds it, and what is leaner, before it is lowered; nil of what is leaner.
+  /// What bounds it, and what is leaner, before it is lowered; nil where nothing is known.
   let bound: NodeBound?
 
   init(
@@ -47,15 +47,31 @@ final class PlanNode {
 struct NodeBound {
   /// Where the axes of its point lie in one way or another over nodes.
   let layers: [(layer: LayerBound, clock: StageBound)]
+  /// What one layer holds, parameters but as they are stored.
+  let memory: LayerMemory
   /// Bytes of one layer's parameters at least.
   let stored: Int
+  /// What the ends hold at least.
+  let beside: EndsBytes
+  /// What the framework allocates.
+  let framework: Bytes
   /// Whether schedules are interleaved: those that may be.
   let interleaves: [Bool]
 
-  /// What is asked for of a step at least where layers hold `memory`; nil where they fit nowhere.
-  func bound(_ request: SearchRequest, _ memory: LayerMemory) -> Int? {
+  /// What is asked for of a step at least; nil where the layers fit nowhere.
+  func bound(_ request: SearchRequest) -> Int? { bound(request, memory, beside) }
+
+  /// The same of what is leaner, whose layers hold `memory`.
+  func bound(_ request: SearchRequest, leaner memory: LayerMemory) -> Int? {
+    bound(request, memory, beside.withoutHead)
+  }
+
+  private func bound(
+    _ request: SearchRequest, _ memory: LayerMemory, _ beside: EndsBytes
+  ) -> Int? {
     layers.compactMap {
-      request.bound($0.clock, $0.layer, memory, stored: stored, interleaves)
+      request.bound(
+        $0.clock, $0.layer, memory, stored: stored, beside: beside, framework, interleaves)
     }.min()
   }
 
@@ -78,6 +94,8 @@ final class LoweredNode {
   /// or holds.
   private(set) var ranked: [(placement: Int, bound: Int)] = []
   private let stages: Int
+  /// What the framework allocates.
+  private let framework: Bytes
   /// Whether schedules are interleaved: those that may be.
   private let interleaves: [Bool]
   /// What stages take beside layers at least, by placement.
@@ -102,6 +120,8 @@ final class LoweredNode {
     let choices = node.choices
     let training = request.training
     stages = choices.degree("pipeline")
+    framework = request.cluster.device.framework(
+      training, choices.mesh, microBatches: choices.microBatches)
     interleaves = space.interleaves(stages: stages, microBatches: choices.microBatches)
     (self.groups, self.network, self.parts) = (groups, network, parts)
     let batch = choices.degree("data") * choices.microBatch
@@ -139,7 +159,8 @@ final class LoweredNode {
       if request.objective == .time && ranking.isBeaten(plain) {
         return (placement, max(least, plain))
       }
-      return bound(request, placement: placement, memory).map { (placement, max(least, $0)) }
+      return bound(request, placement: placement, memory, parts[placement].memory.bytes)
+        .map { (placement, max(least, $0)) }
     }
     ranked = bounds.sorted { ($0.1, $0.0) < ($1.1, $1.0) }
   }
@@ -168,16 +189,23 @@ final class LoweredNode {
   func bound(_ request: SearchRequest, keeping kept: ByRecomputation<Int>) -> Int? {
     var memory = memory
     (memory.kept, memory.transient) = (kept, 0)
-    return placements.compactMap { bound(request, placement: $0, memory) }.min()
+    return placements.compactMap {
+      bound(request, placement: $0, memory, parts[$0].memory.bytes.withoutHead)
+    }.min()
   }
 
-  /// What a step takes at least under a placement, or holds; nil where it does not fit.
+  /// What a step takes at least under the placement ranked `rank`, or holds; nil where it does not fit.
+  func bound(_ request: SearchRequest, rank: Int) -> Int? {
+    let placement = ranked[rank].placement
+    return bound(request, placement: placement, memory, parts[placement].memory.bytes)
+  }
+
   private func bound(
-    _ request: SearchRequest, placement: Int, _ memory: LayerMemory
+    _ request: SearchRequest, placement: Int, _ memory: LayerMemory, _ beside: EndsBytes
   ) -> Int? {
     request.bound(
       clock(request, placement), layers[placement].bound, memory,
-      stored: memory.stored.program.count, interleaves)
+      stored: memory.stored.program.count, beside: beside, framework, interleaves)
   }
 }
 
@@ -186,20 +214,19 @@ extension SearchRequest {
   /// nil where the layers fit nowhere. `interleaves` says whether schedules are interleaved: those that may be.
   func bound(
     _ clock: StageBound, _ layers: LayerBound, _ memory: LayerMemory, stored: Int,
-    _ interleaves: [Bool]
+    beside: EndsBytes, _ framework: Bytes, _ interleaves: [Bool]
   ) -> Int? {
     if exhaustive { return 0 }
-    let framework = cluster.device.framework
     var memory = memory
     memory.again = layers.again
     let fitting = FittingStages(
       stages: clock.stages, microBatches: clock.microBatches, layers: clock.layers,
-      room: (limit ?? Bytes(Int.max / 2)) - framework - Bytes(memory.transient),
+      room: (limit ?? Bytes(Int.max / 2)) - framework, beside: beside,
       passes: layers.least ?? PassBound(), memory: memory, storedBytes: stored,
       recompute: pins.recompute)
     guard objective == .time else {
-      let least = interleaves.map { fitting.leastRoom(isInterleaved: $0) }.min() ?? 0
-      let bound = Bytes(least + memory.transient) + framework
+      let least = interleaves.map { fitting.leastBytes(isInterleaved: $0) }.min() ?? 0
+      let bound = Bytes(least) + framework
       return limit.map { bound > $0 } ?? false ? nil : bound.count
     }
     return interleaves.compactMap { isInterleaved in

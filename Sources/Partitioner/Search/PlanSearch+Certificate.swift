@@ -40,6 +40,8 @@ extension PlanSearch {
         certify(search.path(candidate), candidate.bound)
       }
     case .fitted(let search, let fitted): certify(search.path(fitted), fitted.bound)
+    // A front has no certificate.
+    case .placed, .limited: break
     }
   }
 }

@@ -24,7 +24,8 @@ extension PlanSearch {
     case .open(let node), .leaner(let node, _): count = counts.of(node)
     case .lowered(let node, let next): count = each(node) * (node.ranked.count - next)
     case .stages(let search, let next): count = search.candidates.count - next
-    case .fitted: count = 1
+    case .placed(let node, _): count = each(node)
+    case .fitted, .limited: count = 1
     }
     ranking.prune(count: count)
   }

@@ -16,8 +16,8 @@ extension PlanSearch {
 
   /// Bounds what is leaner than a node by what its layers keep at least.
   mutating func boundLeaner(_ node: PlanNode, atLeast least: Int) {
-    let request = request
-    pushLeaner(node) { node.bound?.bound(request, $0).map { max(least, $0) } }
+    let asked = asked(atLeast: least)
+    pushLeaner(node) { node.bound?.bound(asked, leaner: $0).map { max(least, $0) } }
   }
 
   /// Puts what gathers again, or loops over panels, what `node` keeps and gathers whole where it belongs by
@@ -50,15 +50,20 @@ extension PlanSearch {
     let (choices, request) = (leaner.choices, request)
     let bounds = points[leaner.point].bounds(gathering: choices, request, &chains)
     guard let bounds else { return heap.push(.open(leaner), bound: least) }
-    let parts = points[leaner.point].parts(choices.microBatch, training, &chains)
+    var parts = points[leaner.point].parts(choices.microBatch, training, &chains)
+    // Its head may keep less.
+    parts.memory.head = 0
     let interleaves = space.interleaves(
       stages: choices.degree("pipeline"), microBatches: choices.microBatches)
-    let own = self.bound(choices, bounds, parts, interleaves)
-    if let bound = own.bound(request, bounds.memory) {
-      heap.push(.open(leaner), bound: max(least, bound))
+    let node = PlanNode(
+      choices: choices, shape: leaner.shape, point: leaner.point, isLeaner: true,
+      bound: self.bound(choices, bounds, parts, interleaves))
+    let asked = asked(atLeast: least)
+    if let bound = node.bound?.bound(asked) {
+      heap.push(.open(node), bound: max(least, bound))
     } else {
       certify(CertificatePath.node(choices), nil)
-      ranking.refuseOverMemory(count: counts.of(leaner))
+      leaveOut(counts.of(node), asked)
     }
   }
 }

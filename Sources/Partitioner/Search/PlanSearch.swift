@@ -39,6 +39,10 @@ struct PlanSearch {
     /// Schedules and cuts from the one numbered `next` on.
     case stages(StageSearch, next: Int)
     case fitted(StageSearch, StageSearch.Fitted)
+    /// Of a front: a node under the placement of a rank alone.
+    case placed(LoweredNode, rank: Int)
+    /// Of a front: a schedule and a cut that may hold a limit.
+    case limited(StageSearch, StageSearch.Candidate, limit: Bytes?)
   }
 
   init(_ request: SearchRequest, _ space: CandidateSpace, _ splits: [DeviceSplit]) {
@@ -77,17 +81,27 @@ struct PlanSearch {
         reviveLeaner(item)
         continue
       }
+      if tighten(item, bound) { continue }
       switch item {
       case .point(let point): open(point, atLeast: bound)
       case .spread(let point, let split, let sizes): spread(point, split, sizes, atLeast: bound)
       case .bounded(let point, let split, let sizes): batches(point, split, sizes)
-      case .batch(let point, let split, let size): nodes(point, split, size)
+      case .batch(let point, let split, let size): nodes(point, split, size, atLeast: bound)
       case .open(let node): lower(node, bound: bound)
       case .leaner(let node, isBounded: false): boundLeaner(node, atLeast: bound)
       case .leaner(let node, isBounded: true): leaner(node, bound: bound)
-      case .lowered(let node, let next): open(node, next)
-      case .stages(let search, let next): cut(search, next)
-      case .fitted(let search, let fitted): price(search, fitted)
+      case .lowered(let node, let next):
+        push(node, next + 1)
+        open(node, next, atLeast: bound)
+      case .placed(let node, let rank): open(node, rank, atLeast: bound)
+      case .stages(let search, let next):
+        push(search, next + 1)
+        cut(search, search.candidates[next], atLeast: bound)
+      case .limited(let search, let candidate, let limit):
+        fit(search, candidate, limit, atLeast: bound)
+      case .fitted(let search, let fitted):
+        price(search, fitted)
+        lean(search, fitted, atLeast: bound)
       }
     }
   }
@@ -123,14 +137,16 @@ struct PlanSearch {
   }
 
   /// The nodes of a point, with what they take at least if they are to fit.
-  private mutating func nodes(_ point: Int, _ split: DeviceSplit, _ microBatch: Int) {
+  private mutating func nodes(
+    _ point: Int, _ split: DeviceSplit, _ microBatch: Int, atLeast least: Int
+  ) {
     var choices = points[point].choices
     choices.mesh = Mesh(split.outerAxes + choices.mesh.axes.filter { !split.isOuter($0) })
     if split.stages > 1 && training.isTied { choices.tableGradients = .apart }
     choices.microBatch = microBatch
     choices.microBatches = training.workload.globalBatch / split.data / microBatch
     let bounds = points[point].bounds(microBatch, replicas: split.data, request)
-    let request = request
+    let asked = asked(atLeast: least)
     let interleaves = space.interleaves(
       stages: split.stages, microBatches: choices.microBatches)
     let parts = points[point].parts(microBatch, training, &chains)
@@ -139,11 +155,11 @@ struct PlanSearch {
       let own = bound(choices, bounds, parts, interleaves)
       let node = PlanNode(
         choices: choices, shape: points[point].shape, point: point, bound: own)
-      if let bound = own.bound(request, bounds.memory) {
+      if let bound = own.bound(asked) {
         heap.push(.open(node), bound: bound)
       } else {
         certify(CertificatePath.node(choices), nil)
-        ranking.refuseOverMemory(count: counts.of(node))
+        leaveOut(counts.of(node), asked)
         heap.push(.leaner(node, isBounded: false), bound: own.least(request))
       }
     }
@@ -165,26 +181,31 @@ struct PlanSearch {
       return (layer: layer, clock: clock)
     }
     return NodeBound(
-      layers: layers, stored: bounds.memory.storedBytes(sharding: choices),
-      interleaves: interleaves)
+      layers: layers, memory: bounds.memory,
+      stored: bounds.memory.stored.bytes(sharding: choices),
+      beside: parts.memory.bytes(sharding: choices),
+      framework: request.cluster.device.framework(
+        training, choices.mesh, microBatches: choices.microBatches), interleaves: interleaves)
   }
 
   private mutating func lower(_ node: PlanNode, bound: Int) {
     do throws(ConstraintViolation) {
-      let (request, space) = (request, space)
+      let (asked, space) = (asked(atLeast: bound), space)
       let groups = try points[node.point].layers(node.choices, training, &chains)
       let network = network(node.choices.mesh)
       let parts = chains.parts(of: node.choices, network)
       let lowered = try LoweredNode(node, groups, network, request, space, parts)
-      lowered.rank(request, atLeast: bound, ranking)
+      lowered.rank(asked, atLeast: bound, ranking)
       let over = lowered.placements.count - lowered.ranked.count
-      ranking.refuseOverMemory(count: each(lowered) * over)
+      leaveOut(each(lowered) * over, asked)
       for place in lowered.placements
       where !lowered.ranked.contains(where: { $0.placement == place }) {
         certify(lowered.path(place), nil)
       }
       push(lowered, 0)
-      pushLeaner(node) { lowered.bound(request, keeping: $0.kept) }
+      // What is leaner may take less than what of this node holds as little as is asked.
+      let asksLeaner = self.asked(atLeast: node.bound?.least(request) ?? 0)
+      pushLeaner(node) { lowered.bound(asksLeaner, keeping: $0.kept) }
     } catch {
       certify(CertificatePath.node(node.choices), nil)
       ranking.refuse(error, count: counts.of(node))
@@ -199,21 +220,22 @@ struct PlanSearch {
     return made
   }
 
-  private mutating func push(_ node: LoweredNode, _ next: Int) {
+  mutating func push(_ node: LoweredNode, _ next: Int) {
     guard next < node.ranked.count else { return }
     heap.push(.lowered(node, next: next), bound: node.ranked[next].bound)
   }
 
-  private mutating func open(_ node: LoweredNode, _ next: Int) {
-    push(node, next + 1)
+  /// Finds the schedules and cuts of a node under the placement of a rank.
+  private mutating func open(_ node: LoweredNode, _ next: Int, atLeast least: Int) {
     do throws(ConstraintViolation) {
+      let asked = asked(atLeast: least)
       for chain in try node.chains(request, space, &chains) {
         let search = StageSearch(chain, placement: node.ranked[next].placement)
-        search.open(ranking)
+        search.open(ranking, limit: asked.limit)
         certifyRest(of: search)
         ranking.prune(count: search.left)
-        ranking.refuseOverMemory(count: search.overMemory)
-        if ranking.best.count < request.keep, let first = search.candidates.first {
+        leaveOut(search.overMemory, asked)
+        if !findsFront, ranking.best.count < request.keep, let first = search.candidates.first {
           // Something to hold others against.
           for fitted in fitted(search, first) { price(search, fitted) }
           push(search, 1)
@@ -236,7 +258,7 @@ struct PlanSearch {
     return fitted
   }
 
-  private mutating func price(_ search: StageSearch, _ fitted: StageSearch.Fitted) {
+  mutating func price(_ search: StageSearch, _ fitted: StageSearch.Fitted) {
     let step = search.price(fitted, &traces, &ranking)
     certify(search.path(fitted), step?.count)
   }
@@ -247,14 +269,16 @@ struct PlanSearch {
   }
 
   /// Finds what of a schedule and a cut fits, and bounds that.
-  private mutating func cut(_ search: StageSearch, _ next: Int) {
-    push(search, next + 1)
-    for fitted in fitted(search, search.candidates[next]) {
+  private mutating func cut(
+    _ search: StageSearch, _ candidate: StageSearch.Candidate, atLeast least: Int
+  ) {
+    if findsFront { return fit(search, candidate, request.limit, atLeast: least) }
+    for fitted in fitted(search, candidate) {
       let bound = request.objective == .time ? fitted.bound : fitted.memory.count
       if ranking.isBeaten(bound) || ranking.isBeaten(fitted.bound, memory: fitted.memory) {
         certify(search.path(fitted), fitted.bound)
         ranking.prune(count: 1)
-      } else if request.exhaustive || request.keepsFront {
+      } else if request.exhaustive {
         price(search, fitted)
       } else {
         heap.push(.fitted(search, fitted), bound: bound)

@@ -71,6 +71,24 @@ struct Ranking {
     return bound > (order.objective == .time ? last.step.count : last.memory.count)
   }
 
+  /// Where the front is asked for, what no plan that takes `step` or more may hold to be of it: what one holds that
+  /// takes less. Nil while nothing does.
+  func ceiling(atLeast step: Int) -> Bytes? {
+    guard keepsFront, prunes else { return nil }
+    let place = frontCount(below: step)
+    return place > 0 ? front[place - 1].memory : nil
+  }
+
+  /// How many plans of the front take less than `step`.
+  private func frontCount(below step: Int) -> Int {
+    var (low, high) = (0, front.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if front[middle].step.count < step { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
   /// Whether no candidate that holds `memory` can be kept, where memory is asked for.
   func isBeaten(memory: Bytes) -> Bool {
     order.objective == .memory && isBeaten(memory.count)
@@ -79,11 +97,11 @@ struct Ranking {
   /// Whether no candidate that takes `step` at least and holds `memory` can be kept.
   func isBeaten(_ step: Int, memory: Bytes) -> Bool {
     guard keepsFront else { return order.objective == .time && isBeaten(step) }
-    return prunes
-      && front.contains {
-        ($0.step.count < step && $0.memory <= memory)
-          || ($0.step.count <= step && $0.memory < memory)
-      }
+    guard prunes else { return false }
+    let place = frontCount(below: step)
+    if place > 0 && front[place - 1].memory <= memory { return true }
+    return place < front.count && front[place].step.count == step
+      && front[place].memory < memory
   }
 
   /// Whether `memory` is more than the limit.

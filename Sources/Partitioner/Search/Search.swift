@@ -63,7 +63,12 @@ package struct Search {
     Search(request: request).answer()
   }
 
-  private init(request: SearchRequest) { self.request = request }
+  private init(request: SearchRequest) {
+    var request = request
+    // What is looked at by time finds the front.
+    if request.keepsFront { request.objective = .time }
+    self.request = request
+  }
 
   private func answer() -> SearchAnswer {
     var space = CandidateSpace(request)

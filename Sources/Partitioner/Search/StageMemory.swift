@@ -42,13 +42,26 @@ struct StageMemory {
   mutating func fitted(
     _ choices: PlanChoices, _ order: Int, again: ByRecomputation<Picoseconds>
   ) -> [(PlanChoices, Bytes)] {
-    // What takes least among several kinds depends on what they take.
-    if recomputesCore && self.again != again { fewest = [:] }
-    self.again = again
+    weigh(again)
     if request.keepsFront { return front(choices, order) }
     if request.objective == .memory { return [least(choices, order)].filter(fits) }
     guard let fitted = fewest(choices, order, limit: request.limit) else { return [] }
     return [fitted]
+  }
+
+  /// `choices`, of which nothing is computed again, with what must be for it to hold no more than `limit`; nil where
+  /// it cannot.
+  mutating func fewest(
+    _ choices: PlanChoices, _ order: Int, again: ByRecomputation<Picoseconds>, limit: Bytes?
+  ) -> (PlanChoices, Bytes)? {
+    weigh(again)
+    return fewest(choices, order, limit: limit)
+  }
+
+  private mutating func weigh(_ again: ByRecomputation<Picoseconds>) {
+    // What takes least among several kinds depends on what they take.
+    if recomputesCore && self.again != again { fewest = [:] }
+    self.again = again
   }
 
   private func fits(_ fitted: (PlanChoices, Bytes)) -> Bool {

@@ -5,6 +5,8 @@ final class StageChain {
   let choices: PlanChoices
   let network: NetworkTable
   let request: SearchRequest
+  /// What the framework allocates.
+  fileprivate let framework: Bytes
   let orders: [PipelineOrder]
   let held: ChainParts<HeldBlock<TotalBytes>>
   fileprivate var memory: StageMemory
@@ -18,6 +20,8 @@ final class StageChain {
     self.request = request
     self.choices = choices
     network = lowered.network
+    framework = request.cluster.device.framework(
+      request.training, choices.mesh, microBatches: choices.microBatches)
     let stages = choices.degree("pipeline")
     orders = space.orders(stages: stages, microBatches: choices.microBatches).map {
       PipelineOrder(
@@ -53,6 +57,9 @@ final class StageSearch {
   private let chain: StageChain
   private let timed: ChainParts<TimedBlock>
   private let times: PlacedTimes
+  /// What one layer holds at least, of all kinds that there are.
+  private let layer: LayerMemory
+  private let beside: EndsBytes
   /// Schedules and cuts, those bounded least first.
   private(set) var candidates: [Candidate] = []
   /// Plans of schedules and cuts that were left out.
@@ -69,8 +76,8 @@ final class StageSearch {
 
   /// A candidate that fits.
   struct Fitted {
+    let candidate: Candidate
     let choices: PlanChoices
-    let order: Int
     let memory: Bytes
     /// The least that a step takes.
     let bound: Int
@@ -81,6 +88,21 @@ final class StageSearch {
     self.placement = placement
     timed = chain.timed(placement)
     times = PlacedTimes(timed)
+    var layer = LayerMemory()
+    let held = chain.held
+    for segment in held.blocks.indices where held.areLayers[segment] {
+      let own = LayerMemory(held.blocks[segment], again: times.again)
+      layer = layer.kept.isEmpty ? own : layer.least(own)
+    }
+    self.layer = layer
+    let ends = LayerRange(held.areLayers).ends(of: held)
+    func stored(_ blocks: [HeldBlock<TotalBytes>]) -> Int {
+      blocks.reduce(0) { $0 + $1.stored.bytes }
+    }
+    let kept = ends.last.reduce(0) { $0 + $1.forward.change.bytes }
+    beside = EndsBytes(
+      first: stored(ends.first), last: stored(ends.last),
+      head: kept + (ends.last.last?.inputGradient.peak.bytes ?? 0))
   }
 
   private var request: SearchRequest { chain.request }
@@ -92,18 +114,18 @@ final class StageSearch {
   private var layers: Int { request.training.model.layers }
   private var stages: Int { choices.degree("pipeline") }
 
-  /// Finds the schedules and cuts that may be kept.
-  func open(_ ranking: Ranking) {
+  /// Finds the schedules and cuts that may be kept where stages may hold `limit`.
+  func open(_ ranking: Ranking, limit: Bytes?) {
     let most = mostLayers(ranking)
     let cuts = StageCut.all(layers: layers, stages: stages, most: most)
     var found: [Candidate] = []
     found.reserveCapacity(cuts.count * orders.count)
-    var fitting = fittingStages.map { FittingTable($0, orders, layers: layers) }
+    var fitting = fittingStages(limit).map { FittingTable($0, orders, layers: layers) }
     var over = 0
     for cut in cuts {
       let counts = cut.layers(layers, stages: stages)
       for index in orders.indices {
-        guard let bound = bound(index, counts, &fitting) else {
+        guard let bound = bound(index, counts, &fitting, limit) else {
           over += 1
           continue
         }
@@ -121,25 +143,43 @@ final class StageSearch {
     }
   }
 
-  /// What must be computed again at least for stages to fit; nil where nothing is known of it.
-  private var fittingStages: FittingStages? {
-    guard !request.exhaustive, !request.keepsFront else { return nil }
-    var memory = LayerMemory()
-    let held = chain.held
-    for segment in held.blocks.indices where held.areLayers[segment] {
-      let own = LayerMemory(held.blocks[segment], again: times.again)
-      memory = memory.kept.isEmpty ? own : memory.least(own)
-    }
+  /// What must be computed again at least for stages to hold no more than `limit`; nil where nothing is known of it.
+  private func fittingStages(_ limit: Bytes?) -> FittingStages? {
+    guard !request.exhaustive else { return nil }
     return FittingStages(
       stages: stages, microBatches: choices.microBatches, layers: layers,
-      room: (request.limit ?? Bytes(Int.max / 2)) - request.cluster.device.framework
-        - Bytes(memory.transient), passes: times.layer, memory: memory,
-      storedBytes: memory.stored.program.count, recompute: request.pins.recompute)
+      room: (limit ?? Bytes(Int.max / 2)) - chain.framework, beside: beside,
+      passes: times.layer, memory: layer, storedBytes: layer.stored.program.count,
+      recompute: request.pins.recompute)
+  }
+
+  /// Whether any schedule and cut may hold no more than `limit`.
+  func mayFit(_ limit: Bytes?) -> Bool {
+    guard let fitting = fittingStages(limit) else { return true }
+    let interleaves = Set(orders.map { $0.chunks > 1 })
+    return interleaves.contains { fitting.busiest(atLeast: 0, isInterleaved: $0) != nil }
+  }
+
+  /// What a schedule and a cut take at least where stages may hold `limit`; nil where one does not fit.
+  func bound(_ candidate: Candidate, _ limit: Bytes?) -> Int? {
+    let counts = candidate.cut.layers(layers, stages: stages)
+    let order = orders[candidate.order]
+    var more: [Picoseconds] = []
+    if let fitting = fittingStages(limit) {
+      for (stage, count) in counts.enumerated() {
+        let own = fitting.more(stage, layers: count, order.heldPasses(stage, layers: count))
+        guard let own else { return nil }
+        more.append(own)
+      }
+    }
+    return CutBound(order, times, layers: counts, more: more, cores).step
   }
 
   /// The least that a step takes, or that the fullest stage holds; nil where a stage does not fit.
-  private func bound(_ order: Int, _ counts: [Int], _ fitting: inout FittingTable?) -> Int? {
-    guard request.objective == .time else { return leastMemory(order, counts, &fitting) }
+  private func bound(
+    _ order: Int, _ counts: [Int], _ fitting: inout FittingTable?, _ limit: Bytes?
+  ) -> Int? {
+    guard request.objective == .time else { return leastMemory(order, counts, &fitting, limit) }
     var more: [Picoseconds] = []
     if fitting != nil {
       guard let own = fitting?.more(order, counts) else { return nil }
@@ -150,11 +190,11 @@ final class StageSearch {
 
   /// What the fullest stage holds at least.
   private func leastMemory(
-    _ order: Int, _ counts: [Int], _ fitting: inout FittingTable?
+    _ order: Int, _ counts: [Int], _ fitting: inout FittingTable?, _ limit: Bytes?
   ) -> Int? {
-    guard let room = fitting?.room(order, counts) else { return 0 }
-    let most = Bytes(room) + request.cluster.device.framework
-    return request.limit.map { most > $0 } ?? false ? nil : most.count
+    guard let bytes = fitting?.bytes(order, counts) else { return 0 }
+    let most = Bytes(bytes) + chain.framework
+    return limit.map { most > $0 } ?? false ? nil : most.count
   }
 
   /// The most layers that a stage may have.
@@ -168,18 +208,33 @@ final class StageSearch {
 
   /// What fits of a schedule and a cut, with what is computed again; counts what does not.
   func fitted(_ candidate: Candidate, _ ranking: inout Ranking) -> [Fitted] {
+    guard let choices = checked(candidate, &ranking) else { return [] }
+    let found = chain.memory.fitted(choices, candidate.order, again: times.again)
+    if found.isEmpty { ranking.refuseOverMemory(count: 1) }
+    return found.map { fitted($0, candidate, $1) }
+  }
+
+  /// What of a schedule and a cut takes least and holds no more than `limit`; counts what does not.
+  func fitted(_ candidate: Candidate, _ limit: Bytes?, _ ranking: inout Ranking) -> Fitted? {
+    guard let choices = checked(candidate, &ranking) else { return nil }
+    let found = chain.memory.fewest(
+      choices, candidate.order, again: times.again, limit: limit)
+    if found == nil && limit == request.limit { ranking.refuseOverMemory(count: 1) }
+    return found.map { fitted($0, candidate, $1) }
+  }
+
+  /// The choices of a schedule and a cut, nothing computed again; counts those that cannot be.
+  private func checked(_ candidate: Candidate, _ ranking: inout Ranking) -> PlanChoices? {
     let choices = cut(candidate)
     do throws(ConstraintViolation) {
       try PipelineOrder.check(choices)
       let map = try StageMap(choices)
       if map.layers.contains(where: \.isEmpty) { try Lowering.checkCut(chain.held, map) }
+      return choices
     } catch {
       ranking.refuse(error, count: 1)
-      return []
+      return nil
     }
-    let found = chain.memory.fitted(choices, candidate.order, again: times.again)
-    if found.isEmpty { ranking.refuseOverMemory(count: 1) }
-    return found.map { fitted($0, candidate.order, $1) }
   }
 
   /// The choices of a schedule and a cut, nothing computed again.
@@ -192,12 +247,14 @@ final class StageSearch {
     return choices
   }
 
-  private func fitted(_ choices: PlanChoices, _ order: Int, _ memory: Bytes) -> Fitted {
+  private func fitted(
+    _ choices: PlanChoices, _ candidate: Candidate, _ memory: Bytes
+  ) -> Fitted {
     let bound = CutBound(
-      orders[order], times, layers: choices.stages.map(\.layers),
+      orders[candidate.order], times, layers: choices.stages.map(\.layers),
       more: choices.stages.map(times.again), cores
     ).step
-    return Fitted(choices: choices, order: order, memory: memory, bound: bound)
+    return Fitted(candidate: candidate, choices: choices, memory: memory, bound: bound)
   }
 
   /// Prices what fits; the time of its step.
@@ -205,7 +262,7 @@ final class StageSearch {
     _ fitted: Fitted, _ traces: inout TraceTable, _ ranking: inout Ranking
   ) -> Picoseconds? {
     guard let map = try? StageMap(fitted.choices) else { return nil }
-    let order = orders[fitted.order]
+    let order = orders[fitted.candidate.order]
     let time = StepTime(
       timed, map, order, contention: cores.contention, trace: traces.of(order))
     ranking.offer(step: time.step, memory: fitted.memory) {

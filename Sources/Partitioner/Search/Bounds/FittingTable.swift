@@ -35,16 +35,16 @@ struct FittingTable {
     let place = (order * fitting.stages + stage) * (most + 1) + count
     if let found = known[place] { return found }
     let passes = orders[order].heldPasses(stage, layers: count)
-    let made = fitting.more(layers: count, passes).map(Entry.fits) ?? .doesNotFit
+    let made = fitting.more(stage, layers: count, passes).map(Entry.fits) ?? .doesNotFit
     known[place] = made
     return made
   }
 
-  /// What the fullest stage of a cut must have room for at least.
-  func room(_ order: Int, _ counts: [Int]) -> Int {
+  /// What the fullest stage of a cut holds at least.
+  func bytes(_ order: Int, _ counts: [Int]) -> Int {
     let rooms = counts.enumerated().map { stage, count in
-      fitting.room(layers: count, orders[order].heldPasses(stage, layers: count))
+      fitting.bytes(stage, layers: count, orders[order].heldPasses(stage, layers: count))
     }
-    return (rooms.max() ?? 0) + (most > 0 ? fitting.transient : 0)
+    return rooms.max() ?? 0
   }
 }

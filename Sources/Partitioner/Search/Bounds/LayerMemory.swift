@@ -26,9 +26,7 @@ struct LayerMemory {
   /// The lesser of each.
   func least(_ other: LayerMemory) -> LayerMemory {
     var result = self
-    result.stored.weights = min(stored.weights, other.stored.weights)
-    result.stored.gradients = min(stored.gradients, other.stored.gradients)
-    result.stored.optimizer = min(stored.optimizer, other.stored.optimizer)
+    result.stored = stored.least(other.stored)
     result.transient = min(transient, other.transient)
     result.kept.merge(other.kept) { min($0, $1) }
     result.again.merge(other.again) { min($0, $1) }
@@ -42,17 +40,6 @@ struct LayerMemory {
     kept.merge(block.kept, +)
     again.merge(block.again, +)
   }
-
-  /// Bytes of one layer's parameters at least where they are sharded as `choices` say, of which nothing
-  /// is sharded over data.
-  func storedBytes(sharding choices: PlanChoices) -> Int {
-    let over = choices.weightsOver.reduce(1) { $0 * choices.degree($1) }
-    let data = choices.degree("data")
-    let optimizer = choices.zero == 1 || choices.zero == 2 ? over * data : over
-    let gradients = choices.zero == 2 ? over * data : over
-    return stored.weights.count / over + stored.gradients.count / gradients
-      + stored.optimizer.count / optimizer
-  }
 }
 
 /// What the busiest stage takes at least of a micro-batch for every stage to fit in memory: layers that do
@@ -64,40 +51,51 @@ struct LayerMemory {
 /// stages may take, the more layers they hold: the least time at which they hold all is found by halving.
 struct FittingStages {
   let stages, microBatches: Int
-  /// Layers to hold, and bytes that each stage has for them.
+  /// Layers to hold, and bytes that each stage has for them and what lies beside.
   let layers: Int
-  let room: Double
+  private let room: Double
+  private let transient: Int
+  /// Bytes of parameters beside layers on the first stage and the last.
+  private let beside: (first: Double, last: Double)
   private let stored, kept, saved: Double
-  /// Bytes that a layer's gradient holds beside.
-  let transient: Int
-  /// What a layer takes, and picoseconds a byte that is saved of it.
-  private let each, rate: Double
+  /// What a layer takes, picoseconds a byte that is saved of it, and what computing one again takes at least.
+  private let each, rate, again: Double
 
   /// Of layers that take `passes` and hold `memory`, `storedBytes` of it parameters; where `recompute` is
   /// pinned, all alike.
   init(
-    stages: Int, microBatches: Int, layers: Int, room: Bytes, passes: PassBound,
-    memory: LayerMemory, storedBytes: Int, recompute: Recomputation?
+    stages: Int, microBatches: Int, layers: Int, room: Bytes,
+    beside: EndsBytes, passes: PassBound, memory: LayerMemory, storedBytes: Int,
+    recompute: Recomputation?
   ) {
     (self.stages, self.microBatches, self.layers) = (stages, microBatches, layers)
-    self.room = Double(room.count)
+    transient = beside.transient(memory.transient, stages: stages)
+    self.room = Double(room.count - transient)
+    self.beside = (Double(beside.first), Double(beside.last))
     stored = Double(storedBytes)
-    transient = memory.transient
     let pinned = recompute.flatMap { $0 == .mixed ? nil : $0 }
     let whole = Double(memory.kept[pinned ?? .none] ?? 0)
     kept = whole
     each = Double(passes.all.count + (pinned.flatMap { memory.again[$0] } ?? .zero).count)
     guard pinned == nil else {
-      (saved, rate) = (0, 0)
+      (saved, rate, again) = (0, 0, 0)
       return
     }
-    var (most, least) = (0.0, Double.infinity)
+    var (most, least, one) = (0.0, Double.infinity, Double.infinity)
     for (kind, bytes) in memory.kept where kind != .none && Double(bytes) < whole {
       let saving = whole - Double(bytes)
       most = max(most, saving)
-      least = min(least, Double((memory.again[kind] ?? .zero).count) / saving)
+      let time = Double((memory.again[kind] ?? .zero).count)
+      (least, one) = (min(least, time / saving), min(one, time))
     }
-    (saved, rate) = (most, most > 0 ? least : 0)
+    (saved, rate, again) = most > 0 ? (most, least, one) : (0, 0, 0)
+  }
+
+  /// Bytes that `stage` has for layers.
+  private func room(_ stage: Int) -> Double { room - taken(stage) }
+
+  private func taken(_ stage: Int) -> Double {
+    (stage == 0 ? beside.first : 0) + (stage == stages - 1 ? beside.last : 0)
   }
 
   /// Micro-batches in flight on a stage at least, and of one layer at most.
@@ -112,6 +110,8 @@ struct FittingStages {
   private func layers(_ stage: Int, in time: Double, isInterleaved: Bool) -> Double {
     let (all, layer) = inFlight(stage, isInterleaved: isInterleaved)
     let held = stored + all * kept
+    let room = room(stage)
+    guard room >= 0 else { return 0 }
     // All computed again.
     let most = room / max(stored + all * (kept - saved), 1)
     var count = min(each > 0 ? time / each : Double(layers), most)
@@ -124,35 +124,44 @@ struct FittingStages {
     return min(max(count, 0), Double(layers))
   }
 
-  /// What the fullest stage must have room for at least: cut in the best way, as much computed again as helps.
-  func leastRoom(isInterleaved: Bool) -> Int {
+  /// What the fullest stage holds at least: cut in the best way, as much computed again as helps.
+  func leastBytes(isInterleaved: Bool) -> Int {
     func held(_ stage: Int) -> Double {
       stored + inFlight(stage, isInterleaved: isInterleaved).all * (kept - saved)
     }
-    var (low, high) = (0.0, Double(layers) * (0..<stages).reduce(0) { max($0, held($1)) } + 1)
+    let beside = (0..<stages).reduce(0) { max($0, taken($1)) }
+    let most = Double(layers) * (0..<stages).reduce(0) { max($0, held($1)) }
+    var (low, high) = (beside, beside + most + 1)
     for _ in 0..<30 {
       let middle = (low + high) / 2
-      let count = (0..<stages).reduce(0.0) { $0 + (middle / max(held($1), 1)).rounded(.down) }
+      let count = (0..<stages).reduce(0.0) {
+        $0 + (max(0, middle - taken($1)) / max(held($1), 1)).rounded(.down)
+      }
       if count >= Double(layers) { high = middle } else { low = middle }
     }
-    return Int(low)
+    return Int(low) + transient
   }
 
-  /// What a stage of `count` layers that holds `passes` must have room for at least.
-  func room(layers count: Int, _ passes: HeldPasses) -> Int {
-    Int((stored * Double(count) + Double(passes.all) * (kept - saved)) * (1 - 1e-9))
+  /// What a stage of `count` layers that holds `passes` holds at least.
+  func bytes(_ stage: Int, layers count: Int, _ passes: HeldPasses) -> Int {
+    Int((least(count, passes) + taken(stage)) * (1 - 1e-9)) + transient
+  }
+
+  /// What so many layers hold where all of them are computed again.
+  private func least(_ count: Int, _ passes: HeldPasses) -> Double {
+    stored * Double(count) + Double(passes.all) * (kept - saved)
   }
 
   /// What a stage of `count` layers that holds `passes` takes more at least for computing again what it must to
   /// fit; nil where it does not.
-  func more(layers count: Int, _ passes: HeldPasses) -> Picoseconds? {
-    let missing = stored * Double(count) + Double(passes.all) * kept - room
+  func more(_ stage: Int, layers count: Int, _ passes: HeldPasses) -> Picoseconds? {
+    let missing = stored * Double(count) + Double(passes.all) * kept - room(stage)
     guard missing > 0 else { return .zero }
-    guard saved > 0, Double(room(layers: count, passes)) <= room else { return nil }
+    guard saved > 0, least(count, passes) * (1 - 1e-9) <= room(stage) else { return nil }
     let layer = Double(passes.layer)
     let least = (missing / (layer * saved) * (1 - 1e-9)).rounded(.up)
     guard least <= Double(count) else { return nil }
-    return Picoseconds(Int(max(least * saved, missing / layer) * rate * (1 - 1e-9)))
+    return Picoseconds(Int(max(least * again, missing / layer * rate) * (1 - 1e-9)))
   }
 
   private func holds(_ time: Double, isInterleaved: Bool) -> Bool {

@@ -11,6 +11,8 @@ package struct StageParts: Sendable {
   /// What arriving at a stage, and departing from one, takes of a micro-batch.
   package var arrival = PassBound()
   package var departure = PassBound()
+  /// What comes before all layers, and after, holds.
+  var memory = EndsMemory()
 
   package init() {}
 
@@ -22,6 +24,7 @@ package struct StageParts: Sendable {
     result.lastOnce = lastOnce.least(other.lastOnce)
     result.arrival = arrival.least(other.arrival)
     result.departure = departure.least(other.departure)
+    result.memory = memory.least(other.memory)
     return result
   }
 
@@ -41,6 +44,20 @@ package struct StageParts: Sendable {
   }
 }
 
+extension StageParts {
+  /// Adds what a block of a segment before or after all layers, which there is `count` times, holds.
+  mutating func add(
+    _ block: LayerMemory, count: Int, _ segment: Int, _ layers: LayerRange
+  ) {
+    if layers.isAfter(segment) {
+      memory.first = memory.first + block.stored * count
+    } else if layers.isBefore(segment) {
+      memory.last = memory.last + block.stored * count
+      memory.head += (block.kept[.none] ?? 0) * count + block.transient
+    }
+  }
+}
+
 /// Where the layers of a chain lie among its segments.
 struct LayerRange {
   private let first, last: Int
@@ -54,6 +71,16 @@ struct LayerRange {
 
   /// Whether all layers come after `segment`.
   func isAfter(_ segment: Int) -> Bool { segment < first }
+
+  /// The blocks of `chain` before its layers, and after them.
+  func ends<Item>(of chain: ChainParts<Item>) -> (first: [Item], last: [Item]) {
+    func blocks(_ isIncluded: (Int) -> Bool) -> [Item] {
+      chain.blocks.indices.filter(isIncluded).flatMap { segment in
+        (0..<chain.counts[segment]).flatMap { _ in chain.blocks[segment] }
+      }
+    }
+    return (blocks(isAfter), blocks(isBefore))
+  }
 
   /// Of the boundaries inside and after each segment those where a chain may be cut.
   static func cuts<Boundary>(
