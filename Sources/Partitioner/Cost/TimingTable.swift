@@ -11,6 +11,10 @@ package struct TimingTable: Sendable {
   /// Those of collectives.
   private(set) var collectives = CollectiveTimes()
 
+  /// What running a kernel or a collective takes of a core beside what it does, in seconds: measured apart, as times of
+  /// kernels leave it out.
+  private(set) var interpretation = 0.0
+
   /// A product's identity.
   package struct MatmulSize: Hashable, Comparable, Sendable {
     package var m, n, k: Int
@@ -58,6 +62,9 @@ package struct TimingTable: Sendable {
     guard let pattern = CollectiveUse.Pattern(rawValue: name) else { return }
     collectives.record(pattern, devices: devices, elements: elements, seconds: seconds)
   }
+
+  /// Notes that running a kernel or a collective takes `seconds` of a core beside what it does.
+  package mutating func record(interpretation seconds: Double) { interpretation = seconds }
 
   /// The measured time of a product of that size, or nil.
   package func seconds(of size: MatmulSize) -> Double? { matmuls[size] }
