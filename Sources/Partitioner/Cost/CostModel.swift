@@ -195,14 +195,14 @@ package struct ClusterCost: CostModel {
   }
 
   /// Where the time of `work` comes from.
-  func source(of work: KernelWork) -> FigureSource {
-    if let figure = rates.timings.figure(of: work) { return figure.source }
-    return work.matmul.flatMap { rates.products?.source(of: $0) } ?? .modelled
+  func basis(of work: KernelWork) -> FigureBasis {
+    rates.timings.basis(of: work) ?? work.matmul.flatMap { rates.products?.basis(of: $0) }
+      ?? FigureBasis(.modelled)
   }
 
   /// Where the time of `use` comes from.
-  func source(of use: CollectiveUse) -> FigureSource {
-    route(over: use.axes).source(use.pattern, bytes: use.bytes, width: use.width)
+  func basis(of use: CollectiveUse) -> FigureBasis {
+    route(over: use.axes).basis(use.pattern, bytes: use.bytes, width: use.width)
   }
 
   /// What messages of a group over `axes` meet.

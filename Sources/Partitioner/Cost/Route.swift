@@ -66,8 +66,11 @@ struct Route: Hashable {
   }
 
   /// Where ``time(_:bytes:width:)`` comes from.
-  func source(_ pattern: CollectiveUse.Pattern, bytes: Int, width: Int) -> FigureSource {
-    size > 1 ? figure(pattern, bytes, width)?.source ?? .modelled : .modelled
+  func basis(_ pattern: CollectiveUse.Pattern, bytes: Int, width: Int) -> FigureBasis {
+    let known =
+      size > 1
+      ? measured.basis(pattern, devices: Int(size), elements: bytes / width) : nil
+    return known ?? FigureBasis(.modelled)
   }
 
   private func figure(
