@@ -6,8 +6,8 @@ import PlanIR
 ///
 /// A program of calls that copy from buffer to buffer is run on several threads, as what they share counts
 /// references; each forward call keeps what a backward one takes. What is copied is as large as to leave nothing else in a
-/// core's nearer caches, where the mesh's own tables are not found in a step either: among kernels that touch
-/// nothing it took half as long.
+/// core's nearer caches, where the mesh's own tables are not found in a step either: how large was chosen with what steps
+/// take in view, see docs/accuracy.md.
 package struct InterpretationProbe: Hashable, Sendable {
   /// Threads that run it.
   package let devices: Int
