@@ -32,7 +32,7 @@ struct ProductPrices: ParsableCommand {
       let shape = MatmulShape(
         m: sizes[0], n: sizes[1], k: sizes[2], transposeA: words[0].hasPrefix("T"),
         transposeB: words[0].hasSuffix("T"))
-      print(prices.seconds(shape) * 1e6, prices.source(of: shape).rawValue)
+      print(prices.seconds(shape) * 1e6, prices.basis(of: shape).source.rawValue)
     }
   }
 }

@@ -1,3 +1,4 @@
+import Executor
 import Kernels
 import PlanIR
 
@@ -19,7 +20,7 @@ final class CalibrationBench: TaskBench {
     switch task.work {
     case .product(let product): try products.prepare(product)
     case .kernel(let probe, _): try kernels.prepare(probe)
-    case .collective: break
+    case .collective, .interpretation: break
     }
   }
 
@@ -30,6 +31,7 @@ final class CalibrationBench: TaskBench {
     case .kernel: kernels.seconds(repetitions: repetitions)
     case .collective(let probe):
       try collectives.seconds(of: probe, repetitions: repetitions)
+    case .interpretation(let probe): try probe.seconds(repetitions: repetitions)
     }
   }
 

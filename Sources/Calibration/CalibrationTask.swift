@@ -11,6 +11,8 @@ package struct CalibrationTask: MeasuredTask {
     case kernel(KernelProbe, amount: KernelAmount)
     /// A collective among threads.
     case collective(CollectiveProbe)
+    /// Running a kernel that computes nothing.
+    case interpretation(InterpretationProbe)
   }
 
   package let work: Work
@@ -37,10 +39,17 @@ package struct CalibrationTask: MeasuredTask {
     CalibrationTask(.collective(probe))
   }
 
+  /// Running a kernel on the mesh, beside what it computes.
+  package static func interpretation(_ probe: InterpretationProbe) -> CalibrationTask {
+    CalibrationTask(.interpretation(probe))
+  }
+
   /// What runs kernels other than products, in keys.
   static let kernelBackend = "swift"
   /// What runs collectives, in keys.
   package static let collectiveBackend = "threads"
+  /// What runs programs, in keys.
+  package static let programBackend = "mesh"
 
   /// Under what its time is kept on a machine.
   package func key(on machine: MachineFingerprint) -> TimingKey {
@@ -56,6 +65,10 @@ package struct CalibrationTask: MeasuredTask {
         kernel: probe.pattern.rawValue, dtype: probe.dtype,
         shape: [probe.devices, probe.elements], backend: Self.collectiveBackend,
         fingerprint: fingerprint)
+    case .interpretation(let probe):
+      TimingKey(
+        kernel: InterpretationProbe.name, dtype: .float32, shape: [probe.devices],
+        backend: Self.programBackend, fingerprint: fingerprint)
     }
   }
 
@@ -71,12 +84,15 @@ package struct CalibrationTask: MeasuredTask {
     case .product(let product): product.bytes
     case .kernel(let probe, _): probe.operands.reduce(0) { $0 + Double($1.bytes) }
     case .collective(let probe): Double(probe.bytes)
+    case .interpretation: 0
     }
   }
 
-  /// Each sample of a collective starts the group's threads and faults their memory in.
+  /// Each sample of what threads do together starts them and faults their memory in.
   package var maximumSamples: Int {
-    if case .collective = work { return 9 }
-    return .max
+    switch work {
+    case .collective, .interpretation: 9
+    case .product, .kernel: .max
+    }
   }
 }

@@ -26,7 +26,7 @@ final class OperandRing {
   private let lowest, width: Double
   private let dtype: DType
   /// Where the windows begin that were taken since the last filling, and how many bytes they took.
-  private var start = 0
+  private var first = 0
   private var taken = 0
 
   /// A ring for windows of up to `window` bytes, filled with numbers of `dtype` in [-1/2, 1/2), or, from
@@ -44,6 +44,9 @@ final class OperandRing {
 
   deinit { free(base) }
 
+  /// Where it begins, for what stays in the caches from run to run.
+  var start: UnsafeMutableRawPointer { base }
+
   /// The next `bytes` bytes, at most what the ring was made for.
   func window(bytes: Int) -> UnsafeMutableRawPointer {
     precondition(bytes <= capacity, "a window of \(bytes) bytes in a ring of \(capacity)")
@@ -60,10 +63,10 @@ final class OperandRing {
 
   /// Writes what windows held that were taken since the last filling.
   func restore() {
-    let end = min(start + taken, capacity)
-    fill(taken >= capacity ? 0..<capacity : start..<end)
-    if taken < capacity, start + taken > capacity { fill(0..<start + taken - capacity) }
-    (start, taken) = (cursor >= capacity ? 0 : cursor, 0)
+    let end = min(first + taken, capacity)
+    fill(taken >= capacity ? 0..<capacity : first..<end)
+    if taken < capacity, first + taken > capacity { fill(0..<first + taken - capacity) }
+    (first, taken) = (cursor >= capacity ? 0 : cursor, 0)
   }
 
   /// A cache line, and enough for any vector.

@@ -51,11 +51,17 @@ struct CalibrationTasks {
     }
   }
 
-  /// Every collective in groups of up to 16.
+  /// What threads do together: run kernels, and every collective in groups of up to 16.
   var collectives: [CalibrationTask] {
-    CollectiveProbe.Pattern.allCases.flatMap { pattern in
-      [2, 4, 8, 16].flatMap { collective(pattern.rawValue, devices: $0) }
-    }
+    (dtype == .float32 ? [interpretation] : [])
+      + CollectiveProbe.Pattern.allCases.flatMap { pattern in
+        [2, 4, 8, 16].flatMap { collective(pattern.rawValue, devices: $0) }
+      }
+  }
+
+  /// What running a kernel takes beside what it computes, on as many threads as there are cores, two at least.
+  var interpretation: CalibrationTask {
+    .interpretation(InterpretationProbe(devices: max(2, machine.cores)))
   }
 
   /// Elements of what is communicated, so far apart that times between follow: from what latency decides

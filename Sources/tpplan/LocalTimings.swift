@@ -99,6 +99,7 @@ struct LocalTimings {
     let stored = all.reduce(into: [:]) { $0.merge($1) { $1 } }.filter {
       $0.value.amount != nil || $0.key.kernel == MatmulTimings.kernel
         || $0.key.backend == CalibrationTask.collectiveBackend
+        || $0.key.backend == CalibrationTask.programBackend
     }
     return try calibrator.calibrate(
       tasks, budget: budget, known: stored, again: again, into: database, progress: progress)

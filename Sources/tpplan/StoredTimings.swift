@@ -1,4 +1,5 @@
 import Calibration
+import Executor
 import Partitioner
 import PlanIR
 
@@ -28,6 +29,9 @@ struct StoredTimings {
     case (let name, 2, _) where key.backend == CalibrationTask.collectiveBackend:
       table.record(
         collective: name, devices: key.shape[0], elements: key.shape[1], seconds: seconds)
+      note(key, key.shape, seconds)
+    case (InterpretationProbe.name, _, _) where key.backend == CalibrationTask.programBackend:
+      table.record(interpretation: seconds / Double(InterpretationProbe.unit))
       note(key, key.shape, seconds)
     case (let name, _, let amount?):
       table.record(name, amount, seconds: seconds)

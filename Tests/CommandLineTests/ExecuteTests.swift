@@ -10,6 +10,24 @@ import Testing
     return line
   }
 
+  @Test func `parts of a step are told beside what they are priced at where that is asked for`()
+    throws
+  {
+    let line = try CommandLine()
+    _ = try line.run("search tiny-gpt2 --devices 2 --global-batch 4 --emit @/plan.json")
+    let run = "execute @/plan.json --no-validate --no-record --steps 2"
+    #expect(try line.run("\(run) --json").json()["parts"] == nil)
+    let parts = try #require(
+      try line.run("\(run) --parts --json").json()["parts"] as? [[String: Any]])
+    let names = parts.compactMap { $0["part"] as? String }
+    #expect(names.contains("matmul") && names.contains("between instructions"))
+    let measured = parts.compactMap { $0["measured_seconds"] as? Double }
+    #expect(measured.count == parts.count && measured == measured.sorted(by: >))
+    #expect(parts.allSatisfy { ($0["priced_seconds"] as? Double ?? -1) >= 0 })
+    let text = try line.run("\(run) --parts").output
+    #expect(text.contains("\nCPU time of all devices ") && text.hasSuffix("valid\n"))
+  }
+
   @Test func `a dump has the names and shapes of the checkpoint`() throws {
     let line = try planned("tiny-gpt2 --devices 2 --tensor 2")
     let outcome = try line.run("execute @/plan.json --steps 2 --dump @/dump.st --json")

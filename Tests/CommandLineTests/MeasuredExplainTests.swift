@@ -37,7 +37,9 @@ import Testing
     let text = try line.run("explain @/plan.json").output
     #expect(text.contains("\ntimes        measured "))
     #expect(text.contains(" (measured), communication "))
-    #expect(text.contains(" (interpolated)"))
+    #expect(text.contains(" (interpolated +- "))
+    let uncertainty = try seconds(sources, "interpolated_uncertainty")
+    #expect(uncertainty > 0 && uncertainty < 10)
   }
 
   @Test func `a database that is named is what search and explain read`() throws {

@@ -29,6 +29,7 @@ extension TimingTable {
         }
       }
     }
+    if draw() < share { table.record(interpretation: 1e-6 * draw()) }
     return table
   }
 }

@@ -36,6 +36,32 @@ import Testing
     #expect(pruned.plans.map(\.predicted) == whole.plans.map(\.predicted), "seed \(seed)")
   }
 
+  @Test func `each kernel and collective takes what running one does beside, on shared cores more`()
+    throws
+  {
+    let request = try request(layout: .megatron, devices: 4)
+    let plan = try #require(Search.run(request).plans.first)
+    let program = try Partitioner.program(of: request.training, choices: plan.choices)
+    var cluster = request.cluster
+    cluster.sharedCores = 2
+    var table = try TimingTable.drawn(request, seed: 1, share: 1)
+    table.record(interpretation: 0)
+    func parts(_ table: TimingTable) -> [ProgramPart: PartTime] {
+      let cost = ClusterCost(
+        cluster: cluster, precision: .mixed, mesh: plan.choices.mesh,
+        placement: plan.choices.placement, timings: table)
+      return PricedParts(program, cost: cost).times
+    }
+    let without = parts(table)
+    table.record(interpretation: 2e-6)
+    for (part, time) in parts(table) {
+      let more = time.seconds - (without[part]?.seconds ?? 0)
+      // Of a message's three instructions that which receives it has its price.
+      let priced = part == .message ? time.count / 3 : time.count
+      #expect(abs(more / (2e-6 * Double(priced)) - 1) < 1e-3, "\(part)")
+    }
+  }
+
   @Test func `a plan all of whose kernels are measured takes their times and no other`() throws {
     var request = try request(layout: .data, devices: 1)
     request.pins.recompute = Recomputation.none

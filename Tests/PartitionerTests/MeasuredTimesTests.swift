@@ -31,6 +31,37 @@ import Testing
     }
   }
 
+  @Test func `a time between others is as uncertain as these are when told by each other`() throws {
+    var times = MeasuredTimes()
+    times.record(place(4), seconds: 1, reference: 1)
+    #expect(times.uncertainty(at: place(8)) == nil)
+    times.record(place(16), seconds: 1, reference: 1)
+    #expect(times.uncertainty(at: place(8)) == 0)
+    times.record(place(64), seconds: 2, reference: 1)
+    // 64 would be 1 and is 2, the others are told too long by it.
+    let uncertainty = try #require(times.uncertainty(at: place(8)))
+    let (four, sixteen) = (pow(2, 0.2) - 1, pow(2, 0.5) - 1)
+    #expect(abs(uncertainty - (four + sixteen + 0.5) / 3) < 1e-12)
+    // Far from it only what is near counts.
+    for size in [1 << 20, 1 << 21, 1 << 22, 1 << 23] {
+      times.record(place(size), seconds: 1, reference: 1)
+    }
+    #expect(try #require(times.uncertainty(at: place(3 << 20))) < 0.03)
+  }
+
+  @Test func `a sum is as uncertain as its parts together, and not told where one is not`() {
+    var time = SourcedTime()
+    time.add(Picoseconds(100), FigureBasis(.interpolated, uncertainty: 0.1))
+    time.add(Picoseconds(300), FigureBasis(.interpolated, uncertainty: 0.3))
+    time.add(Picoseconds(50), FigureBasis(.measured))
+    var sum = SourcedTime()
+    sum.add(time, times: 3)
+    #expect(abs((sum.uncertainty(of: .interpolated) ?? 0) - 0.25) < 1e-12)
+    #expect(sum.uncertainty(of: .measured) == nil && sum.uncertainty(of: .modelled) == nil)
+    sum.add(Picoseconds(1), FigureBasis(.interpolated))
+    #expect(sum.uncertainty(of: .interpolated) == nil)
+  }
+
   @Test func `no time is a smaller multiple than the smallest or a larger than the largest`() throws
   {
     let seed = UInt64.random(in: 0...UInt64.max)

@@ -6,8 +6,9 @@ import Synchronization
 
 /// One collective among threads, to be run by itself, over and over.
 ///
-/// Its buffers stay where they are from run to run, so that small ones are in the caches: in a step, too,
-/// what is sent was written just before.
+/// Before each run every thread writes what it sends, as the kernels of a step do, and touches as much memory as
+/// a core's nearer caches have, which is not timed: threads come one after the other, each finding in the caches what it
+/// wrote and little else.
 package struct CollectiveProbe: Hashable, Sendable {
   /// What moves.
   package enum Pattern: String, Hashable, Sendable, CaseIterable {
@@ -94,18 +95,29 @@ package struct CollectiveProbe: Hashable, Sendable {
   private func time(
     _ device: Int, _ repetitions: Int, _ fabric: Fabric, _ axes: [AxisReference]
   ) throws(RunError) -> Double {
-    let arena = try Arena(capacity: (from + into + 64) * dtype.width)
+    let arena = try Arena(capacity: (from + into + 64) * dtype.width + Self.touched + 64)
+    let between = try HostBuffer(
+      dtype: .float32, count: Self.touched / 4, plannedBytes: 0, arena: arena)
     let operands = CollectiveOperands(
       from: try buffer(from, arena), into: try buffer(into, arena), fromSizes: sizes(from),
       intoSizes: pattern == .allToAll ? [1, into] : sizes(into), dimensions: [.batch, .hidden],
       plannedWidth: dtype.width)
-    try fabric.run(collective, over: axes, device: device, operands)
-    let start = ThreadClock.now
+    let participation = try fabric.participation(in: collective, over: axes, of: device)
+    try fabric.run(participation, operands)
+    let reading = ThreadClock.reading
+    var total = 0.0
     for _ in 0..<repetitions {
-      try fabric.run(collective, over: axes, device: device, operands)
+      ElementwiseKernels.zero(between.view)
+      ElementwiseKernels.zero(operands.from.view)
+      let start = ThreadClock.now
+      try fabric.run(participation, operands)
+      total += max(0, ThreadClock.now - start - reading)
     }
-    return ThreadClock.now - start
+    return total
   }
+
+  /// Bytes that a thread writes between two collectives: half of the second cache of a core of most servers.
+  private static let touched = 512 << 10
 
   private func buffer(_ count: Int, _ arena: Arena) throws(RunError) -> HostBuffer {
     let buffer = try HostBuffer(

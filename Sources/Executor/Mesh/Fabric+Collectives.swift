@@ -16,15 +16,33 @@ struct CollectiveOperands {
 }
 
 extension Fabric {
-  /// Carries out one collective for `device`; returns when `into` is whole and nobody reads `from`.
-  func run(
-    _ collective: Collective, over axes: [AxisReference], device: Int,
-    _ operands: CollectiveOperands
-  ) throws(RunError) {
+  /// A device's part in a collective: its group, whom it waits for, and what its bytes count under.
+  struct Participation {
+    let collective: Collective
+    let device: Int
+    fileprivate let membership: Membership
+    fileprivate let parties: Collective.Parties
+    fileprivate let key: CounterKey
+  }
+
+  /// The part of `device` in a collective.
+  func participation(
+    in collective: Collective, over axes: [AxisReference], of device: Int
+  ) throws(RunError) -> Participation {
     let membership = try membership(of: device, in: collective, over: axes)
-    let rendezvous = membership.rendezvous
-    let (index, size) = (membership.index, rendezvous.size)
-    let parties = collective.parties(of: index, among: size) { $0.value(on: device, in: self.mesh) }
+    let parties = collective.parties(
+      of: membership.index, among: membership.rendezvous.size
+    ) { $0.value(on: device, in: self.mesh) }
+    return Participation(
+      collective: collective, device: device, membership: membership, parties: parties,
+      key: CounterKey(axes: axes.joined, collective: collective.name))
+  }
+
+  /// Carries out one collective for a device; returns when `into` is whole and nobody reads `from`.
+  func run(_ participation: Participation, _ operands: CollectiveOperands) throws(RunError) {
+    let (collective, device) = (participation.collective, participation.device)
+    let (parties, index) = (participation.parties, participation.membership.index)
+    let rendezvous = participation.membership.rendezvous
     try rendezvous.post(
       .init(from: operands.from.base, into: operands.into.base), index: index,
       awaiting: parties.sources)
@@ -52,7 +70,7 @@ extension Fabric {
     case .permute(let shift):
       moved = mover.permute(shift: shift)
     }
-    count(moved * operands.plannedWidth, collective.name, over: axes, device: device)
+    count(moved * operands.plannedWidth, participation.key, device: device)
     try rendezvous.tell(.finished, index: index, awaiting: parties.readers)
   }
 

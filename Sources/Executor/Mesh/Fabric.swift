@@ -114,7 +114,10 @@ final class Fabric: @unchecked Sendable {
   func count(
     _ bytes: Int, _ collective: String, over axes: [AxisReference], device: Int
   ) {
-    let key = CounterKey(axes: axes.joined, collective: collective)
+    count(bytes, CounterKey(axes: axes.joined, collective: collective), device: device)
+  }
+
+  func count(_ bytes: Int, _ key: CounterKey, device: Int) {
     counters[device][key, default: 0] += bytes
   }
 

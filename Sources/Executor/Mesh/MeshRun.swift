@@ -99,6 +99,9 @@ package struct MeshRun {
     result.tensors = gatherer?.all ?? [:]
     for outcome in outcomes {
       result.kernelTimes.merge(outcome.kernelTimes) { $0 + $1 }
+      for (part, time) in outcome.parts {
+        result.parts[part, default: PartTime()].add(time.count, time.seconds)
+      }
     }
     result.calls = calls(outcomes)
     result.traffic = traffic(fabric)
@@ -140,6 +143,7 @@ private struct Outcome: Sendable {
   let peakExecuted: Int
   let leaked: Int
   let kernelTimes: [KernelIdentity: [Double]]
+  let parts: [ProgramPart: PartTime]
   let calls: [(call: Call, start: UInt64, end: UInt64)]
 
   init(_ runner: DeviceRunner) {
@@ -149,6 +153,7 @@ private struct Outcome: Sendable {
     peakExecuted = runner.state.executed.peak
     leaked = runner.leaked
     kernelTimes = runner.kernelTimes
+    parts = runner.parts.times
     calls = runner.calls
   }
 }

@@ -14,11 +14,12 @@ final class DeviceRunner {
   private(set) var losses: [Double] = []
   private(set) var stepSeconds: [Double] = []
   private(set) var kernelTimes: [KernelIdentity: [Double]] = [:]
+  private(set) var parts: PartClock
   private(set) var leaked = 0
   /// When each call of the last step began and ended, in nanoseconds of the system's clock.
   private(set) var calls: [(call: Call, start: UInt64, end: UInt64)] = []
-  private var kernels: [[CompiledKernel?]] = []
-  private var identities: [[KernelIdentity?]] = []
+  /// Those that the stage calls.
+  private var bodies: [DeviceBody?] = []
   private var collectives = 0
 
   var program: Program { compiled.program }
@@ -33,6 +34,7 @@ final class DeviceRunner {
     self.fabric = fabric
     self.progress = progress
     self.gatherer = gatherer
+    parts = PartClock(compiled.program)
     compiler = KernelCompiler(
       program: compiled.program, device: device, batch: batch, settings: settings)
     state = try DeviceState(compiled, device: device, poisons: settings.poisonsMemory)
@@ -46,6 +48,7 @@ final class DeviceRunner {
     for step in 0..<compiler.settings.steps {
       let start = DispatchTime.now().uptimeNanoseconds
       calls.removeAll(keepingCapacity: true)
+      parts.begin(if: compiler.settings.recordsParts && counts(step))
       ElementwiseKernels.zero(state.loss.view)
       for call in program.stages[stage].calls {
         let begin = compiler.settings.recordsCalls ? DispatchTime.now().uptimeNanoseconds : 0
@@ -54,6 +57,7 @@ final class DeviceRunner {
           calls.append((call, begin, DispatchTime.now().uptimeNanoseconds))
         }
       }
+      parts.end()
       let end = DispatchTime.now().uptimeNanoseconds
       stepSeconds.append(Double(end - start) * 1e-9)
       losses.append(state.loss.view.element(0))
@@ -80,55 +84,39 @@ final class DeviceRunner {
   }
 
   private func compile() throws(RunError) {
-    for body in program.bodies {
-      var functions: [CompiledKernel?] = []
-      var names: [KernelIdentity?] = []
-      for instruction in body.instructions {
-        if case .kernel(let call) = instruction {
-          functions.append(try compiler.compile(call, in: body))
-          names.append(call.identity(in: body))
-        } else {
-          functions.append(nil)
-          names.append(nil)
-        }
-      }
-      kernels.append(functions)
-      identities.append(names)
+    let called = Set(program.stages[stage].calls.map(\.body))
+    for (index, body) in program.bodies.enumerated() {
+      bodies.append(
+        called.contains(index) ? try DeviceBody(body, compiler, state, fabric) : nil)
     }
   }
 
   // MARK: - Calls
 
   private func run(_ call: Call, step: Int) throws {
-    let body = program.bodies[call.body]
+    guard let body = bodies[call.body] else { return }
     let chain = compiled.chainIndex[call.position] ?? 0
-    var frame = [HostBuffer?](repeating: nil, count: body.buffers.count)
-    for (index, buffer) in body.buffers.enumerated() {
-      if let stored = buffer.stored { frame[index] = try find(stored, call) }
+    var frame = [HostBuffer?](repeating: nil, count: body.count)
+    for (buffer, place) in body.stored {
+      frame[buffer] =
+        try place.map { try state.buffer(at: $0, layer: call.position.layer) }
+        ?? state.loss
     }
     for taken in body.takes {
       frame[taken.buffer] = try state.take(
         .init(
           slot: taken.slot, taker: taken.slot.taker(takenAt: chain), microBatch: call.microBatch))
     }
-    gatherInputGradient(call, body, frame, step)
+    gatherInputGradient(call, body.body, frame, step)
     let context = CallContext(layer: call.position.layer, microBatch: call.microBatch, step: step)
     for (index, instruction) in body.instructions.enumerated() {
       try run(instruction, index, call, body, &frame, context)
     }
     for given in body.gives {
       guard let buffer = frame[given.buffer] else {
-        throw RunError.malformedProgram("\(body.name) gives a buffer that it has not")
+        throw RunError.malformedProgram("\(body.body.name) gives a buffer that it has not")
       }
       give(buffer, given.slot, call, chain)
-    }
-  }
-
-  private func find(_ stored: Buffer.Stored, _ call: Call) throws(RunError) -> HostBuffer {
-    switch stored {
-    case .loss: state.loss
-    case .parameter(let part, let name):
-      try state.buffer(part, of: name, layer: call.position.layer)
     }
   }
 
@@ -140,47 +128,56 @@ final class DeviceRunner {
   }
 
   private func run(
-    _ instruction: Instruction, _ index: Int, _ call: Call, _ body: Body,
+    _ instruction: DeviceInstruction, _ index: Int, _ call: Call, _ body: DeviceBody,
     _ frame: inout [HostBuffer?], _ context: CallContext
   ) throws {
     switch instruction {
-    case .allocate(let buffer):
-      frame[buffer] = try state.allocate(body.buffers[buffer].type)
+    case .allocate(let buffer, let form):
+      frame[buffer] = try state.allocate(form)
     case .free(let buffer):
       guard let held = frame[buffer] else {
-        throw RunError.malformedProgram("\(body.name) frees a buffer that it has not")
+        throw RunError.malformedProgram("\(body.body.name) frees a buffer that it has not")
       }
       state.release(held)
       frame[buffer] = nil
     case .kernel(let kernel):
-      try run(kernel, index, call, body, frame, context)
-    case .start(_, let collective, let axes, let from, let into):
-      progress.enter(
-        device,
-        .init(
-          body: call.body, instruction: index, layer: call.position.layer,
-          microBatch: call.microBatch))
-      try run(collective, axes, from, into, body, frame)
-      progress.leave(device)
-    case .await:
-      break
-    case .send(let buffer, let message), .receive(let buffer, let message),
-      .settle(let buffer, let message):
+      parts.enter()
+      try run(kernel, body, frame, context)
+      parts.leave(call.body, index)
+    case .collective(let collective):
+      enter(call, index)
+      try run(collective, body, frame)
+      leave(call, index)
+    case .message(let instruction, let message, let buffer, let bytes):
       guard let held = frame[buffer] else {
-        throw RunError.malformedProgram("\(body.name) sends or receives what is not allocated")
+        throw RunError.malformedProgram(
+          "\(body.body.name) sends or receives what is not allocated")
       }
-      progress.enter(
-        device,
-        .init(
-          body: call.body, instruction: index, layer: call.position.layer,
-          microBatch: call.microBatch))
-      try run(instruction, message, held, body.buffers[buffer].type, call)
-      progress.leave(device)
+      enter(call, index)
+      try run(instruction, message, held, bytes, call)
+      leave(call, index)
+    case .none:
+      break
     }
   }
 
+  /// Notes that the device may wait in instruction `index` of `call`.
+  private func enter(_ call: Call, _ index: Int) {
+    progress.enter(
+      device,
+      .init(
+        body: call.body, instruction: index, layer: call.position.layer,
+        microBatch: call.microBatch))
+    parts.enter()
+  }
+
+  private func leave(_ call: Call, _ index: Int) {
+    parts.leave(call.body, index)
+    progress.leave(device)
+  }
+
   private func run(
-    _ instruction: Instruction, _ message: Message, _ buffer: HostBuffer, _ type: TensorType,
+    _ instruction: Instruction, _ message: Message, _ buffer: HostBuffer, _ bytes: Int,
     _ call: Call
   ) throws {
     let place = compiled.chainIndex[call.position] ?? 0
@@ -201,69 +198,63 @@ final class DeviceRunner {
       try fabric.mailbox(from: sender, to: device).receive(key) { source in
         buffer.base.copyMemory(from: source, byteCount: buffer.executedBytes)
       }
-      let width = program.precision.bytes(of: type.width)
-      fabric.count(buffer.count * width, "send", over: [message.axis], device: device)
+      fabric.count(bytes, "send", over: [message.axis], device: device)
     }
   }
 
   private func run(
-    _ kernel: KernelCall, _ index: Int, _ call: Call, _ body: Body, _ frame: [HostBuffer?],
-    _ context: CallContext
+    _ kernel: DeviceKernel, _ body: DeviceBody, _ frame: [HostBuffer?], _ context: CallContext
   ) throws {
     let operands = KernelOperands(
       reads: try kernel.reads.map { try view($0, body, frame) },
       writes: try kernel.writes.map { try view($0, body, frame) })
-    guard let function = kernels[call.body][index] else { return }
-    if isRecorded(context), let identity = identities[call.body][index] {
+    if isRecorded(context) {
       let start = ThreadClock.now
-      function(operands, context)
-      kernelTimes[identity, default: []].append(ThreadClock.now - start)
+      kernel.function(operands, context)
+      kernelTimes[kernel.identity, default: []].append(ThreadClock.now - start)
     } else {
-      function(operands, context)
+      kernel.function(operands, context)
     }
-    settle(kernel.writes, body, frame)
-    gatherLogits(kernel, body, frame, context)
-    gatherGradient(kernel, body, frame, context)
+    round(kernel.rounded, frame)
+    guard gatherer != nil else { return }
+    gatherLogits(kernel.call, body.body, frame, context)
+    gatherGradient(kernel.call, body.body, frame, context)
   }
 
   /// Whether kernel times count: those of the first step, which faults memory in, only where there is no other.
   private func isRecorded(_ context: CallContext) -> Bool {
-    compiler.settings.recordsTimings && (context.step > 0 || compiler.settings.steps == 1)
+    compiler.settings.recordsTimings && counts(context.step)
   }
 
+  private func counts(_ step: Int) -> Bool { step > 0 || compiler.settings.steps == 1 }
+
   private func view(
-    _ buffer: BufferID, _ body: Body, _ frame: [HostBuffer?]
+    _ buffer: BufferID, _ body: DeviceBody, _ frame: [HostBuffer?]
   ) throws(RunError) -> TensorView {
     guard let held = frame[buffer] else {
       throw RunError.malformedProgram(
-        "\(body.name) uses \(body.buffers[buffer].name) while it is not allocated")
+        "\(body.body.name) uses \(body.body.buffers[buffer].name) while it is not allocated")
     }
     return held.view
   }
 
   private func run(
-    _ collective: Collective, _ axes: [AxisReference], _ from: BufferID, _ into: BufferID,
-    _ body: Body, _ frame: [HostBuffer?]
+    _ collective: DeviceCollective, _ body: DeviceBody, _ frame: [HostBuffer?]
   ) throws {
-    guard let source = frame[from], let target = frame[into] else {
-      throw RunError.malformedProgram("\(body.name) communicates what is not allocated")
+    guard let source = frame[collective.from], let target = frame[collective.into] else {
+      throw RunError.malformedProgram("\(body.body.name) communicates what is not allocated")
     }
-    let type = body.buffers[from].type
-    let operands = CollectiveOperands(
-      from: source, into: target, fromSizes: type.localSizes,
-      intoSizes: body.buffers[into].type.localSizes, dimensions: type.dimensions,
-      plannedWidth: program.precision.bytes(of: type.width))
     collectives += 1
     if compiler.settings.fault == .skipsCollective(device: device, number: collectives) { return }
-    try fabric.run(collective, over: axes, device: device, operands)
-    settle([into], body, frame)
+    try fabric.run(
+      collective.participation, collective.operands(from: source, into: target))
+    round(collective.rounded, frame)
   }
 
-  /// Rounds what was just written to buffers that the run rounds.
-  private func settle(_ written: [BufferID], _ body: Body, _ frame: [HostBuffer?]) {
-    for buffer in written {
-      guard let held = frame[buffer] else { continue }
-      compiled.precision.settle(held.view, body.buffers[buffer].type.width)
+  /// Rounds what was just written to `buffers`, which the run rounds.
+  private func round(_ buffers: [BufferID], _ frame: [HostBuffer?]) {
+    for buffer in buffers {
+      if let held = frame[buffer] { RoundingKernels.roundToBFloat16(held.view) }
     }
   }
 

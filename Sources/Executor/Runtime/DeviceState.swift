@@ -48,12 +48,26 @@ struct DeviceState {
   /// Addresses beside twice the peak, for rounding and for what first-fit leaves unused.
   private static let slack = 64 << 20
 
-  private func makeBuffer(_ type: TensorType) throws(RunError) -> HostBuffer {
+  /// What a buffer of a type is on this device.
+  struct Form {
+    let dtype: DType
+    let count, plannedBytes: Int
+  }
+
+  /// What a buffer of `type` is on this device.
+  func form(of type: TensorType) -> Form {
     let count = type.chunk(on: device, in: compiled.program.mesh).count
     let width = compiled.program.precision.bytes(of: type.width)
-    return try HostBuffer(
-      dtype: compiled.precision.heldType(of: type.width), count: count, plannedBytes: count * width,
-      arena: arena)
+    return Form(
+      dtype: compiled.precision.heldType(of: type.width), count: count, plannedBytes: count * width)
+  }
+
+  /// Whether the run rounds values of `type`.
+  func rounds(_ type: TensorType) -> Bool { compiled.precision.rounds(type.width) }
+
+  private func makeBuffer(_ form: Form) throws(RunError) -> HostBuffer {
+    try HostBuffer(
+      dtype: form.dtype, count: form.count, plannedBytes: form.plannedBytes, arena: arena)
   }
 
   private mutating func allocateParts(
@@ -61,7 +75,7 @@ struct DeviceState {
   ) throws(RunError) -> [HostBuffer] {
     var buffers: [HostBuffer] = []
     for part in parameter.parts {
-      let buffer = try makeBuffer(parameter.type(of: part))
+      let buffer = try makeBuffer(form(of: parameter.type(of: part)))
       ElementwiseKernels.zero(buffer.view)
       charge(buffer)
       buffers.append(buffer)
@@ -69,22 +83,41 @@ struct DeviceState {
     return buffers
   }
 
-  /// A part of a parameter in the repetition that `layer` names; a borrowed parameter has one.
-  func buffer(_ part: ParameterPart, of name: String, layer: Int) throws(RunError) -> HostBuffer {
+  /// Where a part of a parameter is.
+  struct Place {
+    let parameter, part: Int
+    /// Whether all layers have the same, as those that borrow it.
+    let isSingle: Bool
+  }
+
+  /// Where a part of the parameter `name` is.
+  func place(of part: ParameterPart, of name: String) throws(RunError) -> Place {
     let index = try compiled.parameter(name)
     let parameter = compiled.program.parameters[index]
     guard let place = parameter.parts.firstIndex(of: part) else {
       throw RunError.malformedProgram("\(name) has no such part")
     }
-    let parts = stored[index][parameter.repetitions == 1 ? 0 : layer]
-    guard parts.indices.contains(place) else {
-      throw RunError.malformedProgram("\(name) of layer \(layer) is another stage's")
-    }
-    return parts[place]
+    return Place(parameter: index, part: place, isSingle: parameter.repetitions == 1)
   }
 
-  mutating func allocate(_ type: TensorType) throws(RunError) -> HostBuffer {
-    let buffer = try makeBuffer(type)
+  /// The part of a parameter at `place` in the repetition that `layer` names.
+  func buffer(at place: Place, layer: Int) throws(RunError) -> HostBuffer {
+    let repetitions = stored[place.parameter]
+    let layer = place.isSingle ? 0 : layer
+    guard repetitions[layer].indices.contains(place.part) else {
+      let name = compiled.program.parameters[place.parameter].name
+      throw RunError.malformedProgram("\(name) of layer \(layer) is another stage's")
+    }
+    return repetitions[layer][place.part]
+  }
+
+  /// A part of a parameter in the repetition that `layer` names; a borrowed parameter has one.
+  func buffer(_ part: ParameterPart, of name: String, layer: Int) throws(RunError) -> HostBuffer {
+    try buffer(at: place(of: part, of: name), layer: layer)
+  }
+
+  mutating func allocate(_ form: Form) throws(RunError) -> HostBuffer {
+    let buffer = try makeBuffer(form)
     charge(buffer)
     if poisons { buffer.poison() }
     return buffer

@@ -27,4 +27,11 @@ enum ThreadClock {
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
+
+  /// Seconds that reading it takes.
+  static var reading: Double {
+    let (count, start) = (1000, now)
+    for _ in 1..<count { _ = now }
+    return (now - start) / Double(count)
+  }
 }

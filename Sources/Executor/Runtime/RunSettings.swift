@@ -13,6 +13,8 @@ package struct RunSettings: Sendable {
   package var recordsTimings: Bool
   /// Whether it is noted when each call begins and ends.
   package var recordsCalls = false
+  /// Whether CPU time is added up by what it went to.
+  package var recordsParts = false
   /// Whether fresh memory is filled with NaN, to show what is read before it is written.
   package var poisonsMemory: Bool
   /// A fault to commit, to show that it is noticed; nil but in tests.
@@ -55,6 +57,9 @@ package struct RunResult: Sendable {
   package var tensors: [String: [Double]] = [:]
   /// Thread CPU seconds of each kernel that ran, without the rounding of what it wrote.
   package var kernelTimes: [KernelIdentity: [Double]] = [:]
+
+  /// Thread CPU seconds of all devices in all steps but the first, by what they went to; where asked for.
+  package var parts: [ProgramPart: PartTime] = [:]
 
   /// By device, when each call of the last step ran, in their order; where asked for.
   package var calls: [[CallSpan]] = []

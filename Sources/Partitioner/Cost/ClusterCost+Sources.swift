@@ -6,7 +6,7 @@ extension ClusterCost {
     var sources = SourcedTime()
     for case .kernel(let call) in body.instructions {
       let work = KernelWork(call, in: body, precision: precision)
-      sources.add(time(of: work), source(of: work))
+      sources.add(time(of: work), basis(of: work))
     }
     return sources
   }
@@ -16,7 +16,7 @@ extension ClusterCost {
     var sources = kernelSources(of: body)
     for (use, count) in BodySummary(body, mesh: mesh, precision: precision, cost: self).collectives
     {
-      sources.add(time(of: use) * count, source(of: use))
+      sources.add(time(of: use) * count, basis(of: use))
     }
     return sources
   }

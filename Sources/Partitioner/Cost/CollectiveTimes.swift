@@ -40,6 +40,15 @@ package struct CollectiveTimes: Hashable, Sendable {
     return figure
   }
 
+  /// Where that time comes from; nil where the pattern was not measured.
+  func basis(
+    _ pattern: CollectiveUse.Pattern, devices: Int, elements: Int
+  ) -> FigureBasis? {
+    guard let figure = figure(pattern, devices: devices, elements: elements) else { return nil }
+    let (own, devices) = Self.measured(pattern, devices)
+    return patterns[own]?.basis(of: figure, at: Self.place(devices, elements))
+  }
+
   /// What stands for a pattern that is not measured by itself: what two exchange is an all-reduce of
   /// two; what one sends is copied by the other as what two shift round is by both.
   static func measured(

@@ -142,19 +142,20 @@ package struct ClusterCost: CostModel {
   var precision: Precision { rates.precision }
 
   package func time(of work: KernelWork) -> Picoseconds {
-    if let figure = rates.timings.figure(of: work) {
-      return Picoseconds(seconds: figure.seconds * rates.contention)
-    }
+    Picoseconds(seconds: (seconds(of: work) + rates.timings.interpretation) * rates.contention)
+  }
+
+  /// What a kernel computes takes, on a core of its own.
+  private func seconds(of work: KernelWork) -> Double {
+    if let figure = rates.timings.figure(of: work) { return figure.seconds }
     if let shape = work.matmul, let products = rates.products {
-      return Picoseconds(
-        seconds: products.seconds(shape, bytes: work.bytes, panels: work.traits.panels)
-          * rates.contention)
+      return products.seconds(shape, bytes: work.bytes, panels: work.traits.panels)
     }
     let rate = rates.operators[work.traits.family.rawValue]
     let compute = attention(work) ?? Double(work.flops) / rates.matmulFlops
     let memory = Double(work.bytes) * rate.traffic / rates.memoryBandwidth
     let launching = rates.launchSeconds * Double(rate.launches)
-    return Picoseconds(seconds: (max(compute, memory) + launching) * rates.contention)
+    return max(compute, memory) + launching
   }
 
   /// Seconds of fused attention; nil of what is none, or where a roofline has to do.
@@ -194,21 +195,22 @@ package struct ClusterCost: CostModel {
   }
 
   /// Where the time of `work` comes from.
-  func source(of work: KernelWork) -> FigureSource {
-    if let figure = rates.timings.figure(of: work) { return figure.source }
-    return work.matmul.flatMap { rates.products?.source(of: $0) } ?? .modelled
+  func basis(of work: KernelWork) -> FigureBasis {
+    rates.timings.basis(of: work) ?? work.matmul.flatMap { rates.products?.basis(of: $0) }
+      ?? FigureBasis(.modelled)
   }
 
   /// Where the time of `use` comes from.
-  func source(of use: CollectiveUse) -> FigureSource {
-    route(over: use.axes).source(use.pattern, bytes: use.bytes, width: use.width)
+  func basis(of use: CollectiveUse) -> FigureBasis {
+    route(over: use.axes).basis(use.pattern, bytes: use.bytes, width: use.width)
   }
 
   /// What messages of a group over `axes` meet.
   func route(over axes: [AxisReference]) -> Route {
     Route(
       span: span(of: axes), levels: rates.cluster.levels, contention: rates.contention,
-      measured: rates.timings.collectives, width: rates.precision.bytes(of: .activation),
+      measured: rates.timings.collectives, interpretation: rates.timings.interpretation,
+      width: rates.precision.bytes(of: .activation),
       bucket: rates.gradientBucket)
   }
 

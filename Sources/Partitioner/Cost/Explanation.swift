@@ -82,7 +82,7 @@ package struct Explanation: Sendable {
     package var total: Bytes
     package var time: Picoseconds
     /// Where ``time`` comes from.
-    package var source: FigureSource
+    package var basis: FigureBasis
     /// The network level that it crosses.
     package var level: String
   }
@@ -245,7 +245,7 @@ private struct Explainer {
       precision)
     return Explanation.CollectiveExplanation(
       tensor: body.buffers[from].name, collective: collective.name, axis: mesh.name(of: axes),
-      total: Bytes(use.total), time: cost.time(of: use), source: cost.source(of: use),
+      total: Bytes(use.total), time: cost.time(of: use), basis: cost.basis(of: use),
       level: cost.level(spanning: axes).name)
   }
 }

@@ -88,6 +88,33 @@ package struct MeasuredTimes: Hashable, Sendable {
     return MeasuredFigure(seconds: exp(mean) * reference, source: .interpolated)
   }
 
+  /// Where `figure`, the time at `place`, comes from.
+  func basis(of figure: MeasuredFigure, at place: SIMD4<Double>) -> FigureBasis {
+    FigureBasis(
+      figure.source, uncertainty: figure.source == .measured ? nil : uncertainty(at: place))
+  }
+
+  /// How far the four nearest to `place` are, on average, from what the others say of each, a share of its time; nil
+  /// where there are no two.
+  package func uncertainty(at place: SIMD4<Double>) -> Double? {
+    guard points.count > 1 else { return nil }
+    let nearest = points.indices.sorted { distance(place, $0) < distance(place, $1) }.prefix(4)
+    let errors = nearest.map { index -> Double in
+      let point = points[index]
+      var others = self
+      others.points.remove(at: index)
+      // Of a reference that is 1 a figure is the multiple.
+      let told = others.figure(at: point.place, reference: 1)?.seconds ?? 1
+      return abs(exp(log(told) - point.ratio) - 1)
+    }
+    return errors.reduce(0, +) / Double(errors.count)
+  }
+
+  private func distance(_ place: SIMD4<Double>, _ index: Int) -> Double {
+    let offset = points[index].place - place
+    return (offset * offset).sum()
+  }
+
   package func hash(into hasher: inout Hasher) { hasher.combine(points.count) }
 }
 

@@ -18,6 +18,8 @@ struct Route: Hashable {
   private let contention: Double
   /// Measured times of collectives, which count before all else.
   private let measured: CollectiveTimes
+  /// What running a collective takes beside, in seconds.
+  private let interpretation: Double
   /// Bytes of an activation.
   private let width: Int
   /// Bytes of gradients, or weights, that are sent together.
@@ -25,9 +27,10 @@ struct Route: Hashable {
 
   init(
     span: GroupSpan, levels: [Cluster.Level], contention: Double, measured: CollectiveTimes,
-    width: Int, bucket: Bytes? = nil
+    interpretation: Double = 0, width: Int, bucket: Bytes? = nil
   ) {
     (self.measured, self.width) = (measured, width)
+    self.interpretation = interpretation
     self.bucket = bucket.map { Double($0.count) }
     size = Double(span.size)
     self.contention = contention
@@ -50,7 +53,7 @@ struct Route: Hashable {
   func time(_ pattern: CollectiveUse.Pattern, bytes: Int, width: Int? = nil) -> Picoseconds {
     guard size > 1 else { return .zero }
     if let figure = figure(pattern, bytes, width) {
-      return Picoseconds(seconds: figure.seconds * contention)
+      return Picoseconds(seconds: (figure.seconds + interpretation) * contention)
     }
     let once = Picoseconds(seconds: seconds(pattern, bytes: Double(bytes)) * contention)
     // A reduce-scatter and an all-gather, to the picosecond.
@@ -63,8 +66,11 @@ struct Route: Hashable {
   }
 
   /// Where ``time(_:bytes:width:)`` comes from.
-  func source(_ pattern: CollectiveUse.Pattern, bytes: Int, width: Int) -> FigureSource {
-    size > 1 ? figure(pattern, bytes, width)?.source ?? .modelled : .modelled
+  func basis(_ pattern: CollectiveUse.Pattern, bytes: Int, width: Int) -> FigureBasis {
+    let known =
+      size > 1
+      ? measured.basis(pattern, devices: Int(size), elements: bytes / width) : nil
+    return known ?? FigureBasis(.modelled)
   }
 
   private func figure(

@@ -11,6 +11,10 @@ package struct TimingTable: Sendable {
   /// Those of collectives.
   private(set) var collectives = CollectiveTimes()
 
+  /// What running a kernel or a collective takes of a core beside what it does, in seconds: measured apart, as times of
+  /// kernels leave it out.
+  private(set) var interpretation = 0.0
+
   /// A product's identity.
   package struct MatmulSize: Hashable, Comparable, Sendable {
     package var m, n, k: Int
@@ -59,6 +63,9 @@ package struct TimingTable: Sendable {
     collectives.record(pattern, devices: devices, elements: elements, seconds: seconds)
   }
 
+  /// Notes that running a kernel or a collective takes `seconds` of a core beside what it does.
+  package mutating func record(interpretation seconds: Double) { interpretation = seconds }
+
   /// The measured time of a product of that size, or nil.
   package func seconds(of size: MatmulSize) -> Double? { matmuls[size] }
 
@@ -83,13 +90,28 @@ extension TimingTable {
     return figure(of: MatmulSize(shape))
   }
 
+  /// Where the time of `work` comes from; nil where nothing of its kind was measured.
+  func basis(of work: KernelWork) -> FigureBasis? {
+    guard let figure = figure(of: work) else { return nil }
+    if let shape = work.matmul {
+      let size = MatmulSize(shape)
+      return times(of: size)?.basis(of: figure, at: size.place)
+    }
+    let amount = KernelAmount(elements: work.elements, flops: work.flops)
+    return work.kernel.flatMap { kernels[$0] }?.basis(of: figure, at: amount.place)
+  }
+
+  /// What was measured of the orientation of `size`, or of another.
+  private func times(of size: MatmulSize) -> MeasuredTimes? {
+    products[size.transposition] ?? products.min { $0.key < $1.key }?.value
+  }
+
   /// The time of a product, of an orientation that was not measured told from another; nil where no
   /// product was.
   package func figure(of size: MatmulSize) -> MeasuredFigure? {
     guard !matmuls.isEmpty else { return nil }
     if let seconds = matmuls[size] { return MeasuredFigure(seconds: seconds, source: .measured) }
-    let times = products[size.transposition] ?? products.min { $0.key < $1.key }?.value
-    var figure = times?.figure(at: size.place, reference: size.reference)
+    var figure = times(of: size)?.figure(at: size.place, reference: size.reference)
     figure?.source = .interpolated
     return figure
   }

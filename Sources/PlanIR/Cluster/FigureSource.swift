@@ -7,3 +7,16 @@ package enum FigureSource: String, Hashable, Sendable, CaseIterable {
   /// It follows from the cluster's figures alone.
   case modelled
 }
+
+/// Where a time comes from, and how far it may be from what it will be.
+package struct FigureBasis: Hashable, Sendable {
+  package var source: FigureSource
+  /// A share of the time: how far the measured times that it follows from are, on average, from what is said of each by
+  /// the others alone. Nil of what was measured, and where nothing tells it.
+  package var uncertainty: Double?
+
+  /// A basis of which an uncertainty is known, or not.
+  package init(_ source: FigureSource, uncertainty: Double? = nil) {
+    (self.source, self.uncertainty) = (source, uncertainty)
+  }
+}

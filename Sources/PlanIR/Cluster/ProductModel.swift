@@ -92,9 +92,9 @@ package struct ProductModel: Hashable, Sendable {
     return max(seconds, Double(shape.flops) / fastest)
   }
 
-  /// Whether the product was measured, or similar ones.
-  package func source(of shape: MatmulShape) -> FigureSource {
-    neighbours.source(at: ProductPlace(shape))
+  /// Whether the product was measured, or similar ones, and how far off it may be.
+  package func basis(of shape: MatmulShape) -> FigureBasis {
+    neighbours.basis(at: ProductPlace(shape))
   }
 
   private func bytes(of shape: MatmulShape) -> Int {

@@ -48,25 +48,46 @@ struct ProductNeighbours {
   /// What to multiply by what is modelled of a product at `place`.
   func factor(at place: ProductPlace) -> Double {
     guard !known.isEmpty else { return 1 }
+    return exp(excess(at: place, but: nil))
+  }
+
+  /// The logarithm of that, as all but the one at an index have it.
+  private func excess(at place: ProductPlace, but excluded: Int?) -> Double {
     var (weights, sum) = (0.0, 0.0)
-    for index in first(from: place.sum - tiles.reach)..<known.count {
+    for index in first(from: place.sum - tiles.reach)..<known.count where index != excluded {
       let other = known[index]
       if other.place.sum > place.sum + tiles.reach { break }
       let distance = other.place.distance(to: place, transposed: tiles.transpositionDistance)
-      if distance == 0 { return exp(other.excess) }
+      if distance == 0 { return other.excess }
       let weight = max(0, 1 - distance / tiles.reach)
       weights += weight
       sum += weight * min(max(other.excess, -tiles.limit), tiles.limit)
     }
-    return weights == 0 ? 1 : exp(sum / (tiles.prior + weights))
+    return weights == 0 ? 0 : sum / (tiles.prior + weights)
   }
 
-  func source(at place: ProductPlace) -> FigureSource {
-    let nearest = known.map {
-      $0.place.distance(to: place, transposed: tiles.transpositionDistance)
-    }.min()
-    guard let nearest, nearest < tiles.reach else { return .modelled }
-    return nearest == 0 ? .measured : .interpolated
+  /// Whether the product at `place` was measured, or others within reach; of these how far, on average, each is from what
+  /// the others say of it, and where there are none how far all are from what is modelled.
+  func basis(at place: ProductPlace) -> FigureBasis {
+    let near = known.indices.filter {
+      known[$0].place.distance(to: place, transposed: tiles.transpositionDistance) < tiles.reach
+    }
+    func isHere(_ index: Int) -> Bool {
+      known[index].place.distance(to: place, transposed: tiles.transpositionDistance) == 0
+    }
+    if near.contains(where: isHere) { return FigureBasis(.measured) }
+    guard !near.isEmpty else {
+      return FigureBasis(.modelled, uncertainty: Self.mean(known.map { exp(-$0.excess) - 1 }))
+    }
+    return FigureBasis(
+      .interpolated,
+      uncertainty: Self.mean(
+        near.map { exp(excess(at: known[$0].place, but: $0) - known[$0].excess) - 1 }))
+  }
+
+  /// The mean error; nil of none.
+  private static func mean(_ errors: [Double]) -> Double? {
+    errors.isEmpty ? nil : errors.reduce(0) { $0 + abs($1) } / Double(errors.count)
   }
 
   /// The first whose sum is `sum` or more.

@@ -61,6 +61,9 @@ struct ExecuteCommand: ParsableCommand {
     help: "Write predicted and measured timelines to this file, for Perfetto or chrome://tracing.")
   var trace: String?
 
+  @Flag(help: "Print what the step's CPU time goes to beside what it is priced at.")
+  var parts = false
+
   @Flag(help: "Print one JSON document.")
   var json = false
 
@@ -97,8 +100,10 @@ struct ExecuteCommand: ParsableCommand {
           TraceEvents.text(program, plan, verdict.run, timings: table), to: trace)
       }
       if let dump { try DumpFile.write(verdict, plan, precision(of: plan), steps: steps, to: dump) }
+      // As it was priced before, not by what it records.
+      let compared = parts ? try compared(verdict.run, plan, program) : nil
       try record(verdict.run, of: program, precision(of: plan))
-      try report(verdict, plan)
+      try report(verdict, plan, compared)
       if !verdict.isValid { throw ExitCode(1) }
     }
   }
@@ -116,6 +121,7 @@ struct ExecuteCommand: ParsableCommand {
     settings.gathers = !noValidate || dump != nil
     settings.recordsTimings = !noRecord
     settings.recordsCalls = trace != nil
+    settings.recordsParts = parts
     let proof = Proof(
       plan: plan, program: program, settings: settings, weights: source, batch: data)
     return try located { try proof.run(validates: !noValidate) }
@@ -153,12 +159,24 @@ struct ExecuteCommand: ParsableCommand {
       .record(run.kernelTimes, of: program, dtype: precision.heldType)
   }
 
-  private func report(_ verdict: Verdict, _ plan: Plan) throws {
+  /// What the run's CPU time went to beside what it is priced at.
+  private func compared(
+    _ run: RunResult, _ plan: Plan, _ program: Program
+  ) throws -> PartComparison {
+    let table = try Inputs.timings(
+      for: plan.cluster, devices: plan.choices.mesh.deviceCount, timings)
+    let priced = PricedParts(program, cost: ClusterCost(plan, timings: table))
+    return PartComparison(run, priced, steps: max(1, steps - 1))
+  }
+
+  private func report(_ verdict: Verdict, _ plan: Plan, _ parts: PartComparison?) throws {
     if json {
-      let document = ExecuteJSON.document(verdict, plan, dtype: dtype.dtype, seed: seed)
+      let document = ExecuteJSON.document(
+        verdict, plan, dtype: dtype.dtype, seed: seed, parts: parts)
       try StandardOutput.print(document)
     } else {
-      try StandardOutput.print(ExecuteText.text(verdict, plan, dtype: dtype.dtype))
+      try StandardOutput.print(
+        ExecuteText.text(verdict, plan, dtype: dtype.dtype, parts: parts))
     }
   }
 }

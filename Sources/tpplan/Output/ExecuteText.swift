@@ -7,7 +7,9 @@ import Reference
 
 /// A proof's outcome for people.
 enum ExecuteText {
-  static func text(_ verdict: Verdict, _ plan: Plan, dtype: DType) -> String {
+  static func text(
+    _ verdict: Verdict, _ plan: Plan, dtype: DType, parts compared: PartComparison?
+  ) -> String {
     let devices = plan.choices.mesh.deviceCount
     var parts = [
       "plan       \(PlanText.name(plan.choices)) on \(devices) threads, \(dtype.rawValue)",
@@ -19,6 +21,7 @@ enum ExecuteText {
     parts.append(peaks(verdict))
     let seconds = verdict.run.stepSeconds.map { Units.seconds($0) }.prefix(10)
     parts.append("step       \(seconds.joined(separator: ", ")) (the first warms up)")
+    if let compared { parts.append(compared.text) }
     parts.append(
       verdict.isValid ? "valid" : "NOT VALID: \(faults(verdict).joined(separator: "; "))")
     return parts.joined(separator: "\n\n")
@@ -76,34 +79,35 @@ enum ExecuteText {
 /// A proof's outcome for programs: `tpplan.execute/1`.
 enum ExecuteJSON {
   static func document(
-    _ verdict: Verdict, _ plan: Plan, dtype: DType, seed: UInt64
+    _ verdict: Verdict, _ plan: Plan, dtype: DType, seed: UInt64, parts: PartComparison?
   ) -> JSONValue {
     let run = verdict.run
     let devices = plan.choices.mesh.deviceCount
-    return .object([
-      JSONMember(key: "schema", value: "tpplan.execute/1"),
-      JSONMember(key: "valid", value: .bool(verdict.isValid)),
-      JSONMember(key: "loss", value: number(run.losses.first)),
-      JSONMember(key: "reference_loss", value: number(verdict.reference?.loss)),
-      JSONMember(key: "errors", value: errors(verdict.errors)),
-      JSONMember(key: "tolerance", value: number(verdict.tolerance)),
-      JSONMember(key: "communication", value: .array(verdict.traffic.map(traffic))),
-      JSONMember(
-        key: "peak_bytes",
-        value: .object([
-          JSONMember(
-            key: "predicted",
-            value: .array(verdict.peaksPredicted.map { .integer($0) })),
-          JSONMember(key: "measured", value: .array(run.peakPlanned.map { .integer($0) })),
-        ])),
-      JSONMember(
-        key: "peak_bytes_executed", value: .array(run.peakExecuted.map { .integer($0) })),
-      JSONMember(key: "step_seconds", value: .array(run.stepSeconds.map { .number($0) })),
-      JSONMember(key: "devices", value: .integer(devices)),
-      JSONMember(key: "threads", value: .integer(devices)),
-      JSONMember(key: "dtype", value: .string(dtype.rawValue)),
-      JSONMember(key: "seed", value: seed <= Int.max ? .integer(Int(seed)) : .string("\(seed)")),
-    ])
+    return .object(
+      [
+        JSONMember(key: "schema", value: "tpplan.execute/1"),
+        JSONMember(key: "valid", value: .bool(verdict.isValid)),
+        JSONMember(key: "loss", value: number(run.losses.first)),
+        JSONMember(key: "reference_loss", value: number(verdict.reference?.loss)),
+        JSONMember(key: "errors", value: errors(verdict.errors)),
+        JSONMember(key: "tolerance", value: number(verdict.tolerance)),
+        JSONMember(key: "communication", value: .array(verdict.traffic.map(traffic))),
+        JSONMember(
+          key: "peak_bytes",
+          value: .object([
+            JSONMember(
+              key: "predicted",
+              value: .array(verdict.peaksPredicted.map { .integer($0) })),
+            JSONMember(key: "measured", value: .array(run.peakPlanned.map { .integer($0) })),
+          ])),
+        JSONMember(
+          key: "peak_bytes_executed", value: .array(run.peakExecuted.map { .integer($0) })),
+        JSONMember(key: "step_seconds", value: .array(run.stepSeconds.map { .number($0) })),
+        JSONMember(key: "devices", value: .integer(devices)),
+        JSONMember(key: "threads", value: .integer(devices)),
+        JSONMember(key: "dtype", value: .string(dtype.rawValue)),
+        JSONMember(key: "seed", value: seed <= Int.max ? .integer(Int(seed)) : .string("\(seed)")),
+      ] + (parts.map { [JSONMember(key: "parts", value: $0.document)] } ?? []))
   }
 
   private static func errors(_ errors: Verdict.Errors?) -> JSONValue {

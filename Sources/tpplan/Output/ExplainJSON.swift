@@ -111,7 +111,9 @@ enum ExplainJSON {
       JSONMember(key: "level", value: .string(collective.level)),
       JSONMember(key: "total_bytes", value: .integer(collective.total.count)),
       JSONMember(key: "seconds", value: .number(collective.time.seconds)),
-      JSONMember(key: "source", value: .string(collective.source.rawValue)),
+      JSONMember(key: "source", value: .string(collective.basis.source.rawValue)),
+      JSONMember(
+        key: "uncertainty", value: collective.basis.uncertainty.map { .number($0) } ?? .null),
     ])
   }
 }

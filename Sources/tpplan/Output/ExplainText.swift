@@ -88,7 +88,7 @@ enum ExplainText {
   private static func phase(
     _ phase: Explanation.PhaseExplanation, _ marks: Bool
   ) -> [String] {
-    let communication = phase.collectives.reduce(into: SourcedTime()) { $0.add($1.time, $1.source) }
+    let communication = phase.collectives.reduce(into: SourcedTime()) { $0.add($1.time, $1.basis) }
     let kept = phase.kept
     let change =
       kept >= .zero ? "keeps \(Units.bytes(kept))" : "frees \(Units.bytes(.zero - kept))"
@@ -102,7 +102,7 @@ enum ExplainText {
       lines.append(
         "    \(collective.collective) of \(collective.tensor) over \(collective.axis) "
           + "(\(collective.level)): \(Units.bytes(collective.total)) in all, "
-          + Units.time(collective.time) + (marks ? " (\(collective.source.rawValue))" : ""))
+          + Units.time(collective.time) + (marks ? " (\(SourceText.text(collective.basis)))" : ""))
     }
     return lines
   }

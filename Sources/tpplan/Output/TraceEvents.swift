@@ -19,10 +19,8 @@ enum TraceEvents {
   private static func predicted(
     _ program: Program, _ plan: Plan, _ timings: TimingTable
   ) -> [TraceFile.Event] {
-    let cost = ClusterCost(
-      cluster: plan.cluster, precision: plan.workload.precision, mesh: plan.choices.mesh,
-      placement: plan.choices.placement, timings: timings)
-    let clock = ProgramClock(program, schedule: plan.choices.schedule, cost: cost)
+    let clock = ProgramClock(
+      program, schedule: plan.choices.schedule, cost: ClusterCost(plan, timings: timings))
     return (0..<program.mesh.deviceCount).flatMap { device in
       let stage = program.mesh.stage(of: device)
       return zip(program.stages[stage].calls, clock.spans[stage]).map { call, span in
@@ -52,5 +50,14 @@ enum TraceEvents {
         ("layer", call.position.layer), ("micro_batch", call.microBatch), ("chunk", call.chunk),
         ("stage", program.mesh.stage(of: device)),
       ])
+  }
+}
+
+extension ClusterCost {
+  /// The costs of `plan` where `timings` were measured.
+  init(_ plan: Plan, timings: TimingTable) {
+    self.init(
+      cluster: plan.cluster, precision: plan.workload.precision, mesh: plan.choices.mesh,
+      placement: plan.choices.placement, timings: timings)
   }
 }
