@@ -84,6 +84,26 @@ import Testing
     #expect(pruned.plans.map(\.predicted) == whole.plans.map(\.predicted))
   }
 
+  @Test(arguments: [Objective.time, .memory])
+  func `a stage without layers may hold all that fits beside them`(objective: Objective) throws {
+    var sample = SampleModel()
+    (sample.hidden, sample.heads, sample.headWidth, sample.wide) = (32, 4, 8, 4096)
+    (sample.keyValueHeads, sample.layers, sample.positions) = (4, 1, 100_000)
+    var request = SearchRequest(
+      training: try TrainingGraph(
+        model: sample.gpt2(), workload: Workload(globalBatch: 8, sequence: 16)),
+      cluster: SyntheticCluster.cluster, devices: 3, memory: .unlimited, objective: .memory,
+      keep: 1)
+    (request.pins.pipeline, request.pins.layout) = (3, .data)
+    request.exhaustive = true
+    let least = try #require(Search.run(request).plans.first)
+    #expect(least.choices.stages.map(\.layers) == [0, 1, 0])
+    request.memory = .bytes(least.predicted.memory.total)
+    (request.exhaustive, request.objective) = (false, objective)
+    let found = try #require(Search.run(request).plans.first)
+    #expect(found.predicted.memory.total == least.predicted.memory.total)
+  }
+
   @Test(arguments: draws)
   func `what is pruned is never of the front`(draw: Draw) throws {
     var request = try draw.request()

@@ -131,20 +131,22 @@ struct FittingStages {
     }
     let beside = (0..<stages).reduce(0) { max($0, taken($1)) }
     let most = Double(layers) * (0..<stages).reduce(0) { max($0, held($1)) }
-    var (low, high) = (beside, beside + most + 1)
+    // A stage without layers holds no gradient of one.
+    var (low, high) = (beside, beside + Double(transient) + most + 1)
     for _ in 0..<30 {
       let middle = (low + high) / 2
       let count = (0..<stages).reduce(0.0) {
-        $0 + (max(0, middle - taken($1)) / max(held($1), 1)).rounded(.down)
+        let room = middle - Double(transient) - taken($1)
+        return $0 + (max(0, room) / max(held($1), 1)).rounded(.down)
       }
       if count >= Double(layers) { high = middle } else { low = middle }
     }
-    return Int(low) + transient
+    return Int(low)
   }
 
   /// What a stage of `count` layers that holds `passes` holds at least.
   func bytes(_ stage: Int, layers count: Int, _ passes: HeldPasses) -> Int {
-    Int((least(count, passes) + taken(stage)) * (1 - 1e-9)) + transient
+    Int((least(count, passes) + taken(stage)) * (1 - 1e-9)) + (count > 0 ? transient : 0)
   }
 
   /// What so many layers hold where all of them are computed again.
@@ -155,6 +157,7 @@ struct FittingStages {
   /// What a stage of `count` layers that holds `passes` takes more at least for computing again what it must to
   /// fit; nil where it does not.
   func more(_ stage: Int, layers count: Int, _ passes: HeldPasses) -> Picoseconds? {
+    guard count > 0 else { return taken(stage) <= room + Double(transient) ? .zero : nil }
     let missing = stored * Double(count) + Double(passes.all) * kept - room(stage)
     guard missing > 0 else { return .zero }
     guard saved > 0, least(count, passes) * (1 - 1e-9) <= room(stage) else { return nil }
