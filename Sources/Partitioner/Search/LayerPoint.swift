@@ -264,9 +264,7 @@ struct LayerPoint {
 extension TrainingGraph {
   /// The groups of layers without attention, where every kind of layer has blocks in one; else all.
   fileprivate var groupsBesideAttention: [BlockGroup] {
-    let others = groups.layers.filter { group in
-      !hasAttention(group)
-    }
+    let others = groups.layers.filter { !hasAttention($0) }
     let segments = Set(groups.layers.flatMap { $0.places.map(\.segment) })
     return Set(others.flatMap { $0.places.map(\.segment) }) == segments ? others : groups.layers
   }

@@ -1,7 +1,6 @@
 import PlanIR
 
-/// What stages of so many layers must compute again to fit, and what they must have room for, found once for all
-/// cuts.
+/// What stages of so many layers must compute again to fit, found once for all cuts, and what they hold.
 struct FittingTable {
   private let fitting: FittingStages
   private let orders: [PipelineOrder]
@@ -42,9 +41,9 @@ struct FittingTable {
 
   /// What the fullest stage of a cut holds at least.
   func bytes(_ order: Int, _ counts: [Int]) -> Int {
-    let rooms = counts.enumerated().map { stage, count in
+    let bytes = counts.enumerated().map { stage, count in
       fitting.bytes(stage, layers: count, orders[order].heldPasses(stage, layers: count))
     }
-    return rooms.max() ?? 0
+    return bytes.max() ?? 0
   }
 }
