@@ -29,6 +29,7 @@ struct HeadSearch {
       keepsFront: keepsFront)
     request.comparesLayouts = comparesLayouts
     request.certifies = certifies
+    request.otherClusters = { [name = head.cluster.name] in Inputs.clusters(beside: name) }
     request.progress = SearchProgress.reporter
     let answer =
       head.cluster.isLocal

@@ -15,6 +15,12 @@ enum Inputs {
 
   static func cluster(_ name: String) throws -> Cluster { try clusters.cluster(name) }
 
+  /// The shipped clusters but this machine and the one called `name`; what cannot be read is left out.
+  static func clusters(beside name: String) -> [Cluster] {
+    clusters.names.filter { $0 != name }.compactMap { try? cluster($0) }
+      .filter { !$0.isLocal }
+  }
+
   /// Where shipped data may be: beside the program, above its build folder, or in the environment's
   /// `TPPLAN_DATA`.
   static func dataFolders(_ name: String) -> [String] {

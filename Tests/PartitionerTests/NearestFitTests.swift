@@ -40,6 +40,33 @@ import Testing
     #expect(Search.run(request).plans.isEmpty)
   }
 
+  @Test func `the cluster that is advised has least memory of those on which a plan fits`() throws {
+    var request = try request()
+    let needed = try least(request)
+    func cluster(_ name: String, _ memory: Bytes) -> Cluster {
+      var cluster = request.cluster
+      (cluster.name, cluster.device.memory) = (name, memory + cluster.device.reserved)
+      return cluster
+    }
+    (request.cluster, request.memory) = (cluster("small", Bytes(needed.count / 2)), .device)
+    let others = [
+      cluster("vast", needed + needed), cluster("tight", needed - Bytes(1)),
+      cluster("enough", needed), cluster("tiny", Bytes(needed.count / 3)),
+    ]
+    request.otherClusters = { others }
+    func advised() -> String? {
+      Search.run(request).reasons.first { $0.constraint == "cluster whose memory is enough" }?
+        .remedy
+    }
+    #expect(advised() == "--cluster enough")
+    // A limit that was given holds wherever the plan runs.
+    request.memory = .bytes(Bytes(needed.count / 2))
+    #expect(advised() == nil)
+    request.memory = .device
+    request.otherClusters = { [others[1]] }
+    #expect(advised() == nil)
+  }
+
   @Test func `no more threads are advised where they share one memory`() throws {
     var request = try request()
     request.memory = .bytes(Bytes(try least(request).count * 2 / 3))

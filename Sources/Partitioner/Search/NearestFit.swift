@@ -26,7 +26,7 @@ struct NearestFit {
     let batch = ConstraintViolation.nearest(
       "global batch that fits", request.training.workload.globalBatch, smallerBatch,
       "--global-batch")
-    return [devices, batch].compactMap(\.self) + unpinned
+    return [devices, cluster, batch].compactMap(\.self) + unpinned
   }
 
   /// Whether a plan fits under a change; nil where that was too long to find out.
@@ -50,6 +50,20 @@ struct NearestFit {
       if fits { return devices }
     }
     return nil
+  }
+
+  /// Of the clusters whose devices have more memory the one with least on which as many devices are enough.
+  private var cluster: ConstraintViolation? {
+    guard request.memory == .device, let limit = request.limit else { return nil }
+    func room(_ cluster: Cluster) -> Bytes { cluster.device.memory - cluster.device.reserved }
+    let larger = (request.otherClusters?() ?? [])
+      .filter { $0.sharedCores == nil && room($0) > limit }
+      .sorted { (room($0), $0.name) < (room($1), $1.name) }
+    return larger.first { other in fits { $0.cluster = other } ?? false }.map { other in
+      ConstraintViolation(
+        constraint: "cluster whose memory is enough", found: request.cluster.name,
+        needed: other.name, remedy: "--cluster \(other.name)")
+    }
   }
 
   /// The largest batch made by halving that fits, if the smallest does.

@@ -43,6 +43,8 @@ package struct SearchRequest: Sendable {
   var probe: Int?
   /// Whether to tell why where there is no plan, and what is nearest.
   package var asksWhy = true
+  /// Clusters that may be advised where the device's memory is not enough; asked for only then.
+  package var otherClusters: (@Sendable () -> [Cluster])?
   /// Whether to tell what became of every candidate.
   package var certifies = false
   /// Told now and then how far the search is; what it finds does not depend on it.

@@ -44,16 +44,17 @@ enum SearchText {
   }
 
   private static let shownReasons = 10
-  /// What is nearest comes last and is always shown.
+  /// Where nothing divides, what is nearest comes last and is always shown; where nothing fits, it comes first.
   private static let nearestReasons = 2
 
   private static func failure(_ answer: SearchAnswer) -> String {
     var lines = ["no plan:"]
     let reasons = answer.reasons
+    let last = answer.nearest == nil ? nearestReasons : 0
     let hidden = reasons.count > shownReasons ? reasons.count - shownReasons : 0
-    lines += reasons.dropLast(nearestReasons + hidden).map { "  \($0)" }
+    lines += reasons.dropLast(last + hidden).map { "  \($0)" }
     if hidden > 0 { lines.append("  and \(hidden) more") }
-    lines += reasons.suffix(nearestReasons).map { "  \($0)" }
+    lines += reasons.suffix(last).map { "  \($0)" }
     if let nearest = answer.nearest {
       lines.append(
         "the plan that needs least memory: \(PlanText.name(nearest.choices)), micro-batch "
