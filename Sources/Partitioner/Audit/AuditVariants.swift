@@ -49,7 +49,7 @@ struct AuditVariants {
     let tensors = divisors(of: devices / base.pipeline / base.context)
       .filter { $0 != base.tensor && training.sizes[.heads] % $0 == 0 }
     let stages = divisors(of: devices / base.tensor / base.context)
-      .filter { $0 != base.pipeline && $0 <= training.model.layers }
+      .filter { $0 != base.pipeline && $0 <= training.layers }
     let contexts = divisors(of: devices / base.tensor / base.pipeline)
       .filter { $0 != base.context && $0 <= Self.largestContext }
     let tensorVariants = tensors.map { degree in
@@ -118,7 +118,7 @@ struct AuditVariants {
   }
 
   private func recomputation() -> [Variant] {
-    let most = (training.model.layers + base.pipeline - 1) / base.pipeline
+    let most = (training.layers + base.pipeline - 1) / base.pipeline
     // Eighths of a stage's layers: the fewest that fit are found among these.
     let parts = Set((1..<8).map { max(1, most * $0 / 8) }).sorted().filter { $0 < most }
     var kinds: [LaunchRecomputation] = [.none, .full]
@@ -133,7 +133,7 @@ struct AuditVariants {
 
   private func schedules() -> [Variant] {
     guard base.pipeline > 1 else { return [] }
-    let layers = training.model.layers / base.pipeline
+    let layers = training.layers / base.pipeline
     let from = base.schedule == .zeroBubble ? "ZB-H1" : words.text(base.chunks)
     let chunks = divisors(of: layers).filter { $0 > 1 && $0 <= 8 }
       .map { variantOfChunks($0, from) }
@@ -159,7 +159,7 @@ struct AuditVariants {
 
   /// Fewer layers where the head, or the embedding, lies.
   private func stages() -> [Variant] {
-    let each = training.model.layers / base.pipeline
+    let each = training.layers / base.pipeline
     guard base.pipeline > 1, base.framework == .megatron, base.chunks == .one, each > 1 else {
       return []
     }

@@ -37,7 +37,7 @@ struct LaunchPlan {
       sequenceParallel: isMegatron && configuration.sequenceParallel,
       gathersInputs: isMegatron && configuration.sequenceParallel ? .again : .saved,
       keyValue: .copied, microBatch: microBatch, microBatches: microBatches,
-      layers: training.model.layers)
+      layers: training.layers)
     if configuration.context > 1 { choices.contextAttention = configuration.contextAttention }
     choices.zero = data > 1 ? configuration.zero : 0
     if choices.zero == 3 { (choices.weightsOver, choices.gathersWeights) = (["data"], .again) }
@@ -177,7 +177,7 @@ struct LaunchPlan {
   /// Layers of each stage: as many on each, but where the launch says how many lie on the ends, or
   /// counts the embedding or the head as a layer.
   private func layersOfStages() throws(ConstraintViolation) -> [Int] {
-    let (stages, layers) = (configuration.pipeline, training.model.layers)
+    let (stages, layers) = (configuration.pipeline, training.layers)
     guard stages > 1 else { return [layers] }
     let ends = [configuration.firstStageLayers, configuration.lastStageLayers]
     let isGiven = ends.contains { $0 != nil }

@@ -78,7 +78,7 @@ struct PlanDraw {
     choices.microBatches = training.workload.globalBatch / split.data / size
     let shards = space.shards(choices).map { shard in
       var own = choices
-      (own.weightsOver, own.zero) = shard
+      (own.weightsOver, own.zero) = (shard.over, shard.zero)
       return own
     }
     guard let sharded = pick(shards, &words, CertificatePath.shards),
@@ -170,7 +170,7 @@ struct PlanDraw {
   }
 
   private func cuts(_ choices: PlanChoices) -> [PlanChoices] {
-    let (layers, stages) = (training.model.layers, choices.degree("pipeline"))
+    let (layers, stages) = (training.layers, choices.degree("pipeline"))
     let cuts = StageCut.all(layers: layers, stages: stages, most: layers)
     return space.orders(stages: stages, microBatches: choices.microBatches).flatMap { order in
       cuts.map { cut in

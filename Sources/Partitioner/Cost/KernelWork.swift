@@ -88,10 +88,26 @@ struct KernelForm<Size> {
 extension KernelForm<SizeTerm> {
   /// The work of `call` in `body` at the planned widths of `precision`, sizes read by `sizes`.
   init(_ call: KernelCall, in body: Body, precision: Precision, sizes: SizeReader) {
-    var bytes = (call.reads + call.writes + (call.accumulate ? call.writes : [])).map { buffer in
-      let type = body.buffers[buffer].type
-      return (size: sizes.count(type), width: precision.bytes(of: type.width))
+    self.init(call, in: body, precision: precision, sizes: sizes) {
+      sizes.count(body.buffers[$0].type)
     }
+  }
+
+  /// The same where `count` tells what one device holds of a buffer.
+  init(
+    _ call: KernelCall, in body: Body, precision: Precision, sizes: SizeReader,
+    count: (BufferID) -> SizeTerm
+  ) {
+    var bytes: [(size: SizeTerm, width: Int)] = []
+    func touch(_ buffers: [BufferID]) {
+      for buffer in buffers {
+        bytes.append(
+          (count(buffer), precision.bytes(of: body.buffers[buffer].type.width)))
+      }
+    }
+    touch(call.reads)
+    touch(call.writes)
+    if call.accumulate { touch(call.writes) }
     var flops = Flops.none
     var kernel: TimedKernel? = TimedKernel(call)
     var traits = KernelTraits(family: KernelFamily(call, in: body))

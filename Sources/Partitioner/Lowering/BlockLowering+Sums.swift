@@ -28,14 +28,14 @@ extension BlockLowering {
   private mutating func stored(
     _ form: BodyBuilder.Form, of value: ValueID
   ) -> BodyBuilder.Form {
-    let sharding = context.storage(of: value, in: graph)
+    let sharding = storage(of: value)
     return BodyBuilder.Form(
       sharding: sharding, buffer: current.reshard(form.buffer, to: sharding))
   }
 
   /// Hands a gradient on unchanged: the value shares its buffer until something is added.
   mutating func pass(_ source: ValueID, to value: ValueID) throws(ConstraintViolation) {
-    let buffer = try obtain(source, context.storage(of: source, in: graph))
+    let buffer = try obtain(source, storage(of: source))
     try contribute(value, buffer)
   }
 
@@ -82,7 +82,7 @@ extension BlockLowering {
   ) throws(ConstraintViolation) {
     guard let sum = pending[value], !liveValues.isWritten(value, after: position) else { return }
     pending[value] = nil
-    let stored = context.storage(of: value, in: graph)
+    let stored = storage(of: value)
     _ = try context.type(graph.values[value], stored)
     let buffer = current.reshard(sum.buffer, to: stored, reduction: reduction)
     current.record(value, stored, buffer)

@@ -6,9 +6,9 @@ extension BlockLowering {
     _ value: ValueID, _ wanted: Sharding
   ) throws(ConstraintViolation) -> BufferID {
     if let buffer = current.form(of: value, wanted) { return buffer }
-    if current.forms[value] == nil { try provide(value, wanted) }
+    if current.forms(of: value).isEmpty { try provide(value, wanted) }
     if let buffer = current.form(of: value, wanted) { return buffer }
-    guard let form = current.forms[value]?.first else {
+    guard let form = current.forms(of: value).first else {
       preconditionFailure("value \(graph.values[value].name) is read before it is computed")
     }
     _ = try context.type(graph.values[value], wanted)
@@ -26,7 +26,7 @@ extension BlockLowering {
     let description = graph.values[value]
     switch description.origin {
     case .parameter(let index):
-      let sharding = context.storage(of: value, in: graph)
+      let sharding = storage(of: value)
       let buffer = current.addBuffer(
         Buffer(
           name: description.name, type: try context.type(description, sharding),
@@ -49,11 +49,12 @@ extension BlockLowering {
   private mutating func takeKept(
     _ value: ValueID, _ wanted: Sharding
   ) throws(ConstraintViolation) -> Bool {
-    let stored = context.storage(of: value, in: graph)
+    let stored = storage(of: value)
     // A later phase may have taken one form only: first look for the preferred one in all of them.
     for anyForm in [false, true] {
       for index in earlier.indices.reversed() {
-        guard let forms = earlier[index].forms[value] else { continue }
+        let forms = earlier[index].forms(of: value)
+        guard !forms.isEmpty else { continue }
         let choice = keptForm(of: value, wanted: wanted, phase: earlier[index].phase)
         let preferred = choice == .saved ? wanted : stored
         guard
@@ -78,7 +79,7 @@ extension BlockLowering {
 
   private mutating func hand(_ value: ValueID, _ form: BodyBuilder.Form, from index: Int) {
     let name = graph.values[value].name
-    let isStored = form.sharding == context.storage(of: value, in: graph)
+    let isStored = form.sharding == storage(of: value)
     if !isStored { noteGathered(value) }
     let slot = Slot.kept(isStored ? name : name + ".gathered")
     if earlier[index].buffers[form.buffer].bufferClass == .transient {

@@ -10,6 +10,8 @@ struct BlockLowering {
   let context: LoweringContext
   let gradients: GradientGraph
   let liveValues: LiveValues
+  /// Where each value is stored.
+  private let stored: [Sharding]
   /// The bodies of earlier phases, and that of the current one.
   var earlier: [BodyBuilder] = []
   var current = BodyBuilder(phase: .forward)
@@ -28,7 +30,12 @@ struct BlockLowering {
     self.gradients = gradients
     self.context = context
     liveValues = LiveValues(gradients)
+    let graph = gradients.graph
+    stored = graph.values.indices.map { context.storage(of: $0, in: graph) }
   }
+
+  /// Where `value` is stored between operations.
+  func storage(of value: ValueID) -> Sharding { stored[value] }
 
   /// The bodies in the order of ``phases``, with allocation.
   mutating func bodies() throws(ConstraintViolation) -> [Body] {
@@ -70,7 +77,7 @@ struct BlockLowering {
 
   private mutating func take(_ slot: Slot, _ value: ValueID?) throws(ConstraintViolation) {
     guard let value else { return }
-    let sharding = context.storage(of: value, in: graph)
+    let sharding = storage(of: value)
     let type = try context.type(graph.values[value], sharding)
     let buffer = current.take(
       slot, Buffer(name: graph.values[value].name, type: type, bufferClass: .transient))
@@ -88,7 +95,7 @@ struct BlockLowering {
 
   private mutating func give(_ slot: Slot, _ value: ValueID?) throws(ConstraintViolation) {
     guard let value else { return }
-    var buffer = try obtain(value, context.storage(of: value, in: graph))
+    var buffer = try obtain(value, storage(of: value))
     let isShared = isNeeded(buffer, after: position - 1, except: value)
     if isShared || liveValues.isRead(value, after: position - 1) {
       let copy = current.addTransient(graph.values[value].name, current.buffers[buffer].type)
@@ -192,7 +199,7 @@ struct BlockLowering {
   func isNeeded(_ buffer: BufferID, after position: Int, except value: ValueID?) -> Bool {
     if current.buffers[buffer].stored != nil { return true }
     if pending.contains(where: { $0.key != value && $0.value.buffer == buffer }) { return true }
-    return current.sharers[buffer, default: []].contains {
+    return current.sharers(of: buffer).contains {
       $0 != value && (liveValues.isRead($0, after: position) || liveValues.leaves($0))
     }
   }

@@ -7,10 +7,10 @@ struct BodyBuilder {
   private(set) var instructions: [Instruction] = []
   private(set) var takes: [SlotBuffer] = []
   private(set) var gives: [SlotBuffer] = []
-  /// The forms in which each value is at hand.
-  private(set) var forms: [ValueID: [Form]] = [:]
-  /// The values that share each buffer.
-  private(set) var sharers: [BufferID: Set<ValueID>] = [:]
+  /// By value the forms in which it is at hand.
+  private var known: [[Form]] = []
+  /// By buffer the values that share it.
+  private var sharing: [[ValueID]] = []
   private var tokens = 0
 
   /// A value in a buffer, under a sharding.
@@ -23,6 +23,7 @@ struct BodyBuilder {
 
   mutating func addBuffer(_ buffer: Buffer) -> BufferID {
     buffers.append(buffer)
+    sharing.append([])
     return buffers.count - 1
   }
 
@@ -67,19 +68,27 @@ struct BodyBuilder {
 
   /// Notes that `value` is at hand in `buffer` under `sharding`.
   mutating func record(_ value: ValueID, _ sharding: Sharding, _ buffer: BufferID) {
-    forms[value, default: []].append(Form(sharding: sharding, buffer: buffer))
-    sharers[buffer, default: []].insert(value)
+    while known.count <= value { known.append([]) }
+    known[value].append(Form(sharding: sharding, buffer: buffer))
+    if !sharing[buffer].contains(value) { sharing[buffer].append(value) }
   }
 
+  /// The forms in which `value` is at hand, in the order in which they were made.
+  func forms(of value: ValueID) -> [Form] { value < known.count ? known[value] : [] }
+
   func form(of value: ValueID, _ sharding: Sharding) -> BufferID? {
-    forms[value]?.first { $0.sharding == sharding }?.buffer
+    forms(of: value).first { $0.sharding == sharding }?.buffer
   }
+
+  /// The values that share `buffer`.
+  func sharers(of buffer: BufferID) -> [ValueID] { sharing[buffer] }
 
   /// Moves a tensor from one sharding to another and returns the buffer that holds the result.
   mutating func reshard(
     _ buffer: BufferID, to wanted: Sharding, reduction: Reduction = .sum
   ) -> BufferID {
     let source = buffers[buffer]
+    if source.type.sharding == wanted { return buffer }
     let plan = Reshard(
       from: source.type.sharding, to: wanted, dimensions: source.type.dimensions,
       reduction: reduction)

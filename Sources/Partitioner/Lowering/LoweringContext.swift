@@ -245,13 +245,26 @@ struct LoweringContext {
     return sharding.with(unreduced: copies.subtracting(sharding.axes))
   }
 
+  /// What `value` is stored partial over.
+  private func storedPartial(_ value: ValueID, in graph: BlockGraph) -> [AxisReference] {
+    let description = graph.values[value]
+    var mayBePartial = !graph.shardings.isEmpty
+    switch description.origin {
+    case .parameter: mayBePartial = true
+    case .gradient:
+      mayBePartial = mayBePartial || description.dimensions.contains(.keyValueHeads)
+    default: break
+    }
+    return mayBePartial ? storage(of: value, in: graph).unreduced : []
+  }
+
   /// What an operand may be partial over while `operation` computes with it: what it is stored
   /// partial over, less the axes that split a factor of the operation, whose devices hold other
   /// parts and not other shares of one sum.
   func operandPartial(
     _ input: ValueID, of operation: GraphOperation, _ axes: DimensionAxes, in graph: BlockGraph
   ) -> [AxisReference] {
-    let stored = storage(of: input, in: graph).unreduced
+    let stored = storedPartial(input, in: graph)
     guard !stored.isEmpty else { return [] }
     let factors = Set(
       (operation.inputs + operation.outputs).flatMap { graph.values[$0].dimensions })

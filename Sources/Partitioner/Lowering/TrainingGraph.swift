@@ -12,6 +12,8 @@ package struct TrainingGraph: Sendable {
   let sizes: DimensionSizes
   /// Of each segment, whether its repetitions count as layers: they have attention or mlp blocks.
   let areLayers: [Bool]
+  /// How many layers there are: repetitions of segments that have attention or mlp blocks.
+  let layers: Int
   /// Whether the head multiplies by the embedding's table.
   let isTied: Bool
   /// Whether the step computes attention without storing its scores.
@@ -42,6 +44,7 @@ package struct TrainingGraph: Sendable {
         $0.graph.blockClass == .attention || $0.graph.blockClass == .mlp
       }
     }
+    layers = model.layers
     isTied = blocks.contains(where: \.borrowsTable)
     hasFusedAttention = blocks.contains { block in
       block.graph.operations.contains { $0.kind.name == "attention" }

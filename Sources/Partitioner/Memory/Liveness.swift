@@ -5,40 +5,66 @@ import PlanIR
 enum Liveness {
   static func body(_ body: Body) -> Body {
     var result = body
-    let spans = spans(of: body)
-    let taken = Set(body.takes.map(\.buffer))
-    let given = Set(body.gives.map(\.buffer))
-    var before: [Int: [BufferID]] = [:]
-    var after: [Int: [BufferID]] = [:]
-    for (buffer, description) in body.buffers.enumerated() where description.stored == nil {
-      guard let span = spans[buffer] else { continue }
-      if !taken.contains(buffer) { before[span.lowerBound, default: []].append(buffer) }
-      if !given.contains(buffer) { after[span.upperBound, default: []].append(buffer) }
+    var spans = spans(of: body)
+    var unused: [BufferID] = []
+    // Whoever takes a buffer, or is given one, allocates it, or frees it.
+    var (isTaken, isGiven) = (spans.map { _ in false }, spans.map { _ in false })
+    for given in body.gives { isGiven[given.buffer] = true }
+    for taken in body.takes {
+      isTaken[taken.buffer] = true
+      if spans[taken.buffer] == nil && !isGiven[taken.buffer] { unused.append(taken.buffer) }
     }
-    result.instructions = []
+    for (buffer, description) in body.buffers.enumerated() where description.stored != nil {
+      spans[buffer] = nil
+    }
+    let first = places(spans, of: body) { isTaken[$0] ? nil : $1.lowerBound }
+    let last = places(spans, of: body) { isGiven[$0] ? nil : $1.upperBound }
+    result.instructions = unused.map { .free($0) }
+    result.instructions.reserveCapacity(body.instructions.count + 2 * body.buffers.count)
     for (index, instruction) in body.instructions.enumerated() {
-      result.instructions += before[index, default: []].map { .allocate($0) }
+      for buffer in first[index] { result.instructions.append(.allocate(buffer)) }
       result.instructions.append(instruction)
-      result.instructions += after[index, default: []].map { .free($0) }
+      for buffer in last[index] { result.instructions.append(.free(buffer)) }
     }
-    let unused = body.takes.map(\.buffer).filter { spans[$0] == nil && !given.contains($0) }
-    result.instructions = unused.map { .free($0) } + result.instructions
     return result
   }
 
-  /// The first and last instruction that uses each buffer.
-  private static func spans(of body: Body) -> [BufferID: ClosedRange<Int>] {
-    var spans: [BufferID: ClosedRange<Int>] = [:]
-    var started: [Token: [BufferID]] = [:]
+  /// By instruction the buffers whose spans `place` puts there, ascending.
+  private static func places(
+    _ spans: [ClosedRange<Int>?], of body: Body, _ place: (BufferID, ClosedRange<Int>) -> Int?
+  ) -> [[BufferID]] {
+    var result = [[BufferID]](repeating: [], count: body.instructions.count)
+    for (buffer, span) in spans.enumerated() {
+      if let span, let index = place(buffer, span) { result[index].append(buffer) }
+    }
+    return result
+  }
+
+  /// By buffer the first and the last instruction that uses it; nil of one that none does.
+  private static func spans(of body: Body) -> [ClosedRange<Int>?] {
+    var spans = [ClosedRange<Int>?](repeating: nil, count: body.buffers.count)
+    var started: [(token: Token, from: BufferID, into: BufferID)] = []
     func use(_ buffer: BufferID, _ index: Int) {
       spans[buffer] = (spans[buffer]?.lowerBound ?? index)...index
     }
     for (index, instruction) in body.instructions.enumerated() {
-      let (reads, writes) = instruction.accesses
-      for buffer in reads + writes { use(buffer, index) }
-      if case .start(let token, _, _, _, _) = instruction { started[token] = reads + writes }
-      if case .await(let token) = instruction {
-        for buffer in started[token, default: []] { use(buffer, index) }
+      switch instruction {
+      case .kernel(let call):
+        for buffer in call.reads { use(buffer, index) }
+        for buffer in call.writes { use(buffer, index) }
+      case .start(let token, _, _, let from, let into):
+        use(from, index)
+        use(into, index)
+        started.append((token, from, into))
+      case .await(let token):
+        for own in started where own.token == token {
+          use(own.from, index)
+          use(own.into, index)
+        }
+        started.removeAll { $0.token == token }
+      case .send(let buffer, _), .receive(let buffer, _), .settle(let buffer, _):
+        use(buffer, index)
+      case .allocate, .free: break
       }
     }
     return spans

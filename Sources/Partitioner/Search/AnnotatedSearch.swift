@@ -29,9 +29,9 @@ struct AnnotatedSearch {
   private mutating func consider(_ choices: PlanChoices, _ shape: LayoutShape) {
     let data = choices.degree("data")
     let batch = training.workload.globalBatch
-    for (over, zero) in space.shards(choices) {
+    for shard in space.shards(choices) {
       for var choices in gathers(choices, shape) {
-        (choices.weightsOver, choices.zero) = (over, zero)
+        (choices.weightsOver, choices.zero) = (shard.over, shard.zero)
         for size in space.microBatches(data: data) {
           (choices.microBatch, choices.microBatches) = (size, batch / data / size)
           for choices in staged(choices) { price(choices) }
@@ -60,7 +60,7 @@ struct AnnotatedSearch {
     let stages = choices.degree("pipeline")
     var choices = choices
     choices.recompute = request.pins.recompute ?? .none
-    choices.stages = StageMap.even(layers: training.model.layers, stages: stages)
+    choices.stages = StageMap.even(layers: training.layers, stages: stages)
       .map { StageChoice(layers: $0, choices.recompute) }
     return space.orders(stages: stages, microBatches: choices.microBatches).map {
       (choices.schedule, choices.interleave) = ($0.0, $0.interleave)

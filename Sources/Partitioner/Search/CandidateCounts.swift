@@ -56,7 +56,7 @@ struct CandidateCounts {
     if let known = cuts[pipeline] { return known }
     let made =
       space.orders(stages: stages, microBatches: microBatches).count
-      * StageCut.count(layers: training.model.layers, stages: stages)
+      * StageCut.count(layers: training.layers, stages: stages)
     cuts[pipeline] = made
     return made
   }

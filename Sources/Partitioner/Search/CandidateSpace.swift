@@ -70,7 +70,7 @@ struct CandidateSpace {
       (pins.schedule ?? .none) != .none || (pins.interleave ?? 1) > 1
       || pins.exclusions.schedule != nil
     if isFlat && !wantsStages { return [1] }
-    let most = training.model.layers + 2
+    let most = training.layers + 2
     return divisors(of: request.devices).filter {
       $0 <= most && ($0 > 1 || !wantsStages) && $0 != pins.exclusions.pipeline
     }
@@ -161,7 +161,7 @@ struct CandidateSpace {
       blocks: Dictionary(uniqueKeysWithValues: BlockClass.allCases.map { ($0, shape.layout) }),
       mesh: Mesh(split.outerAxes + axes), placement: [], sequenceParallel: false,
       gathersInputs: pins.gathersInputs ?? .saved, keyValue: .copied, microBatch: 0,
-      microBatches: 0, layers: training.model.layers)
+      microBatches: 0, layers: training.layers)
     choices.gathersWeights = pins.gathersWeights ?? .saved
     guard let matmul = matmuls(layout, shape).first else { return [] }
     choices.matmul = matmul
@@ -206,13 +206,14 @@ struct CandidateSpace {
   // MARK: - What is kept, sharded and looped over
 
   /// Sets of axes over which weights may be sharded, each with what is sharded over data.
-  func shards(_ choices: PlanChoices) -> [(over: [String], zero: Int)] {
+  func shards(_ choices: PlanChoices) -> [ShardedWeights] {
     guard let layout = try? LayoutCatalog.layout(choices.layout) else { return [] }
     let hasData = choices.mesh.axis("data") != nil
-    return weightsOver(layout, choices.mesh).flatMap { over -> [(over: [String], zero: Int)] in
-      if let pinned = pins.zero { return [(over, pinned)] }
-      if over.contains("data") { return [(over, 3)] }
-      return (over.isEmpty && hasData ? [0, 1, 2] : [0]).map { (over, $0) }
+    return weightsOver(layout, choices.mesh).flatMap { over -> [ShardedWeights] in
+      let zeros =
+        pins.zero.map { [$0] }
+        ?? (over.contains("data") ? [3] : over.isEmpty && hasData ? [0, 1, 2] : [0])
+      return zeros.map { ShardedWeights(over: over, zero: $0, choices) }
     }.filter { $0.zero != pins.exclusions.zero }
   }
 
@@ -259,27 +260,44 @@ struct CandidateSpace {
   /// Schedules of `stages` with chunks a stage: as pinned, else all that `microBatches` can run.
   func orders(stages: Int, microBatches: Int) -> [(PipelineSchedule, interleave: Int)] {
     guard stages > 1 else { return [(.none, 1)] }
-    let isInterleaved = (pins.interleave ?? 1) > 1
-    let open: [PipelineSchedule] =
-      isInterleaved
-      ? [.interleaved] : [.oneForwardOneBackward, .interleaved, .zeroBubble, .gpipe]
-    let schedules =
-      pins.schedule.map { [$0] } ?? open.filter { $0 != pins.exclusions.schedule }
-    return schedules.flatMap { schedule -> [(PipelineSchedule, interleave: Int)] in
-      guard schedule == .interleaved else { return [(schedule, pins.interleave ?? 1)] }
-      if let pinned = pins.interleave { return [(schedule, pinned)] }
-      let most = training.model.layers / stages
-      if pins.schedule == nil && (most < 2 || microBatches % stages != 0) { return [] }
-      return (most < 2 ? [2] : Array(2...most)).map { (schedule, $0) }
+    return schedules.flatMap { schedule in
+      (chunks(schedule, stages: stages, microBatches: microBatches).map(Array.init) ?? [])
+        .map { (schedule, $0) }
     }
   }
 
   /// Whether schedules of `stages` are interleaved: of some, of others, of both.
   func interleaves(stages: Int, microBatches: Int) -> [Bool] {
-    let orders = orders(stages: stages, microBatches: microBatches)
-    return [false, true].filter { isInterleaved in
-      orders.contains { ($0.interleave > 1) == isInterleaved }
+    guard stages > 1 else { return [false] }
+    var (hasWhole, hasInterleaved) = (false, false)
+    for schedule in schedules {
+      guard let chunks = chunks(schedule, stages: stages, microBatches: microBatches) else {
+        continue
+      }
+      if chunks.lowerBound == 1 { hasWhole = true }
+      if chunks.upperBound > 1 { hasInterleaved = true }
     }
+    return (hasWhole ? [false] : []) + (hasInterleaved ? [true] : [])
+  }
+
+  /// Schedules of several stages that the pins leave.
+  private var schedules: [PipelineSchedule] {
+    if let pinned = pins.schedule { return [pinned] }
+    if (pins.interleave ?? 1) > 1 { return [.interleaved] }
+    return [.oneForwardOneBackward, .interleaved, .zeroBubble, .gpipe]
+      .filter { $0 != pins.exclusions.schedule }
+  }
+
+  /// How many chunks a stage may have; nil where the schedule cannot be.
+  private func chunks(
+    _ schedule: PipelineSchedule, stages: Int, microBatches: Int
+  ) -> ClosedRange<Int>? {
+    let pinned = pins.interleave.map { $0...$0 }
+    guard schedule == .interleaved else { return pinned ?? 1...1 }
+    if let pinned { return pinned }
+    let most = training.layers / stages
+    if pins.schedule == nil && (most < 2 || microBatches % stages != 0) { return nil }
+    return 2...max(2, most)
   }
 
   /// Why nothing is left where nothing else says so.

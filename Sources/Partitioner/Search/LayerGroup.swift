@@ -4,7 +4,7 @@ import PlanIR
 struct LayerGroup {
   let lowered: LoweredGroup
   /// What the groups over which it communicates meet, by placement.
-  let routes: [[Route]]
+  let routes: PlacedRoutes
   /// The segment and class of each of its blocks.
   let segments: [Int]
   let classes: [BlockClass]
@@ -35,7 +35,8 @@ extension [LayerGroup] {
       let units = LayerPoint.replicas * size / group.lowered.unit
       for (index, profile) in group.lowered.profiles.enumerated() {
         let own = profile.passes(
-          units, cost, group.routes, isLast: group.areLast[index], isShared: true)
+          units, cost, group.routes.distinct, isLast: group.areLast[index], isShared: true
+        ).placed(group.routes.places)
         let segment = group.segments[index]
         result[segment] = result[segment].map { $0 + own } ?? own
       }
@@ -75,8 +76,15 @@ final class MeshCosts {
   func groups(
     _ blocks: [BlockGroup], _ choices: PlanChoices, _ chains: inout ChainTable
   ) throws(ConstraintViolation) -> [LayerGroup] {
+    try groups(blocks, try chains.training.openContext(choices), &chains)
+  }
+
+  /// The groups of `blocks` in `context`, whose batch every split divides.
+  func groups(
+    _ blocks: [BlockGroup], _ context: LoweringContext, _ chains: inout ChainTable
+  ) throws(ConstraintViolation) -> [LayerGroup] {
     let training = chains.training
-    let lowered = try chains.lowered(blocks, try training.openContext(choices))
+    let lowered = try chains.lowered(blocks, context)
     return zip(blocks, lowered).map { group, lowered in
       LayerGroup(
         lowered: lowered, routes: routes(over: lowered.axes),
@@ -96,9 +104,9 @@ final class MeshCosts {
   }
 
   /// By placement what each of `groups` meets.
-  private func routes(over groups: [[AxisReference]]) -> [[Route]] {
+  private func routes(over groups: [[AxisReference]]) -> PlacedRoutes {
     let own = groups.map(routes)
-    return all.indices.map { place in own.map { $0[place] } }
+    return PlacedRoutes(all.indices.map { place in own.map { $0[place] } })
   }
 
   private func routes(over axes: [AxisReference]) -> [Route] {
@@ -106,5 +114,35 @@ final class MeshCosts {
     let made = all.map { $0.route(over: axes) }
     routes[axes] = made
     return made
+  }
+}
+
+/// What several groups of devices meet, by placement: few placements differ for few groups.
+struct PlacedRoutes {
+  /// Each once.
+  private(set) var distinct: [[Route]] = []
+  /// By placement, which of them.
+  private(set) var places: [Int] = []
+
+  init(_ all: [[Route]]) {
+    for routes in all {
+      if let known = distinct.firstIndex(of: routes) {
+        places.append(known)
+      } else {
+        places.append(distinct.count)
+        distinct.append(routes)
+      }
+    }
+  }
+}
+
+extension BlockPasses {
+  /// The same by placement, of which `places` are the places of those it is of.
+  fileprivate func placed(_ places: [Int]) -> BlockPasses {
+    guard places.count > times.count else { return self }
+    var result = self
+    result.times = places.map { times[$0] }
+    if !once.isEmpty { result.once = places.map { once[$0] } }
+    return result
   }
 }

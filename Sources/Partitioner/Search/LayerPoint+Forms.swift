@@ -70,50 +70,20 @@ extension LayerPoint {
     return try? costs.groups(blocks, own, &chains)
   }
 
-  /// What embedding and head take of a micro-batch of `size` at least, but for what they send to other replicas;
-  /// found where it is asked for: they must be lowered.
-  mutating func parts(
-    _ size: Int, _ training: TrainingGraph, _ chains: inout ChainTable
-  ) -> StageParts {
-    if let found = knownParts[size] { return found }
-    let forms = endForms ?? lowerEnds(training, &chains)
-    endForms = forms
-    var least: StageParts?
-    for form in forms where Self.replicas * size % form.lowered.unit == 0 {
-      let own = StageParts.all(
-        form.lowered, Self.replicas * size / form.lowered.unit, training, cost, form.routes,
-        isShared: true)
-      for parts in own { least = least?.least(parts) ?? parts }
-    }
-    knownParts[size] = least ?? StageParts()
-    return least ?? StageParts()
-  }
-
-  /// Embedding and head in every form of the table.
-  struct Ends {
-    let lowered: LoweredGroup
-    /// What the groups over which they communicate meet, by placement.
-    let routes: [[Route]]
-  }
-
-  private func lowerEnds(_ training: TrainingGraph, _ chains: inout ChainTable) -> [Ends] {
-    var found: [Ends] = []
-    for matmul in mayBePanelled ? MatmulSchedule.allCases : [choices.matmul] {
-      var choices = choices
-      choices.matmul = matmul
-      for form in (try? chains.tables(choices)) ?? [] {
-        guard let lowered = try? chains.ends(try training.openContext(form)) else { continue }
-        found.append(Ends(lowered: lowered, routes: costs.all.map { routes(lowered, $0) }))
-      }
-    }
-    return found
-  }
-
-  /// What groups meet, but for those of several replicas: how many there are, and where, is not known.
-  private func routes(_ ends: LoweredGroup, _ cost: ClusterCost) -> [Route] {
-    ends.axes.map { axes in
-      cost.route(over: axes.contains { choices.mesh.axes[$0.axis].name == "data" } ? [] : axes)
-    }
+  /// Whether anything gathers again, or loops over panels, what others keep and gather whole, where no weights are
+  /// sharded; found where it is asked for: embedding and head must be lowered.
+  mutating func mayBeLeaner(_ space: CandidateSpace, _ chains: inout ChainTable) -> Bool {
+    if let knownLeaner { return knownLeaner }
+    let (pins, lowered) = (space.request.pins, groups.map(\.lowered))
+    let ends = trunk.ends.keepsGathered(&chains)
+    let inputs = ends.inputs || lowered.contains(where: \.keepsGatheredInputs)
+    let weights = ends.weights || lowered.contains(where: \.keepsGatheredWeights)
+    let layout = try? LayoutCatalog.layout(choices.layout)
+    let loops = layout.map { space.matmuls($0, shape).count > 1 } ?? false
+    let result =
+      loops || (inputs && pins.gathersInputs == nil) || (weights && pins.gathersWeights == nil)
+    knownLeaner = result
+    return result
   }
 }
 

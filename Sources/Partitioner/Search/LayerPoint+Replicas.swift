@@ -16,6 +16,26 @@ extension LayerPoint {
     return made
   }
 
+  /// Bytes of gradients that replicas exchange of one layer at least, of its groups that are lowered.
+  mutating func exchanged() -> Int {
+    if let knownExchanged { return knownExchanged }
+    var segments: [Int: Int] = [:]
+    for group in groups {
+      for (segment, profile) in zip(group.segments, group.lowered.profiles) {
+        for reduction in profile.reductions {
+          let axes = group.lowered.axes[reduction.group]
+          guard axes.contains(where: { choices.mesh.axes[$0.axis].name == "data" }) else {
+            continue
+          }
+          segments[segment, default: 0] += reduction.bytes
+        }
+      }
+    }
+    let least = segments.values.min() ?? 0
+    knownExchanged = least
+    return least
+  }
+
   /// The sets of axes over which weights may be sharded.
   private func shardSets(hasReplicas: Bool) -> [[String]] {
     let layout = try? LayoutCatalog.layout(choices.layout)

@@ -29,13 +29,13 @@ struct LayerPoint {
   /// By size of micro-batch.
   private var known: [Int: [BlockPasses?]] = [:]
   private var knownLayers: [Int: [LayerBound]] = [:]
+  private var knownStored: MemoryUse?
+  /// Bytes of gradients that replicas exchange of one layer at least, once known.
+  var knownExchanged: Int?
 
   var knownLean: [Int: LayerMemory] = [:]
-  /// What embedding and head compute at least, by size of micro-batch.
-  var knownEnds: [Int: EndShapes.Times] = [:]
-  /// What they take with what they send, by size of micro-batch.
-  var knownParts: [Int: StageParts] = [:]
-  var endForms: [Ends]?
+  /// Whether anything of its nodes gathers again, or loops over panels, what others keep and gather whole.
+  var knownLeaner: Bool?
   /// Its layers in other forms, nil of those in which they cannot be, and what they take by size of micro-batch.
   var gathered: [GatherForm: [LayerGroup]?] = [:]
   var knownGathered: [GatherForm: [Int: [BlockPasses?]]] = [:]
@@ -126,6 +126,7 @@ struct LayerPoint {
     guard !isWhole else { return }
     let own = pending
     (pending, known, knownReplicas, knownLayers) = ([], [:], [:], [:])
+    (knownStored, knownExchanged) = (nil, nil)
     do throws(ConstraintViolation) {
       rest = try costs.groups(own, choices, &chains)
       if mayStep { panelledRest = costs.panels(own, choices, &chains) }
@@ -176,9 +177,16 @@ struct LayerPoint {
   /// Whether micro-batches of `size` divide as its tables split them.
   func divides(_ size: Int) -> Bool { trunk.groups.divide(size) && rest.divide(size) }
 
+  /// Its choices on the mesh of `split`.
+  func choices(on split: DeviceSplit) -> PlanChoices {
+    var own = choices
+    own.mesh = Mesh(split.outerAxes + choices.mesh.axes.filter { !split.isOuter($0) })
+    return own
+  }
+
   /// Why micro-batches of `size` do not divide on the mesh of `split`.
   func indivisible(_ size: Int, _ split: DeviceSplit) -> ConstraintViolation {
-    let mesh = Mesh(split.outerAxes + choices.mesh.axes.filter { !split.isOuter($0) })
+    let mesh = choices(on: split).mesh
     let lowered = groups.map(\.lowered)
     let axes = (lowered.indivisibleSplit(of: Self.replicas * size) ?? [])
       .flatMap { axis -> [AxisReference] in
@@ -238,6 +246,15 @@ struct LayerPoint {
       layers.append((bound, replicas))
     }
     return Bounds(layers: layers, memory: Self.least(own.map { $0?.memory }))
+  }
+
+  /// What parameters of one layer take at least, those of its groups that are lowered; `size` divides.
+  mutating func stored(_ size: Int, _ training: TrainingGraph) -> MemoryUse {
+    if let knownStored { return knownStored }
+    let own = passes(size, training).compactMap { $0?.memory.stored }
+    let least = own.dropFirst().reduce(own.first ?? MemoryUse()) { $0.least($1) }
+    knownStored = least
+    return least
   }
 
   private mutating func passes(_ size: Int, _ training: TrainingGraph) -> [BlockPasses?] {

@@ -7,19 +7,36 @@ final class LayerTrunk {
   /// The same in loops over panels, where nobody knows that these take longer: products have measured times.
   let panelled: [LayerGroup]
   let costs: MeshCosts
+  /// Embedding and head beside them.
+  let ends: PointEnds
   /// One layer of each segment that has any, by size of micro-batch.
   private var known: [Int: [BlockPasses?]] = [:]
+  private let choices: PlanChoices
+  /// The ways to shard its parameters on one replica, and on several.
+  private var knownShards: (alone: [ShardedWeights]?, beside: [ShardedWeights]?)
   /// What a step takes at least over all ways to spread it, once that is known.
   var leastStep: Int?
 
-  /// The groups of `blocks` under `choices`.
+  /// The groups of `blocks` under `choices`, in `context`, whose batch every split divides.
   init(
-    _ choices: PlanChoices, _ blocks: [BlockGroup], mayStep: Bool, _ costs: MeshCosts,
-    _ chains: inout ChainTable
+    _ choices: PlanChoices, _ context: LoweringContext, _ blocks: [BlockGroup], mayStep: Bool,
+    _ costs: MeshCosts, _ chains: inout ChainTable
   ) throws(ConstraintViolation) {
-    self.costs = costs
-    groups = try costs.groups(blocks, choices, &chains)
+    (self.costs, self.choices) = (costs, choices)
+    groups = try costs.groups(blocks, context, &chains)
     panelled = mayStep ? costs.panels(blocks, choices, &chains) : []
+    ends = PointEnds(choices, panelled.isEmpty ? [choices.matmul] : MatmulSchedule.allCases, costs)
+  }
+
+  /// The ways to shard its parameters on `split`.
+  func shards(_ split: DeviceSplit, _ space: CandidateSpace) -> [ShardedWeights] {
+    let known = split.data > 1 ? knownShards.beside : knownShards.alone
+    if let known { return known }
+    var own = choices
+    if split.data == 1 { own.mesh = Mesh(own.mesh.axes.filter { $0.name != "data" }) }
+    let made = space.shards(own)
+    if split.data > 1 { knownShards.beside = made } else { knownShards.alone = made }
+    return made
   }
 
   /// What its blocks take and hold of a micro-batch of `size`, under every placement, then in loops over panels
@@ -59,7 +76,7 @@ struct TrunkTable {
     let made: Result<LayerTrunk, ConstraintViolation>
     do throws(ConstraintViolation) {
       made = .success(
-        try LayerTrunk(choices, blocks, mayStep: mayStep, costs, &chains))
+        try LayerTrunk(choices, context, blocks, mayStep: mayStep, costs, &chains))
     } catch {
       made = .failure(error)
     }

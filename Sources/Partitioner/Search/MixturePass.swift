@@ -83,11 +83,12 @@ struct MixturePass {
     }
     var found: [PlanChoices] = []
     for variant in variants {
-      for (over, zero) in space.shards(variant) where over.allSatisfy({ $0 == "data" }) {
+      for shard in space.shards(variant) where shard.over.allSatisfy({ $0 == "data" }) {
         for matmul in matmuls {
           var knobs = variant
           (knobs.layout, knobs.blocks, knobs.mesh) = (.mixed, [:], Mesh([]))
-          (knobs.matmul, knobs.weightsOver, knobs.zero) = (matmul, over, zero)
+          (knobs.matmul, knobs.weightsOver) = (matmul, shard.over)
+          knobs.zero = shard.zero
           if !found.contains(knobs) { found.append(knobs) }
         }
       }

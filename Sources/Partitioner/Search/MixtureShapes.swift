@@ -14,8 +14,8 @@ struct MixtureShapes {
   private let whole: [PlanChoices: LayerPoint]
   private var points: [Key: [LayerPoint]] = [:]
   private var trunks = TrunkTable()
-  /// By size of micro-batch; nil where blocks cannot be.
-  private var leasts: [Key: [Int: LayerPoint.ClassLeast?]] = [:]
+  /// By size of micro-batch.
+  private var leasts: [Int: ClassLeasts] = [:]
   private var lean: [Key: [Int: Int]] = [:]
 
   private struct Key: Hashable {
@@ -46,9 +46,21 @@ struct MixtureShapes {
   /// Pairs of shapes.
   var count: Int { shapes.count * shapes.count }
 
-  /// What one class's blocks in a shape take of a micro-batch, and hold.
+  /// What blocks of each class take and hold in each of the shapes; nil where they cannot be.
+  private struct ClassLeasts {
+    var attention: [LayerPoint.ClassLeast?]
+    var mlp: [LayerPoint.ClassLeast?]
+    /// What both take of a micro-batch at least.
+    let time: Picoseconds
+
+    subscript(blockClass: BlockClass) -> [LayerPoint.ClassLeast?] {
+      blockClass == .attention ? attention : mlp
+    }
+  }
+
+  /// What one class's blocks in a shape, by its number, take of a micro-batch, and hold.
   private struct Option {
-    let shape: LayoutShape
+    let shape: Int
     let time: Picoseconds
     let held: Bytes
   }
@@ -59,65 +71,86 @@ struct MixtureShapes {
     _ knobs: PlanChoices, ends: Picoseconds, _ ranking: Ranking, _ chains: inout ChainTable,
     isOver: inout Bool
   ) -> Open? {
-    var open = Open(attention: shapes, mlp: shapes)
-    guard !request.exhaustive else { return open }
+    guard !request.exhaustive else { return Open(attention: shapes, mlp: shapes) }
+    let leasts = leasts(knobs.microBatch, &chains)
+    if request.objective == .time {
+      let least = leasts.time * knobs.microBatches + ends
+      if ranking.isBeaten(least.count) { return nil }
+    }
     let keepsAll =
       knobs.matmul == .gathered && knobs.gathersInputs == .saved && knobs.gathersWeights == .saved
+    var open = (attention: Array(shapes.indices), mlp: Array(shapes.indices))
     // What is gathered again is asked for only of shapes that their parameters leave open.
     for isLean in keepsAll ? [false] : [false, true] {
-      let options = [BlockClass.attention, .mlp].map { blockClass in
-        (blockClass == .attention ? open.attention : open.mlp).compactMap { shape in
-          option(blockClass, shape, knobs, keepsAll: keepsAll, isLean: isLean, &chains)
-        }
+      func options(_ blockClass: BlockClass, _ shapes: [Int]) -> [Option] {
+        let own = leasts[blockClass]
+        return self.options(
+          blockClass, shapes, own, knobs, keepsAll: keepsAll, isLean: isLean, &chains)
       }
-      guard let left = pairs(options[0], options[1], knobs, ends, ranking, isOver: &isOver) else {
+      let (attention, mlp) = (options(.attention, open.attention), options(.mlp, open.mlp))
+      guard let left = pairs(attention, mlp, knobs, ends, ranking, isOver: &isOver) else {
         return nil
       }
-      open = Open(
-        attention: open.attention.filter(left.attention.contains),
-        mlp: open.mlp.filter(left.mlp.contains))
+      open = left
     }
-    return open
+    return Open(attention: open.attention.map { shapes[$0] }, mlp: open.mlp.map { shapes[$0] })
   }
 
-  /// What blocks of a class take and hold; nil where they cannot be.
-  private mutating func option(
-    _ blockClass: BlockClass, _ shape: LayoutShape, _ knobs: PlanChoices, keepsAll: Bool,
-    isLean: Bool, _ chains: inout ChainTable
-  ) -> Option? {
+  /// What blocks of a class take and hold in those of `shapes` that they can have.
+  private mutating func options(
+    _ blockClass: BlockClass, _ shapes: [Int], _ leasts: [LayerPoint.ClassLeast?],
+    _ knobs: PlanChoices, keepsAll: Bool, isLean: Bool, _ chains: inout ChainTable
+  ) -> [Option] {
     guard training.model.has(blockClass) else {
-      return shape == shapes[0] ? Option(shape: shape, time: .zero, held: .zero) : nil
+      return [Option(shape: 0, time: .zero, held: .zero)]
     }
-    let key = Key(blockClass: blockClass, shape: shape)
-    guard let own = least(key, knobs.microBatch, &chains) else { return nil }
-    var choices = knobs
-    choices.mesh = Mesh(split.outerAxes)
-    var held = own.memory.stored.bytes(sharding: choices)
-    if keepsAll { held += own.kept }
-    if isLean { held += leanKept(key, knobs.microBatch, &chains) }
-    return Option(shape: shape, time: own.time, held: Bytes(held))
+    // Weights are sharded over data alone.
+    let weights = ShardedWeights(knobs)
+    var options: [Option] = []
+    for shape in shapes {
+      guard let own = leasts[shape] else { continue }
+      var held = own.memory.stored.bytes(sharding: weights, data: split.data)
+      if keepsAll { held += own.kept }
+      if isLean {
+        let key = Key(blockClass: blockClass, shape: self.shapes[shape])
+        held += leanKept(key, knobs.microBatch, &chains)
+      }
+      options.append(Option(shape: shape, time: own.time, held: Bytes(held)))
+    }
+    return options
   }
 
   /// The shapes of the pairs that can be kept; nil where there are none.
   private func pairs(
     _ attention: [Option], _ mlp: [Option], _ knobs: PlanChoices, _ ends: Picoseconds,
     _ ranking: Ranking, isOver: inout Bool
-  ) -> (attention: Set<LayoutShape>, mlp: Set<LayoutShape>)? {
-    var (first, second) = (Set<LayoutShape>(), Set<LayoutShape>())
+  ) -> (attention: [Int], mlp: [Int])? {
+    guard let least = mlp.map(\.time).min(), let lean = mlp.map(\.held).min() else { return nil }
+    var (first, second) = (Set<Int>(), Set<Int>())
     var over = false
     let framework = request.cluster.device.framework(
       training, Mesh([MeshAxis("data", split.data), MeshAxis("tensor", split.tensor)]),
       microBatches: knobs.microBatches)
-    for own in attention {
+    func isTooLong(_ time: Picoseconds) -> Bool {
+      request.objective == .time
+        && ranking.isBeaten((time * knobs.microBatches + ends).count)
+    }
+    for own in attention where !isTooLong(own.time + least) {
+      // At least one of its pairs is not too long.
+      if ranking.isOver(own.held + lean + framework) {
+        over = true
+        continue
+      }
       for other in mlp {
-        let time = (own.time + other.time) * knobs.microBatches + ends
-        if request.objective == .time && ranking.isBeaten(time.count) { continue }
+        let time = own.time + other.time
+        if isTooLong(time) { continue }
         let held = own.held + other.held + framework
         if ranking.isOver(held) {
           over = true
           continue
         }
-        if ranking.isBeaten(memory: held) || ranking.isBeaten(time.count, memory: held) { continue }
+        let step = (time * knobs.microBatches + ends).count
+        if ranking.isBeaten(memory: held) || ranking.isBeaten(step, memory: held) { continue }
         first.insert(own.shape)
         second.insert(other.shape)
       }
@@ -126,21 +159,35 @@ struct MixtureShapes {
       isOver = over
       return nil
     }
-    return (first, second)
+    return (first.sorted(), second.sorted())
   }
 
-  /// What is least of all ways in which blocks of a class have a shape; nil where they cannot.
-  private mutating func least(
-    _ key: Key, _ size: Int, _ chains: inout ChainTable
-  ) -> LayerPoint.ClassLeast? {
-    if let found = leasts[key]?[size] { return found }
-    var least: LayerPoint.ClassLeast?
-    for point in points(key, &chains) where point.divides(size) {
-      guard let own = point.leastOfClasses(size, training)[key.blockClass] else { continue }
-      least = least?.least(own) ?? own
+  private mutating func leasts(_ size: Int, _ chains: inout ChainTable) -> ClassLeasts {
+    if let found = leasts[size] { return found }
+    let attention = leasts(.attention, size, &chains)
+    let mlp = leasts(.mlp, size, &chains)
+    func time(_ blocks: [LayerPoint.ClassLeast?]) -> Picoseconds {
+      blocks.compactMap { $0?.time }.min() ?? .zero
     }
-    leasts[key, default: [:]][size] = .some(least)
-    return least
+    let made = ClassLeasts(attention: attention, mlp: mlp, time: time(attention) + time(mlp))
+    leasts[size] = made
+    return made
+  }
+
+  /// By shape what is least of all ways in which blocks of a class have it; nil where they cannot.
+  private mutating func leasts(
+    _ blockClass: BlockClass, _ size: Int, _ chains: inout ChainTable
+  ) -> [LayerPoint.ClassLeast?] {
+    guard training.model.has(blockClass) else { return shapes.map { _ in nil } }
+    return shapes.map { shape in
+      var least: LayerPoint.ClassLeast?
+      for point in points(Key(blockClass: blockClass, shape: shape), &chains)
+      where point.divides(size) {
+        guard let own = point.least(of: blockClass, size, training) else { continue }
+        least = least?.least(own) ?? own
+      }
+      return least
+    }
   }
 
   /// What blocks keep at least however they gather.

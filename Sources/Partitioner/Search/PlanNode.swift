@@ -167,7 +167,7 @@ final class LoweredNode {
 
   private func clock(_ request: SearchRequest, _ placement: Int) -> StageBound {
     StageBound(
-      stages: stages, microBatches: choices.microBatches, layers: request.training.model.layers,
+      stages: stages, microBatches: choices.microBatches, layers: request.training.layers,
       layers[placement].bound, once: layers[placement].once ?? OnceBound(), parts[placement],
       cores: SharedCores(contention: network.costs[placement].contention))
   }

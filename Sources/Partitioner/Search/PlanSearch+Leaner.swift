@@ -2,10 +2,27 @@ import PlanIR
 
 /// What gathers again, or loops over panels, what a node keeps and gathers whole.
 extension PlanSearch {
+  /// Whether there is anything that gathers again, or loops over panels, what `node` keeps and gathers whole.
+  mutating func mayBeLeaner(_ node: PlanNode) -> Bool {
+    !node.choices.weightsOver.isEmpty || points[node.point].mayBeLeaner(space, &chains)
+  }
+
+  /// What is leaner than a node that does not fit, where it might if its layers kept nothing.
+  mutating func pushLeaner(than node: PlanNode, _ bound: NodeBound, _ asked: SearchRequest) {
+    guard mayBeLeaner(node) else { return }
+    if bound.bound(asked, leaner: bound.memory.keepingNothing) != nil {
+      heap.push(.leaner(node, isBounded: false), bound: bound.least(request))
+    } else {
+      certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
+    }
+  }
+
   /// A node that is left out for what it must compute again to fit may be so to no end: what gathers again
   /// holds less.
   mutating func reviveLeaner(_ item: Item) {
-    guard case .open(let node) = item, !node.isLeaner, let bound = node.bound else { return }
+    guard case .open(let node) = item, !node.isLeaner, let bound = node.bound,
+      mayBeLeaner(node)
+    else { return }
     let least = bound.least(request)
     if ranking.isBeaten(least) {
       certify(CertificatePath.sharded(node.choices) + [Certificate.others], least)
@@ -24,7 +41,7 @@ extension PlanSearch {
   /// `bound`, of what its layers keep at least: it takes longer, and keeps no less than where all is
   /// gathered again.
   mutating func pushLeaner(_ node: PlanNode, _ bound: (LayerMemory) -> Int?) {
-    guard !node.isLeaner else { return }
+    guard !node.isLeaner, mayBeLeaner(node) else { return }
     let memory = points[node.point].leanMemory(
       node.choices.microBatch, request, &chains)
     if let bound = bound(memory) {
@@ -50,7 +67,7 @@ extension PlanSearch {
     let (choices, request) = (leaner.choices, request)
     let bounds = points[leaner.point].bounds(gathering: choices, request, &chains)
     guard let bounds else { return heap.push(.open(leaner), bound: least) }
-    var parts = points[leaner.point].parts(choices.microBatch, training, &chains)
+    var parts = points[leaner.point].trunk.ends.parts(choices.microBatch, &chains)
     // Its head may keep less.
     parts.memory.head = 0
     let interleaves = space.interleaves(

@@ -61,9 +61,10 @@ extension PlanSearch {
     if let known = trunk?.leastStep { return known }
     var least = Int.max
     for split in points[point].splits {
-      for size in space.microBatches(data: split.data) where points[point].divides(size) {
-        least = min(least, leastBound(point, split, size))
-      }
+      let sizes = space.microBatches(data: split.data).filter(points[point].divides)
+      guard let first = sizes.first, let exchange = leastExchange(point, split, first)
+      else { continue }
+      for size in sizes { least = min(least, leastBound(point, split, size, exchange)) }
     }
     if least == Int.max { least = 0 }
     trunk?.leastStep = least
@@ -93,7 +94,16 @@ extension PlanSearch {
     let all = space.microBatches(data: split.data)
     let sizes = all.filter(points[point].divides)
     refuse(point, split, sizes: all.filter { !sizes.contains($0) })
-    guard let least = sizes.map({ leastBound(point, split, $0) }).min() else { return }
+    guard let first = sizes.first else { return }
+    guard let exchange = leastExchange(point, split, first) else {
+      let choices = points[point].choices
+      for size in sizes {
+        certify(
+          CertificatePath.spread(choices, split) + [CertificatePath.microBatch(size)], nil)
+      }
+      return ranking.refuseOverMemory(count: counts.of(split, choices, microBatches: sizes))
+    }
+    let least = sizes.map { leastBound(point, split, $0, exchange) }.min() ?? 0
     heap.push(.spread(point: point, split, sizes: sizes), bound: least)
   }
 
@@ -101,51 +111,47 @@ extension PlanSearch {
   mutating func spread(
     _ point: Int, _ split: DeviceSplit, _ sizes: [Int], atLeast least: Int
   ) {
-    let bounds = sizes.map { (size: $0, bound: max(least, bound(point, split, $0))) }
+    guard let first = sizes.first else { return }
+    let shards = openShards(point, split, first)
+    let bounds = sizes.map { (size: $0, bound: max(least, bound(point, split, $0, shards))) }
     guard let bound = bounds.map(\.bound).min() else { return }
     heap.push(.bounded(point: point, split, bounds), bound: bound)
   }
 
-  /// What a step takes at least whatever replicas exchange and the ends take.
+  /// What a step takes at least whatever the ends take, where replicas exchange `exchange` of a layer.
   private mutating func leastBound(
-    _ point: Int, _ split: DeviceSplit, _ microBatch: Int
+    _ point: Int, _ split: DeviceSplit, _ microBatch: Int, _ exchange: ReplicaBound
   ) -> Int {
     guard request.objective == .time else { return 0 }
-    let microBatches = training.workload.globalBatch / split.data / microBatch
-    let interleaves = space.interleaves(stages: split.stages, microBatches: microBatches)
+    let clock = SpreadClock(split, microBatch, space)
     var least = Int.max
     for layer in points[point].layerBounds(microBatch, training) {
-      let clock = clock(layer, split, microBatch, once: OnceBound(), .zero)
-      least = min(least, clock.step(interleaves))
+      least = min(least, clock.step(layer, exchange, ends: .zero))
     }
     return least == Int.max ? 0 : least
   }
 
   /// What a step takes at least, whether or not it fits; where memory is asked for nothing is known yet.
-  private mutating func bound(_ point: Int, _ split: DeviceSplit, _ microBatch: Int) -> Int {
+  private mutating func bound(
+    _ point: Int, _ split: DeviceSplit, _ microBatch: Int, _ shards: OpenShards
+  ) -> Int {
     guard request.objective == .time else { return 0 }
-    let bounds = points[point].bounds(microBatch, replicas: split.data, request)
-    let microBatches = training.workload.globalBatch / split.data / microBatch
-    let interleaves = space.interleaves(stages: split.stages, microBatches: microBatches)
-    let copies = points[point].copies
+    let clock = SpreadClock(split, microBatch, space)
     let ends = ends(point, split, microBatch)
+    let bounds = points[point].bounds(microBatch, replicas: split.data, request)
+    let copies = points[point].copies
     var least = Int.max
     for (layer, replicas) in bounds.layers {
-      let once = replicas.least(sharedBy: copies)
-      least = min(least, clock(layer, split, microBatch, once: once, ends).step(interleaves))
+      guard shards.isPartial else {
+        let exchange = ReplicaBound(once: replicas.least(sharedBy: copies))
+        least = min(least, clock.step(layer, exchange, ends: ends))
+        continue
+      }
+      for shard in shards.all {
+        least = min(least, clock.step(layer, replicas.bound(sharding: shard), ends: ends))
+      }
     }
     return least == Int.max ? 0 : least
-  }
-
-  /// `once` is what a layer takes once a step at least.
-  private func clock(
-    _ layer: LayerBound, _ split: DeviceSplit, _ microBatch: Int, once: OnceBound,
-    _ ends: Picoseconds
-  ) -> StageBound {
-    StageBound(
-      stages: split.stages,
-      microBatches: training.workload.globalBatch / split.data / microBatch,
-      layers: training.model.layers, layer, once: once, ends: ends, cores: space.cores)
   }
 
   /// What the ends compute of a micro-batch at least on the devices of one stage.
@@ -153,6 +159,30 @@ extension PlanSearch {
     _ point: Int, _ split: DeviceSplit, _ microBatch: Int
   ) -> Picoseconds {
     if request.timings.isEmpty { return space.ends.head(split, microBatch) }
-    return points[point].ends(microBatch, hasStages: split.stages > 1, training, &chains)
+    return points[point].trunk.ends.least(
+      microBatch, hasStages: split.stages > 1, &chains)
+  }
+}
+
+/// Bounds the steps of layers on one split, in one size of micro-batches.
+private struct SpreadClock {
+  private let stages, microBatches, layers: Int
+  private let interleaves: [Bool]
+  private let cores: SharedCores
+
+  init(_ split: DeviceSplit, _ microBatch: Int, _ space: CandidateSpace) {
+    let training = space.request.training
+    (stages, layers) = (split.stages, training.layers)
+    microBatches = training.workload.globalBatch / split.data / microBatch
+    interleaves = space.interleaves(stages: stages, microBatches: microBatches)
+    cores = space.cores
+  }
+
+  /// Of layers of which replicas exchange `exchange`, with what the ends take of a micro-batch.
+  func step(_ layer: LayerBound, _ exchange: ReplicaBound, ends: Picoseconds) -> Int {
+    StageBound(
+      stages: stages, microBatches: microBatches, layers: layers,
+      exchange.added(to: layer, layers: layers), once: exchange.once, ends: ends, cores: cores
+    ).step(interleaves)
   }
 }

@@ -17,6 +17,7 @@ struct PlanSearch {
   var counts: CandidateCounts
   private var traces = TraceTable()
   private var networks: [Mesh: NetworkTable] = [:]
+  var closest = ClosestReplicas()
   var ranking: Ranking
   /// What became of all candidates, where that is asked for.
   var certificate: Certificate?
@@ -140,8 +141,7 @@ struct PlanSearch {
   private mutating func nodes(
     _ point: Int, _ split: DeviceSplit, _ microBatch: Int, atLeast least: Int
   ) {
-    var choices = points[point].choices
-    choices.mesh = Mesh(split.outerAxes + choices.mesh.axes.filter { !split.isOuter($0) })
+    var choices = points[point].choices(on: split)
     if split.stages > 1 && training.isTied { choices.tableGradients = .apart }
     choices.microBatch = microBatch
     choices.microBatches = training.workload.globalBatch / split.data / microBatch
@@ -149,9 +149,9 @@ struct PlanSearch {
     let asked = asked(atLeast: least)
     let interleaves = space.interleaves(
       stages: split.stages, microBatches: choices.microBatches)
-    let parts = points[point].parts(microBatch, training, &chains)
-    for (over, zero) in space.shards(choices) {
-      (choices.weightsOver, choices.zero) = (over, zero)
+    let parts = points[point].trunk.ends.parts(microBatch, &chains)
+    for shard in space.shards(choices) {
+      (choices.weightsOver, choices.zero) = (shard.over, shard.zero)
       let own = bound(choices, bounds, parts, interleaves)
       let node = PlanNode(
         choices: choices, shape: points[point].shape, point: point, bound: own)
@@ -160,7 +160,7 @@ struct PlanSearch {
       } else {
         certify(CertificatePath.node(choices), nil)
         leaveOut(counts.of(node), asked)
-        heap.push(.leaner(node, isBounded: false), bound: own.least(request))
+        pushLeaner(than: node, own, asked)
       }
     }
   }
@@ -172,12 +172,12 @@ struct PlanSearch {
   ) -> NodeBound {
     let isWhole = choices.zero <= 1 && choices.weightsOver.isEmpty
     let layers = bounds.layers.map { layer, replicas in
-      let own = replicas.bound(sharding: choices)
+      let own = replicas.bound(sharding: ShardedWeights(choices))
       let layer = own.added(
-        to: isWhole ? layer.withWholeGradients : layer, layers: training.model.layers)
+        to: isWhole ? layer.withWholeGradients : layer, layers: training.layers)
       let clock = StageBound(
         stages: choices.degree("pipeline"), microBatches: choices.microBatches,
-        layers: training.model.layers, layer, once: own.once, parts, cores: space.cores)
+        layers: training.layers, layer, once: own.once, parts, cores: space.cores)
       return (layer: layer, clock: clock)
     }
     return NodeBound(

@@ -111,7 +111,7 @@ final class StageSearch {
   }
   private var choices: PlanChoices { chain.choices }
   private var orders: [PipelineOrder] { chain.orders }
-  private var layers: Int { request.training.model.layers }
+  private var layers: Int { request.training.layers }
   private var stages: Int { choices.degree("pipeline") }
 
   /// Finds the schedules and cuts that may be kept where stages may hold `limit`.

@@ -28,50 +28,18 @@ struct BodyTemplate {
     var count: Int
   }
 
-  private struct UseKey: Hashable {
-    let pattern: CollectiveUse.Pattern
-    let group, term, width: Int
-  }
-
   /// Takes `body` apart; what it is made of goes to `builder`.
   init(_ body: Body, _ builder: inout TemplateBuilder) {
     phase = body.phase
-    var knownUses: [UseKey: Int] = [:]
-    var knownKernels: [KernelCallKey: Int] = [:]
-    func width(_ buffer: BufferID) -> Int {
-      builder.precision.bytes(of: body.buffers[buffer].type.width)
-    }
-    func add(
-      _ pattern: CollectiveUse.Pattern, _ axes: [AxisReference], _ type: TensorType,
-      _ builder: inout TemplateBuilder
-    ) {
-      let key = UseKey(
-        pattern: pattern, group: builder.group(axes), term: builder.count(type),
-        width: builder.precision.bytes(of: type.width))
-      if let place = knownUses[key] {
-        uses[place].count += 1
-      } else {
-        knownUses[key] = uses.count
-        uses.append(
-          Use(
-            pattern: pattern, group: key.group, term: key.term, width: key.width, count: 1))
-      }
-    }
+    let sizes = builder.sizes(of: body)
     for instruction in body.instructions {
       switch instruction {
       case .allocate(let buffer):
-        events.append((builder.count(body.buffers[buffer].type), width(buffer)))
+        events.append((sizes[buffer].place, sizes[buffer].width))
       case .free(let buffer):
-        events.append((builder.count(body.buffers[buffer].type), -width(buffer)))
+        events.append((sizes[buffer].place, -sizes[buffer].width))
       case .kernel(let call):
-        let form = builder.form(call, body)
-        let key = KernelCallKey(form)
-        if let place = knownKernels[key] {
-          kernels[place].count += 1
-        } else {
-          knownKernels[key] = kernels.count
-          append(form)
-        }
+        add(builder.form(call, body, sizes))
       case .start(_, let collective, let axes, let from, let into):
         let type = collective.wholeType(body.buffers[from].type, body.buffers[into].type)
         add(collective.pattern(in: body.phase), axes, type, &builder)
@@ -83,22 +51,44 @@ struct BodyTemplate {
     }
   }
 
-  /// Kernels of equal work in the same sizes.
-  private struct KernelCallKey: Hashable {
-    private var words: [Int] = []
-    private let name: TimedKernel?
-    private let traits: KernelTraits
+  /// Adds a collective, or one more that is equal to another.
+  private mutating func add(
+    _ pattern: CollectiveUse.Pattern, _ axes: [AxisReference], _ type: TensorType,
+    _ builder: inout TemplateBuilder
+  ) {
+    let use = Use(
+      pattern: pattern, group: builder.group(axes), term: builder.count(type),
+      width: builder.precision.bytes(of: type.width), count: 1)
+    let known = uses.firstIndex { other in
+      other.term == use.term && other.group == use.group && other.pattern == use.pattern
+        && other.width == use.width
+    }
+    if let known {
+      uses[known].count += 1
+    } else {
+      uses.append(use)
+    }
+  }
 
-    init(_ form: KernelForm<Int>) {
-      (name, traits) = (form.kernel, form.traits)
-      for (size, width) in form.bytes { words += [size, width] }
-      switch form.flops {
-      case .none: words.append(-1)
-      case .count(let count): words += [-2, count]
-      case .product(let operands, let m, let n, let k):
-        let shape = MatmulShape(operands, m: m, n: n, k: k)
-        words += [-3, m, n, k, shape.transposeA ? 1 : 0, shape.transposeB ? 1 : 0]
-      }
+  /// Adds a kernel, or one more of equal work in the same sizes.
+  private mutating func add(_ form: KernelForm<Int>) {
+    if let known = kernels.firstIndex(where: { isSame($0, form) }) {
+      kernels[known].count += 1
+    } else {
+      append(form)
+    }
+  }
+
+  private func isSame(_ kernel: Kernel, _ form: KernelForm<Int>) -> Bool {
+    guard kernel.name == form.kernel, kernel.touched.count == form.bytes.count,
+      zip(touched[kernel.touched], form.bytes).allSatisfy({ $0 == $1 }),
+      kernel.traits == form.traits
+    else { return false }
+    switch form.flops {
+    case .none: return kernel.flops == nil && kernel.matmul == nil
+    case .count(let count): return kernel.flops == count && kernel.matmul == nil
+    case .product(let operands, let m, let n, let k):
+      return kernel.matmul == MatmulShape(operands, m: m, n: n, k: k)
     }
   }
 
@@ -238,8 +228,31 @@ struct TemplateBuilder {
     return groups.count - 1
   }
 
-  mutating func form(_ call: KernelCall, _ body: Body) -> KernelForm<Int> {
-    let form = KernelForm(call, in: body, precision: precision, sizes: reader)
+  /// What one device holds of a buffer: elements, their place among all terms, and bytes of each.
+  struct BufferSize {
+    let term: SizeTerm
+    let place, width: Int
+  }
+
+  /// What one device holds of each of a body's buffers.
+  mutating func sizes(of body: Body) -> [BufferSize] {
+    var sizes: [BufferSize] = []
+    sizes.reserveCapacity(body.buffers.count)
+    for buffer in body.buffers {
+      let term = reader.count(buffer.type)
+      sizes.append(
+        BufferSize(
+          term: term, place: terms.place(of: term),
+          width: precision.bytes(of: buffer.type.width)))
+    }
+    return sizes
+  }
+
+  /// The work of `call`, whose body's buffers have `sizes`.
+  mutating func form(
+    _ call: KernelCall, _ body: Body, _ sizes: [BufferSize]
+  ) -> KernelForm<Int> {
+    let form = KernelForm(call, in: body, precision: precision, sizes: reader) { sizes[$0].term }
     return form.map { terms.place(of: $0) }
   }
 }

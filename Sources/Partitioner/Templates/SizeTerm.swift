@@ -80,13 +80,12 @@ enum SizeReader {
 /// The terms of a template, each once, in the order in which they came up.
 struct TermTable {
   private(set) var terms: [SizeTerm] = []
-  private var places: [SizeTerm: Int] = [:]
 
   init() {}
 
   mutating func place(of term: SizeTerm) -> Int {
-    if let known = places[term] { return known }
-    places[term] = terms.count
+    // There are few enough that a look through them is the fastest.
+    if let known = terms.firstIndex(of: term) { return known }
     terms.append(term)
     return terms.count - 1
   }

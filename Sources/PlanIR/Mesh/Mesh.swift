@@ -114,7 +114,8 @@ package struct AxisReference: Hashable, Sendable, Comparable {
 extension [AxisReference] {
   /// In mesh order, neighbouring parts of one axis as one: `x:(1)2, x:(2)4` is `x:(1)8`.
   package var joined: [AxisReference] {
-    sorted().reduce(into: []) { result, next in
+    if count < 2 { return self }
+    return sorted().reduce(into: []) { result, next in
       if let last = result.last, last.axis == next.axis,
         last.preSize * last.size == next.preSize
       {
@@ -128,7 +129,8 @@ extension [AxisReference] {
   /// In the order given, neighbours that are major and minor part of one axis as one part: what a
   /// dimension split by `x:(1)2, x:(2)4` is split by is `x:(1)8`.
   package var merged: [AxisReference] {
-    reduce(into: []) { result, next in
+    if count < 2 { return self }
+    return reduce(into: []) { result, next in
       if let last = result.last, last.axis == next.axis,
         last.preSize * last.size == next.preSize
       {
@@ -168,34 +170,42 @@ extension [AxisReference] {
 
 /// Where axes are cut into parts: parts that are cut at each other's ends are equal or share nothing.
 package struct AxisCuts {
-  private var ends: [Int: Set<Int>] = [:]
+  /// By axis, ascending, each once: there are few enough that a look through them is the fastest.
+  private var cuts: [(axis: Int, end: Int)] = []
 
   /// The cuts that `references` make.
   package init(_ references: [AxisReference]) {
+    cuts.reserveCapacity(2 * references.count)
     for reference in references {
-      ends[reference.axis, default: []].insert(reference.preSize)
-      ends[reference.axis, default: []].insert(reference.preSize * reference.size)
+      insert(reference.axis, reference.preSize)
+      insert(reference.axis, reference.preSize * reference.size)
     }
+  }
+
+  private mutating func insert(_ axis: Int, _ end: Int) {
+    let place = cuts.firstIndex { ($0.axis, $0.end) >= (axis, end) } ?? cuts.count
+    if place < cuts.count, cuts[place] == (axis, end) { return }
+    cuts.insert((axis, end), at: place)
   }
 
   /// Whether along each axis every cut is a multiple of the one before: 2 and 6 are, 2 and 3 not.
   package var isEven: Bool {
-    ends.values.allSatisfy { ends in
-      let sorted = ends.sorted()
-      return zip(sorted, sorted.dropFirst()).allSatisfy { $1 % $0 == 0 }
-    }
+    zip(cuts, cuts.dropFirst()).allSatisfy { $0.axis != $1.axis || $1.end % $0.end == 0 }
   }
 
   /// `references`, each cut wherever a cut lies inside it.
   package func refined(_ references: [AxisReference]) -> [AxisReference] {
-    references.flatMap { reference -> [AxisReference] in
-      let (start, end) = (reference.preSize, reference.preSize * reference.size)
-      let inside = ends[reference.axis, default: []].filter { $0 > start && $0 < end }
-      guard !inside.isEmpty else { return [reference] }
-      let bounds = [start] + inside.sorted() + [end]
-      return zip(bounds, bounds.dropFirst()).map {
-        AxisReference(axis: reference.axis, preSize: $0, size: $1 / $0)
+    var parts: [AxisReference] = []
+    parts.reserveCapacity(references.count)
+    for reference in references {
+      var start = reference.preSize
+      let end = start * reference.size
+      for cut in cuts where cut.axis == reference.axis && cut.end > start && cut.end < end {
+        parts.append(AxisReference(axis: reference.axis, preSize: start, size: cut.end / start))
+        start = cut.end
       }
+      parts.append(AxisReference(axis: reference.axis, preSize: start, size: end / start))
     }
+    return parts
   }
 }

@@ -55,7 +55,8 @@ package struct Sharding: Hashable, Sendable {
   package init(
     dimensions: [[AxisReference]], unreduced: [AxisReference] = [], chunks: [AxisReference] = []
   ) {
-    self.dimensions = dimensions.map(\.merged)
+    let isMerged = dimensions.allSatisfy { $0.count < 2 }
+    self.dimensions = isMerged ? dimensions : dimensions.map(\.merged)
     self.unreduced = unreduced.joined
     self.chunks = chunks.joined
   }
@@ -65,12 +66,16 @@ package struct Sharding: Hashable, Sendable {
 
   /// The same split with other unreduced axes.
   package func with(unreduced: [AxisReference]) -> Sharding {
-    Sharding(dimensions: dimensions, unreduced: unreduced, chunks: chunks)
+    var result = self
+    result.unreduced = unreduced.joined
+    return result
   }
 
   /// The same split, cut into chunks over `chunks`.
   package func with(chunks: [AxisReference]) -> Sharding {
-    Sharding(dimensions: dimensions, unreduced: unreduced, chunks: chunks)
+    var result = self
+    result.chunks = chunks.joined
+    return result
   }
 
   /// Shardy-like text: `[{data}, {}, {tensor}] unreduced {pipeline}`, with `chunks {data}` where

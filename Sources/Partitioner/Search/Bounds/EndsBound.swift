@@ -24,7 +24,7 @@ struct EndsBound {
     let alone = PlanChoices(
       layout: layout, blocks: Dictionary(uniqueKeysWithValues: blocks), mesh: Mesh([]),
       placement: [], sequenceParallel: false, gathersInputs: .saved, keyValue: .copied,
-      microBatch: 1, microBatches: 1, layers: training.model.layers)
+      microBatch: 1, microBatches: 1, layers: training.layers)
     var templates = TemplateTable(training)
     let ends = training.groups.ends
     guard let lowered = try? templates.lowered(ends, alone) else { return }

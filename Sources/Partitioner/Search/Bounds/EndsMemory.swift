@@ -51,14 +51,4 @@ extension MemoryUse {
     result.optimizer = min(optimizer, other.optimizer)
     return result
   }
-
-  /// Bytes of parameters at least where they are sharded as `choices` say, of which nothing is sharded over data.
-  func bytes(sharding choices: PlanChoices) -> Int {
-    let over = choices.weightsOver.reduce(1) { $0 * choices.degree($1) }
-    let data = choices.degree("data")
-    let optimizer = choices.zero == 1 || choices.zero == 2 ? over * data : over
-    let gradients = choices.zero == 2 ? over * data : over
-    return weights.count / over + self.gradients.count / gradients
-      + self.optimizer.count / optimizer
-  }
 }

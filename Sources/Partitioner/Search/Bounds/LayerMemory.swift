@@ -23,6 +23,14 @@ struct LayerMemory {
     }
   }
 
+  /// The same if it kept nothing past the forward pass.
+  var keepingNothing: LayerMemory {
+    var result = self
+    result.kept = kept.mapValues { _ in 0 }
+    result.transient = 0
+    return result
+  }
+
   /// The lesser of each.
   func least(_ other: LayerMemory) -> LayerMemory {
     var result = self

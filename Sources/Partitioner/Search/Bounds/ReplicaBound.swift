@@ -58,6 +58,19 @@ struct ReplicaTimes {
       .bucketedAllGather, bytes: weights, width: precision.bytes(of: .weight))
   }
 
+  /// Of gradients of so many bytes where nothing is known of `routes` but that replicas meet one of them.
+  init(bytes: Int, meeting routes: [Route], _ precision: Precision) {
+    overlaps = false
+    let (width, weight) = (
+      precision.bytes(of: .mainGradient), precision.bytes(of: .weight)
+    )
+    scatter =
+      routes.map { $0.time(.bucketedReduceScatter, bytes: bytes, width: width) }.min() ?? .zero
+    gather =
+      routes.map { $0.time(.bucketedAllGather, bytes: bytes / width * weight, width: weight) }.min()
+      ?? .zero
+  }
+
   /// Where weights are sharded over axes that have `copies` devices beside replicas, over replicas too where
   /// `isWhole`, and gradients and optimizer state as `zero` says.
   func bound(sharedBy copies: Int, isWhole: Bool, zero: Int) -> ReplicaBound {
@@ -109,12 +122,10 @@ struct ReplicaTimes {
     Picoseconds(max(0, time.count - time.count / 10_000 - 1000))
   }
 
-  /// Where weights, gradients and optimizer state are sharded as `choices` say.
-  func bound(sharding choices: PlanChoices) -> ReplicaBound {
-    if let own = sharded[choices.weightsOver] { return own }
-    let copies = choices.weightsOver.reduce(1) { $0 * ($1 == "data" ? 1 : choices.degree($1)) }
-    return bound(
-      sharedBy: copies, isWhole: choices.weightsOver.contains("data"), zero: choices.zero)
+  /// Where weights, gradients and optimizer state are sharded so.
+  func bound(sharding weights: ShardedWeights) -> ReplicaBound {
+    if let own = sharded[weights.over] { return own }
+    return bound(sharedBy: weights.copies, isWhole: weights.isWhole, zero: weights.zero)
   }
 
   /// Once a step whatever is sharded, of one micro-batch at least.

@@ -1,0 +1,29 @@
+import PlanIR
+
+/// What replicas meet at least that have the nodes to themselves, by how many there are: whatever else shares these
+/// only drives them apart.
+struct ClosestReplicas {
+  private var known: [Int: [Route]] = [:]
+
+  /// The routes one of which `count` replicas meet at least; none where that is not known: of measured times, and of
+  /// nodes whose networks lie inside each other.
+  mutating func routes(_ count: Int, _ request: SearchRequest) -> [Route] {
+    guard count > 1, request.timings.isEmpty, request.cluster.levels.count <= 2 else { return [] }
+    if let found = known[count] { return found }
+    let cluster = request.cluster
+    let mesh = Mesh([MeshAxis("data", count)])
+    let made = divisors(of: greatestCommonDivisor(count, cluster.devicesPerNode)).map { inside in
+      let placement = [
+        AxisPlacement(axis: "data", insideNode: inside, acrossNodes: count / inside)
+      ]
+      let digits = MeshDigits(mesh: mesh, placement: placement)
+      return Route(
+        span: GroupSpan(over: mesh.whole("data"), digits, cluster), levels: cluster.levels,
+        contention: cluster.contention(among: request.devices), measured: CollectiveTimes(),
+        width: request.training.workload.precision.bytes(of: .activation),
+        bucket: cluster.device.operators.gradientBucket)
+    }
+    known[count] = made
+    return made
+  }
+}
