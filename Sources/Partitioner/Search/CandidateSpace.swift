@@ -384,6 +384,15 @@ struct LayoutProbe {
     return nil
   }
 
+  /// The same of heads inside attention, where an all-to-all over the context axis of `choices` splits them.
+  func indivisibleHeads(_ choices: PlanChoices) -> ConstraintViolation? {
+    let placed = LoweringContext.PlacedLayout(layout: layout, context: context)
+    let sequence = ContextAxes(choices.mesh.whole("context"), choices.contextAttention)
+    let heads = sequence.storage(of: .heads, in: placed)[.heads]
+    guard context.sizes[.heads] % heads.groupSize != 0 else { return nil }
+    return .indivisible(.heads, size: context.sizes[.heads], by: heads, in: context.mesh)
+  }
+
   var sequenceParallelismSplits: Bool {
     var parallel = context
     parallel.sequenceParallel = true

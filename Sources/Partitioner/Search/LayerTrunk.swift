@@ -14,8 +14,8 @@ final class LayerTrunk {
   private let choices: PlanChoices
   /// The ways to shard its parameters on one replica, and on several.
   private var knownShards: (alone: [ShardedWeights]?, beside: [ShardedWeights]?)
-  /// What a step takes at least over all ways to spread it, once that is known.
-  var leastStep: Int?
+  /// What a step takes at least over all ways to spread it, once that is known; nil in it where there are none.
+  var leastStep: Int??
 
   /// The groups of `blocks` under `choices`, in `context`, whose batch every split divides.
   init(

@@ -18,7 +18,7 @@ extension PlanSearch {
         guard let first = variants.first else { continue }
         let violation = indivisible(first)
         for choices in variants {
-          if let violation {
+          if let violation = violation ?? indivisibleHeads(choices) {
             refuse(choices, known[key] ?? [], violation)
           } else {
             add(choices, shape, known[key] ?? [])
@@ -35,13 +35,25 @@ extension PlanSearch {
     }
   }
 
+  /// Heads that a context axis, by an all-to-all, splits into parts that do not divide them.
+  private func indivisibleHeads(_ choices: PlanChoices) -> ConstraintViolation? {
+    guard choices.contextAttention == .allToAll, choices.degree("context") > 1,
+      training.model.has(.attention), let layout = try? LayoutCatalog.layout(choices.layout)
+    else { return nil }
+    return LayoutProbe(layout, choices, training).indivisibleHeads(choices)
+  }
+
   private mutating func add(
     _ choices: PlanChoices, _ shape: LayoutShape, _ splits: [DeviceSplit]
   ) {
     do throws(ConstraintViolation) {
       points.append(try LayerPoint(choices, shape, splits, space, &trunks, &chains))
       let point = points.count - 1
-      heap.push(.point(point), bound: bound(point))
+      if let bound = bound(point) {
+        heap.push(.point(point), bound: bound)
+      } else {
+        for split in splits { bound(point, split) }
+      }
     } catch {
       refuse(choices, splits, error)
     }
@@ -54,20 +66,22 @@ extension PlanSearch {
     ranking.refuse(violation, count: splits.reduce(0) { $0 + counts.of($1, choices) })
   }
 
-  /// The least that a step takes over all ways to spread a point's layers.
-  private mutating func bound(_ point: Int) -> Int {
-    guard request.objective == .time else { return 0 }
+  /// The least that a step takes over all ways to spread a point's layers; nil where none divides and leaves them
+  /// room.
+  private mutating func bound(_ point: Int) -> Int? {
     let trunk = points[point].isTrunk ? points[point].trunk : nil
     if let known = trunk?.leastStep { return known }
-    var least = Int.max
+    var least: Int?
     for split in points[point].splits {
       let sizes = space.microBatches(data: split.data).filter(points[point].divides)
       guard let first = sizes.first, let exchange = leastExchange(point, split, first)
       else { continue }
-      for size in sizes { least = min(least, leastBound(point, split, size, exchange)) }
+      for size in sizes {
+        let own = leastBound(point, split, size, exchange)
+        least = min(least ?? own, own)
+      }
     }
-    if least == Int.max { least = 0 }
-    trunk?.leastStep = least
+    trunk?.leastStep = .some(least)
     return least
   }
 
@@ -75,8 +89,8 @@ extension PlanSearch {
   mutating func open(_ point: Int, atLeast least: Int) {
     if !points[point].isWhole {
       points[point].complete(request, &chains)
-      let bound = points[point].refusal == nil ? bound(point) : 0
-      if bound > least { return heap.push(.point(point), bound: bound) }
+      let bound = points[point].refusal == nil ? bound(point) : nil
+      if let bound, bound > least { return heap.push(.point(point), bound: bound) }
     }
     for split in points[point].splits {
       if let refusal = points[point].refusal {

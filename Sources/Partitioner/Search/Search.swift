@@ -83,9 +83,14 @@ package struct Search {
     if request.comparesLayouts { answer.bestOfLayouts = bestOfLayouts(answer) }
     answer.gaveUp = ranking.gaveUp
     guard answer.plans.isEmpty, request.asksWhy else { return answer }
-    if ranking.overMemory > 0 { answer.nearest = leastMemory(&answer.mispriced) }
     var violations = space.violations + ranking.violations
-    if violations.isEmpty && ranking.overMemory == 0 { violations = [space.nothingDivides()] }
+    if ranking.overMemory > 0 {
+      let (plan, others) = leastMemory(&answer.mispriced)
+      answer.nearest = plan
+      // What has no room was not asked what else stands in its way.
+      if plan == nil { violations += others }
+    }
+    if violations.isEmpty && answer.nearest == nil { violations = [space.nothingDivides()] }
     answer.reasons = reasons(violations, answer.nearest)
     return answer
   }
@@ -126,8 +131,10 @@ package struct Search {
     return found.sorted { order.precedes($0.entry, $1.entry) }
   }
 
-  /// The plan that needs least memory of those of one layout, whatever the limit.
-  private func leastMemory(_ mispriced: inout [String]) -> RankedPlan? {
+  /// The plan that needs least memory of those of one layout, whatever the limit; what stands in the way of others.
+  private func leastMemory(
+    _ mispriced: inout [String]
+  ) -> (plan: RankedPlan?, violations: [ConstraintViolation]) {
     var other = request
     (other.objective, other.memory, other.keep) = (.memory, .unlimited, 1)
     (other.keepsFront, other.exhaustive, other.certifies) = (false, false, false)
@@ -139,7 +146,7 @@ package struct Search {
     let splits = space.splits()
     var certificate: Certificate?
     let ranking = Search(request: other).ranking(space, splits, mixtures: false, &certificate)
-    return plans(ranking.best, &mispriced).first
+    return (plans(ranking.best, &mispriced).first, space.violations + ranking.violations)
   }
 
   /// Each entry's whole prediction, by the path that reads a plan file; what does not agree with its
