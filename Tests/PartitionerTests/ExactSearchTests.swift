@@ -68,7 +68,7 @@ import Testing
   }
 
   /// Many more where the full matrices are asked for.
-  static let draws = (1...(LayoutMatrix.isFull ? 400 : 20)).map {
+  static let draws = (1...(LayoutMatrix.isFull ? 2_000 : 20)).map {
     Draw(seed: UInt64($0) &* 0x9E37_79B9_7F4A_7C15, isMeasured: $0 % 4 == 0)
   }
 
