@@ -67,6 +67,21 @@ import Testing
     #expect(advised() == nil)
   }
 
+  @Test func `what does not divide is said where nothing would have room either`() throws {
+    var sample = SampleModel()
+    // Rows of attention's weights are split by heads and by their width, which no loop can be over.
+    (sample.heads, sample.keyValueHeads, sample.headWidth, sample.hidden) = (6, 6, 10, 60)
+    (sample.wide, sample.layers) = (240, 2)
+    var request = SearchRequest(
+      training: try TrainingGraph(
+        model: sample.gpt2(), workload: Workload(globalBatch: 8, sequence: 64)),
+      cluster: SyntheticCluster.cluster, devices: 4, memory: .bytes(Bytes(1)), keep: 1)
+    (request.pins.layout, request.pins.mesh, request.pins.matmul) = (.summa, [4, 1], .stepped)
+    let answer = Search.run(request)
+    #expect(answer.plans.isEmpty && answer.nearest == nil)
+    #expect(answer.reasons.contains { $0.constraint.hasPrefix("heads divisible by the rows") })
+  }
+
   @Test func `no more threads are advised where they share one memory`() throws {
     var request = try request()
     request.memory = .bytes(Bytes(try least(request).count * 2 / 3))
