@@ -118,10 +118,8 @@ extension ChainTable {
     let none = [StageParts](repeating: StageParts(), count: network.costs.count)
     let batch = choices.degree("data") * choices.microBatch
     var least: [StageParts]?
-    for form in (try? tables(choices)) ?? [] {
-      guard let context = try? training.openContext(form), let ends = try? ends(context),
-        batch % ends.unit == 0
-      else { return none }
+    for (_, ends) in (try? endForms(choices)) ?? [] {
+      guard batch % ends.unit == 0 else { return none }
       let own = StageParts.all(
         ends, batch / ends.unit, training, network.costs[0], network.routes(ends),
         isShared: false)

@@ -70,10 +70,7 @@ final class PointEnds {
     for matmul in matmuls {
       var choices = choices
       choices.matmul = matmul
-      for form in (try? chains.tables(choices)) ?? [] {
-        guard let context = try? chains.training.openContext(form),
-          let lowered = try? chains.ends(context)
-        else { continue }
+      for (_, lowered) in (try? chains.endForms(choices)) ?? [] {
         found.append(Form(lowered: lowered, routes: costs.all.map { routes(lowered, $0) }))
       }
     }

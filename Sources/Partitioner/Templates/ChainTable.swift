@@ -88,15 +88,22 @@ struct ChainTable {
   /// `choices` with each form of the token table, and with its gradients added before they are
   /// scattered or not, where that makes a difference.
   mutating func tables(_ choices: PlanChoices) throws(ConstraintViolation) -> [PlanChoices] {
-    var result: [PlanChoices] = []
+    // Over stages the two are on devices of their own.
+    if choices.degree("pipeline") > 1 { return try training.tableForms(choices) }
+    return try endForms(choices).map(\.choices)
+  }
+
+  /// The same, with embedding and head in each form.
+  mutating func endForms(
+    _ choices: PlanChoices
+  ) throws(ConstraintViolation) -> [(choices: PlanChoices, ends: LoweredGroup)] {
+    var result: [(choices: PlanChoices, ends: LoweredGroup)] = []
     for var choices in try training.tableForms(choices) {
-      result.append(choices)
-      // Over stages the two are on devices of their own.
-      guard choices.degree("pipeline") == 1,
-        try ends(try training.openContext(choices)).addsTableGradients
-      else { continue }
+      let ends = try ends(try training.openContext(choices))
+      result.append((choices, ends))
+      guard choices.degree("pipeline") == 1, ends.addsTableGradients else { continue }
       choices.tableGradients = .apart
-      result.append(choices)
+      result.append((choices, try self.ends(try training.openContext(choices))))
     }
     return result
   }
