@@ -70,6 +70,7 @@ import Testing
     var cluster = try clusters.cluster(
       pick(["h100-sxm", "a100-sxm-80gb", "v100-sxm-32gb", "rtx5000-16gb"], &random))
     cluster.devicesPerNode = pick([cluster.devicesPerNode, 2, 4, 3], &random)
+    cluster.levels[0].devices = cluster.devicesPerNode
     var pins = Pins()
     pins.layout = pick(
       [.data, .megatron, .summa, .tesseract, .threeDimensional, .stationary, .sequence], &random)

@@ -1,0 +1,60 @@
+import PlanIR
+
+/// Asks a layout's tables whether choices make a difference.
+struct LayoutProbe {
+  private let layout: any Layout
+  private let context: LayoutContext
+
+  init(_ layout: any Layout, _ choices: PlanChoices, _ training: TrainingGraph) {
+    self.layout = layout
+    let axes = layout.axisNames.map { ($0, choices.mesh.whole($0)) }
+    context = LayoutContext(
+      mesh: choices.mesh, axes: Dictionary(uniqueKeysWithValues: axes), sizes: training.sizes,
+      sequenceParallel: false, keyValue: .gathered, tableForm: .gathered,
+      isTied: training.isTied)
+  }
+
+  /// Whether several devices would use one key/value head.
+  var keyValueHeadsAreCopied: Bool {
+    let keys = LinearRole(from: .stream, to: .keyValue)
+    return !layout.factors(of: keys, in: context)[.headWidth].isEmpty
+  }
+
+  /// A dimension that the tables split into parts which do not divide it, seen before anything is lowered;
+  /// the batch counts whole.
+  func indivisible(_ workload: Workload) -> ConstraintViolation? {
+    let linears = [
+      LinearRole(from: .stream, to: .heads), LinearRole(from: .heads, to: .stream),
+      LinearRole(from: .stream, to: .wide), LinearRole(from: .wide, to: .stream),
+    ]
+    let tables =
+      [ValueState.stream, .heads, .wide].map { layout.storage(of: $0, in: context) }
+      + linears.flatMap {
+        [layout.weight(of: $0, in: context), layout.factors(of: $0, in: context)]
+      }
+    for table in tables {
+      for dimension in table.dimensions where dimension != .vocabulary {
+        let size = dimension == .batch ? workload.globalBatch : context.sizes[dimension]
+        if size % table[dimension].groupSize != 0 {
+          return .indivisible(dimension, size: size, by: table[dimension], in: context.mesh)
+        }
+      }
+    }
+    return nil
+  }
+
+  /// The same of heads inside attention, where an all-to-all over the context axis of `choices` splits them.
+  func indivisibleHeads(_ choices: PlanChoices) -> ConstraintViolation? {
+    let placed = LoweringContext.PlacedLayout(layout: layout, context: context)
+    let sequence = ContextAxes(choices.mesh.whole("context"), choices.contextAttention)
+    let heads = sequence.storage(of: .heads, in: placed)[.heads]
+    guard context.sizes[.heads] % heads.groupSize != 0 else { return nil }
+    return .indivisible(.heads, size: context.sizes[.heads], by: heads, in: context.mesh)
+  }
+
+  var sequenceParallelismSplits: Bool {
+    var parallel = context
+    parallel.sequenceParallel = true
+    return layout.storage(of: .stream, in: parallel) != layout.storage(of: .stream, in: context)
+  }
+}
