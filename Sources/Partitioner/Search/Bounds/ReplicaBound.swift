@@ -59,8 +59,8 @@ struct ReplicaTimes {
   }
 
   /// Of gradients of so many bytes where nothing is known of `routes` but that replicas meet one of them.
-  init(bytes: Int, meeting routes: [Route], _ precision: Precision) {
-    overlaps = false
+  init(bytes: Int, meeting routes: [Route], _ precision: Precision, overlaps: Bool) {
+    self.overlaps = overlaps
     let (width, weight) = (
       precision.bytes(of: .mainGradient), precision.bytes(of: .weight)
     )
