@@ -1,3 +1,5 @@
+import Formats
+import Foundation
 import Partitioner
 import PlanIR
 import TestSupport
@@ -90,6 +92,27 @@ import Testing
     }
     let exposed = beside.communication.reduce(Picoseconds.zero) { $0 + $1.exposed }
     #expect(exposed == now.communicationExposed)
+  }
+
+  @Test(arguments: [2, 12], [2, 4, 8])
+  func `no plan is left out for gradients that are hidden`(layers: Int, hidden: Int) throws {
+    var sample = SampleModel()
+    (sample.layers, sample.hidden, sample.wide) = (layers, hidden * 512, hidden * 2048)
+    (sample.heads, sample.headWidth) = (hidden * 4, 128)
+    let clusters = ClusterCatalog(folders: [Golden.root.path + "/models/clusters"])
+    for batch in [64, 512] {
+      var pins = Pins()
+      (pins.layout, pins.zero, pins.pipeline, pins.context) = (.megatron, 1, 1, 1)
+      var request = SearchRequest(
+        training: try TrainingGraph(
+          model: sample.gpt2(), workload: Workload(globalBatch: batch, sequence: 1024)),
+        cluster: try clusters.cluster("h100-sxm"), devices: 32, memory: .unlimited, pins: pins,
+        keep: 1)
+      let pruned = Search.run(request)
+      request.exhaustive = true
+      let whole = Search.run(request)
+      #expect(pruned.plans.map(\.predicted) == whole.plans.map(\.predicted))
+    }
   }
 
   private func training() throws -> TrainingGraph {
