@@ -36,7 +36,7 @@ extension LayerPoint {
     var memory = Self.least(
       (lean ?? groups).passes(size, cost, request.training).map { $0?.memory })
     // Loops over panels may hold less.
-    memory.transient = 0
+    (memory.transient, memory.owed) = (0, 0)
     knownLean[size] = memory
     return memory
   }

@@ -188,7 +188,7 @@ final class LoweredNode {
   /// What a step takes at least under any placement, where layers keep `kept`; nil where it fits nowhere.
   func bound(_ request: SearchRequest, keeping kept: ByRecomputation<Int>) -> Int? {
     var memory = memory
-    (memory.kept, memory.transient) = (kept, 0)
+    (memory.kept, memory.transient, memory.owed) = (kept, 0, 0)
     return placements.compactMap {
       bound(request, placement: $0, memory, parts[$0].memory.bytes.withoutHead)
     }.min()

@@ -36,10 +36,6 @@ struct EndsBytes {
 
   /// The same where the head may keep less.
   var withoutHead: EndsBytes { EndsBytes(first: first, last: last) }
-
-  /// What some gradient holds beside what layers keep, of which one's takes `layer`: of one stage the head's comes
-  /// while all is kept.
-  func transient(_ layer: Int, stages: Int) -> Int { stages == 1 ? max(layer, head) : layer }
 }
 
 extension MemoryUse {

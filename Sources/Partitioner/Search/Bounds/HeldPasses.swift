@@ -4,8 +4,12 @@ import PlanIR
 /// together and of one layer at most.
 package struct HeldPasses: Hashable {
   package let all, layer: Int
+  /// Whether gradients of weights come after those of inputs of all layers.
+  package let areSplit: Bool
 
-  package init(all: Int, layer: Int) { (self.all, self.layer) = (all, layer) }
+  package init(all: Int, layer: Int, areSplit: Bool = false) {
+    (self.all, self.layer, self.areSplit) = (all, layer, areSplit)
+  }
 }
 
 extension PipelineOrder {
@@ -14,7 +18,7 @@ extension PipelineOrder {
   package func heldPasses(_ stage: Int, layers count: Int) -> HeldPasses {
     guard schedule == .interleaved else {
       let ahead = schedule == .gpipe ? microBatches : min(stages - stage, microBatches)
-      return HeldPasses(all: ahead * count, layer: ahead)
+      return HeldPasses(all: ahead * count, layer: ahead, areSplit: schedule == .zeroBubble)
     }
     let total = microBatches * chunks
     let warmUp =
