@@ -217,18 +217,17 @@ extension SearchRequest {
     beside: EndsBytes, _ framework: Bytes, _ interleaves: [Bool]
   ) -> Int? {
     if exhaustive { return 0 }
-    var memory = memory
-    memory.again = layers.again
-    let fitting = FittingStages(
+    let held = HeldStages(
       stages: clock.stages, microBatches: clock.microBatches, layers: clock.layers,
-      room: (limit ?? Bytes(Int.max / 2)) - framework, beside: beside,
-      passes: layers.least ?? PassBound(), memory: memory, storedBytes: stored,
-      recompute: pins.recompute)
+      beside: beside, memory: memory, storedBytes: stored, recompute: pins.recompute)
     guard objective == .time else {
-      let least = interleaves.map { fitting.leastBytes(isInterleaved: $0) }.min() ?? 0
+      let least = interleaves.map { held.leastBytes(isInterleaved: $0) }.min() ?? 0
       let bound = Bytes(least) + framework
       return limit.map { bound > $0 } ?? false ? nil : bound.count
     }
+    let fitting = FittingStages(
+      held, room: (limit ?? Bytes(Int.max / 2)) - framework, passes: layers.least ?? PassBound(),
+      again: layers.again)
     return interleaves.compactMap { isInterleaved in
       let busiest =
         limit == nil

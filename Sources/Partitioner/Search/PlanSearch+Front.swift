@@ -43,9 +43,11 @@ extension PlanSearch {
       return put(.placed(node, rank: next), from: bound, to: own) { $0.prune(item) }
     case .placed(let node, let rank):
       return put(item, from: bound, to: node.bound(asked, rank: rank)) { $0.prune(item) }
-    case .stages(let search, _):
-      guard !search.mayFit(asked.limit) else { return false }
-      prune(item)
+    case .stages(let search, let next):
+      let own = search.next(next, within: asked.limit)
+      guard own != next else { return false }
+      ranking.prune(count: (own ?? search.candidates.count) - next)
+      if let own { push(search, own) }
       return true
     case .fitted(let search, let fitted):
       guard let limit = asked.limit, fitted.memory > limit else { return false }

@@ -229,8 +229,18 @@ struct PlanSearch {
   private mutating func open(_ node: LoweredNode, _ next: Int, atLeast least: Int) {
     do throws(ConstraintViolation) {
       let asked = asked(atLeast: least)
+      let placement = node.ranked[next].placement
       for chain in try node.chains(request, space, &chains) {
-        let search = StageSearch(chain, placement: node.ranked[next].placement)
+        guard chain.mayFit(asked.limit) else {
+          certify(chain.path(placement) + [Certificate.others], nil)
+          leaveOut(chain.count, asked)
+          continue
+        }
+        guard request.objective == .time || !ranking.isBeaten(memory: chain.least) else {
+          ranking.prune(count: chain.count)
+          continue
+        }
+        let search = StageSearch(chain, placement: placement)
         search.open(ranking, limit: asked.limit)
         certifyRest(of: search)
         ranking.prune(count: search.left)
@@ -263,7 +273,7 @@ struct PlanSearch {
     certify(search.path(fitted), step?.count)
   }
 
-  private mutating func push(_ search: StageSearch, _ next: Int) {
+  mutating func push(_ search: StageSearch, _ next: Int) {
     guard next < search.candidates.count else { return }
     heap.push(.stages(search, next: next), bound: search.candidates[next].bound)
   }

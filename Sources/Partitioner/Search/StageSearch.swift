@@ -1,55 +1,5 @@
 import PlanIR
 
-/// A node with one form of its table, its chain put together for all placements.
-final class StageChain {
-  let choices: PlanChoices
-  let network: NetworkTable
-  let request: SearchRequest
-  /// What the framework allocates.
-  fileprivate let framework: Bytes
-  let orders: [PipelineOrder]
-  let held: ChainParts<HeldBlock<TotalBytes>>
-  fileprivate var memory: StageMemory
-  private let profile: ChainProfile
-  private let computed: ChainParts<PricedBlock>
-
-  init(
-    _ choices: PlanChoices, _ lowered: LoweredNode, _ request: SearchRequest,
-    _ space: CandidateSpace, _ chains: inout ChainTable
-  ) throws(ConstraintViolation) {
-    self.request = request
-    self.choices = choices
-    network = lowered.network
-    framework = request.cluster.device.framework(
-      request.training, choices.mesh, microBatches: choices.microBatches)
-    let stages = choices.degree("pipeline")
-    orders = space.orders(stages: stages, microBatches: choices.microBatches).map {
-      PipelineOrder(
-        schedule: $0.0, stages: stages, chunks: $0.interleave, microBatches: choices.microBatches)
-    }
-    let context = try request.training.openContext(choices)
-    // Found before the table is read: it would be copied to be changed.
-    let (ends, boundaries) = (try chains.ends(context), try chains.boundaries(context))
-    profile = try chains.chain(layers: lowered.groups, ends: ends, boundaries: boundaries)
-    let batch = choices.batch
-    try profile.check(batch, choices.mesh)
-    computed = profile.computed(batch, network.costs[0])
-    held = computed.map { HeldBlock($0) }
-    memory = StageMemory(request: request, choices: choices, chain: held, orders: orders)
-  }
-
-  /// What it takes under a placement.
-  func timed(_ placement: Int) -> ChainParts<TimedBlock> {
-    let cost = network.costs[placement]
-    return profile.priced(computed, choices.batch, cost).map { TimedBlock($0, cost) }
-  }
-}
-
-extension PlanChoices {
-  /// Sequences that enter the mesh at a time.
-  fileprivate var batch: Int { degree("data") * microBatch }
-}
-
 /// A chain under one placement: bounds and prices every schedule and cut into stages, each stage with as few
 /// layers computed again as fit.
 final class StageSearch {
@@ -57,9 +7,6 @@ final class StageSearch {
   private let chain: StageChain
   private let timed: ChainParts<TimedBlock>
   private let times: PlacedTimes
-  /// What one layer holds at least, of all kinds that there are.
-  private let layer: LayerMemory
-  private let beside: EndsBytes
   /// Schedules and cuts, those bounded least first.
   private(set) var candidates: [Candidate] = []
   /// Plans of schedules and cuts that were left out.
@@ -67,11 +14,12 @@ final class StageSearch {
   /// Plans of schedules and cuts that need more memory than there is.
   private(set) var overMemory = 0
 
-  /// A schedule and a cut, with the least that a step takes.
+  /// A schedule and a cut, with the least that a step takes, and that the fullest stage holds.
   struct Candidate {
     let order: Int
     let cut: StageCut
     let bound: Int
+    let memory: Bytes
   }
 
   /// A candidate that fits.
@@ -88,21 +36,6 @@ final class StageSearch {
     self.placement = placement
     timed = chain.timed(placement)
     times = PlacedTimes(timed)
-    var layer = LayerMemory()
-    let held = chain.held
-    for segment in held.blocks.indices where held.areLayers[segment] {
-      let own = LayerMemory(held.blocks[segment], again: times.again)
-      layer = layer.kept.isEmpty ? own : layer.least(own)
-    }
-    self.layer = layer
-    let ends = LayerRange(held.areLayers).ends(of: held)
-    func stored(_ blocks: [HeldBlock<TotalBytes>]) -> Int {
-      blocks.reduce(0) { $0 + $1.stored.bytes }
-    }
-    let kept = ends.last.reduce(0) { $0 + $1.forward.change.bytes }
-    beside = EndsBytes(
-      first: stored(ends.first), last: stored(ends.last),
-      head: kept + (ends.last.last?.inputGradient.peak.bytes ?? 0))
   }
 
   private var request: SearchRequest { chain.request }
@@ -120,18 +53,17 @@ final class StageSearch {
     let cuts = StageCut.all(layers: layers, stages: stages, most: most)
     var found: [Candidate] = []
     found.reserveCapacity(cuts.count * orders.count)
-    var fitting = fittingStages(limit).map { FittingTable($0, orders, layers: layers) }
+    var table =
+      request.exhaustive ? nil : FittingTable(chain.stages, orders, fitting(limit))
     var over = 0
     for cut in cuts {
       let counts = cut.layers(layers, stages: stages)
       for index in orders.indices {
-        guard let bound = bound(index, counts, &fitting, limit) else {
+        guard let own = candidate(index, cut, counts, &table, limit) else {
           over += 1
           continue
         }
-        if !ranking.isBeaten(bound) {
-          found.append(Candidate(order: index, cut: cut, bound: bound))
-        }
+        if !ranking.isBeaten(own.bound) { found.append(own) }
       }
     }
     overMemory = over
@@ -143,21 +75,35 @@ final class StageSearch {
     }
   }
 
-  /// What must be computed again at least for stages to hold no more than `limit`; nil where nothing is known of it.
-  private func fittingStages(_ limit: Bytes?) -> FittingStages? {
-    guard !request.exhaustive else { return nil }
-    return FittingStages(
-      stages: stages, microBatches: choices.microBatches, layers: layers,
-      room: (limit ?? Bytes(Int.max / 2)) - chain.framework, beside: beside,
-      passes: times.layer, memory: layer, storedBytes: layer.stored.program.count,
-      recompute: request.pins.recompute)
+  /// What must be computed again at least for stages to hold no more than `limit`.
+  private func fitting(_ limit: Bytes?) -> FittingStages {
+    FittingStages(
+      chain.stages, room: (limit ?? Bytes(Int.max / 2)) - chain.framework, passes: times.layer,
+      again: times.again)
   }
 
-  /// Whether any schedule and cut may hold no more than `limit`.
-  func mayFit(_ limit: Bytes?) -> Bool {
-    guard let fitting = fittingStages(limit) else { return true }
-    let interleaves = Set(orders.map { $0.chunks > 1 })
-    return interleaves.contains { fitting.busiest(atLeast: 0, isInterleaved: $0) != nil }
+  /// A schedule and a cut, bounded where there is a `table`; nil where a stage does not fit.
+  private func candidate(
+    _ order: Int, _ cut: StageCut, _ counts: [Int], _ table: inout FittingTable?, _ limit: Bytes?
+  ) -> Candidate? {
+    let held = (table?.bytes(order, counts)).map { Bytes($0) + chain.framework } ?? .zero
+    if let limit, held > limit { return nil }
+    guard request.objective == .time else {
+      return Candidate(order: order, cut: cut, bound: held.count, memory: held)
+    }
+    var more: [Picoseconds] = []
+    if table != nil {
+      guard let own = table?.more(order, counts) else { return nil }
+      more = own
+    }
+    let bound = CutBound(orders[order], times, layers: counts, more: more, cores).step
+    return Candidate(order: order, cut: cut, bound: bound, memory: held)
+  }
+
+  /// The number of the first candidate, from the one numbered `next` on, that may hold no more than `limit`.
+  func next(_ next: Int, within limit: Bytes?) -> Int? {
+    guard let limit else { return next < candidates.count ? next : nil }
+    return candidates[next...].firstIndex { $0.memory <= limit }
   }
 
   /// What a schedule and a cut take at least where stages may hold `limit`; nil where one does not fit.
@@ -165,7 +111,8 @@ final class StageSearch {
     let counts = candidate.cut.layers(layers, stages: stages)
     let order = orders[candidate.order]
     var more: [Picoseconds] = []
-    if let fitting = fittingStages(limit) {
+    if !request.exhaustive {
+      let fitting = fitting(limit)
       for (stage, count) in counts.enumerated() {
         let own = fitting.more(stage, layers: count, order.heldPasses(stage, layers: count))
         guard let own else { return nil }
@@ -173,28 +120,6 @@ final class StageSearch {
       }
     }
     return CutBound(order, times, layers: counts, more: more, cores).step
-  }
-
-  /// The least that a step takes, or that the fullest stage holds; nil where a stage does not fit.
-  private func bound(
-    _ order: Int, _ counts: [Int], _ fitting: inout FittingTable?, _ limit: Bytes?
-  ) -> Int? {
-    guard request.objective == .time else { return leastMemory(order, counts, &fitting, limit) }
-    var more: [Picoseconds] = []
-    if fitting != nil {
-      guard let own = fitting?.more(order, counts) else { return nil }
-      more = own
-    }
-    return CutBound(orders[order], times, layers: counts, more: more, cores).step
-  }
-
-  /// What the fullest stage holds at least.
-  private func leastMemory(
-    _ order: Int, _ counts: [Int], _ fitting: inout FittingTable?, _ limit: Bytes?
-  ) -> Int? {
-    guard let bytes = fitting?.bytes(order, counts) else { return 0 }
-    let most = Bytes(bytes) + chain.framework
-    return limit.map { most > $0 } ?? false ? nil : most.count
   }
 
   /// The most layers that a stage may have.
@@ -276,13 +201,7 @@ final class StageSearch {
   // MARK: - Certificate
 
   /// The decisions before schedule and cut.
-  var path: [String] {
-    CertificatePath.node(choices)
-      + [
-        CertificatePath.placement(chain.network.placements[placement]),
-        CertificatePath.table(choices),
-      ]
-  }
+  var path: [String] { chain.path(placement) }
 
   func path(_ candidate: Candidate) -> [String] {
     path + [CertificatePath.stages(cut(candidate))]

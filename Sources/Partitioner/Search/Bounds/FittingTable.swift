@@ -1,21 +1,23 @@
 import PlanIR
 
-/// What stages of so many layers must compute again to fit, found once for all cuts, and what they hold.
+/// What stages of so many layers hold at least, found once for all cuts, and what they must compute again to fit.
 struct FittingTable {
-  private let fitting: FittingStages
+  private let held: HeldStages
+  private let fitting: FittingStages?
   private let orders: [PipelineOrder]
-  private let most: Int
   /// By order, stage and number of layers.
   private var known: [Entry?]
 
-  private enum Entry {
-    case fits(more: Picoseconds)
-    case doesNotFit
+  private struct Entry {
+    let bytes: Int
+    /// Nil where it does not fit.
+    let more: Picoseconds?
   }
 
-  init(_ fitting: FittingStages, _ orders: [PipelineOrder], layers most: Int) {
-    (self.fitting, self.orders, self.most) = (fitting, orders, most)
-    known = Array(repeating: nil, count: orders.count * fitting.stages * (most + 1))
+  /// Nothing is asked of what must be computed again where `fitting` is nil.
+  init(_ held: HeldStages, _ orders: [PipelineOrder], _ fitting: FittingStages? = nil) {
+    (self.held, self.fitting, self.orders) = (held, fitting, orders)
+    known = Array(repeating: nil, count: orders.count * held.stages * (held.layers + 1))
   }
 
   /// What each stage of a cut takes of a micro-batch more at least, for what it must compute again; nil where one
@@ -24,26 +26,29 @@ struct FittingTable {
     var result: [Picoseconds] = []
     result.reserveCapacity(counts.count)
     for (stage, count) in counts.enumerated() {
-      guard case .fits(let more) = entry(order, stage, count) else { return nil }
+      guard let more = entry(order, stage, count).more else { return nil }
       result.append(more)
     }
     return result
   }
 
-  private mutating func entry(_ order: Int, _ stage: Int, _ count: Int) -> Entry {
-    let place = (order * fitting.stages + stage) * (most + 1) + count
-    if let found = known[place] { return found }
-    let passes = orders[order].heldPasses(stage, layers: count)
-    let made = fitting.more(stage, layers: count, passes).map(Entry.fits) ?? .doesNotFit
-    known[place] = made
-    return made
+  /// What the fullest stage of a cut holds at least.
+  mutating func bytes(_ order: Int, _ counts: [Int]) -> Int {
+    var most = 0
+    for (stage, count) in counts.enumerated() {
+      most = max(most, entry(order, stage, count).bytes)
+    }
+    return most
   }
 
-  /// What the fullest stage of a cut holds at least.
-  func bytes(_ order: Int, _ counts: [Int]) -> Int {
-    let bytes = counts.enumerated().map { stage, count in
-      fitting.bytes(stage, layers: count, orders[order].heldPasses(stage, layers: count))
-    }
-    return bytes.max() ?? 0
+  private mutating func entry(_ order: Int, _ stage: Int, _ count: Int) -> Entry {
+    let place = (order * held.stages + stage) * (held.layers + 1) + count
+    if let found = known[place] { return found }
+    let passes = orders[order].heldPasses(stage, layers: count)
+    let made = Entry(
+      bytes: held.bytes(stage, layers: count, passes),
+      more: fitting?.more(stage, layers: count, passes))
+    known[place] = made
+    return made
   }
 }

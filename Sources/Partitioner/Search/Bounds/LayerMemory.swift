@@ -6,8 +6,6 @@ struct LayerMemory {
   var stored = MemoryUse()
   /// Bytes that one layer keeps of a micro-batch past the forward pass, by what of it is computed again.
   var kept: ByRecomputation<Int> = [:]
-  /// What computing the layer again takes at least.
-  var again: ByRecomputation<Picoseconds> = [:]
   /// Bytes that the gradient of its last block holds beside what was kept.
   var transient = 0
   /// Bytes of it that are left between the gradients of its inputs and those of its weights, where that is known.
@@ -15,13 +13,12 @@ struct LayerMemory {
 
   init() {}
 
-  /// One layer of `blocks`, which take `again` for being computed again.
-  init(_ blocks: [HeldBlock<TotalBytes>], again: ByRecomputation<Picoseconds>) {
-    self.again = again
+  /// One layer of `blocks`.
+  init(_ blocks: [HeldBlock<TotalBytes>]) {
     stored.add(Bytes(blocks.reduce(0) { $0 + $1.stored.bytes }), .weight)
     transient = blocks.last?.inputGradient.peak.bytes ?? 0
     owed = blocks.reduce(0) { $0 + $1.forward.change.bytes + $1.inputGradient.change.bytes }
-    for kind in [Recomputation.none] + again.kinds {
+    for kind in [Recomputation.none, .selective, .full] {
       kept[kind] = blocks.reduce(0) { $0 + $1.forms.forward(kind).change.bytes }
     }
   }
@@ -41,7 +38,6 @@ struct LayerMemory {
     result.transient = min(transient, other.transient)
     result.owed = min(owed, other.owed)
     result.kept.merge(other.kept) { min($0, $1) }
-    result.again.merge(other.again) { min($0, $1) }
     return result
   }
 
@@ -51,6 +47,5 @@ struct LayerMemory {
     transient += block.transient
     owed += block.owed
     kept.merge(block.kept, +)
-    again.merge(block.again, +)
   }
 }
