@@ -231,15 +231,7 @@ struct PlanSearch {
       let asked = asked(atLeast: least)
       let placement = node.ranked[next].placement
       for chain in try node.chains(request, space, &chains) {
-        guard chain.mayFit(asked.limit) else {
-          certify(chain.path(placement) + [Certificate.others], nil)
-          leaveOut(chain.count, asked)
-          continue
-        }
-        guard request.objective == .time || !ranking.isBeaten(memory: chain.least) else {
-          ranking.prune(count: chain.count)
-          continue
-        }
+        if leaveOut(chain, placement, asked) { continue }
         let search = StageSearch(chain, placement: placement)
         search.open(ranking, limit: asked.limit)
         certifyRest(of: search)
@@ -257,6 +249,23 @@ struct PlanSearch {
       certify(node.path(node.ranked[next].placement), nil)
       ranking.refuse(error, count: each(node))
     }
+  }
+
+  /// Leaves a chain out that holds too much under every schedule and cut; says so. Asked where little else bounds what
+  /// is held: it takes a look at all of them.
+  private mutating func leaveOut(
+    _ chain: StageChain, _ placement: Int, _ asked: SearchRequest
+  ) -> Bool {
+    guard findsFront || request.objective == .memory else { return false }
+    if !chain.mayFit(asked.limit) {
+      certify(chain.path(placement) + [Certificate.others], nil)
+      leaveOut(chain.count, asked)
+    } else if ranking.isBeaten(memory: chain.least) {
+      ranking.prune(count: chain.count)
+    } else {
+      return false
+    }
+    return true
   }
 
   /// What fits of a schedule and a cut.
