@@ -10,6 +10,10 @@ package enum BLASLibrary {
   /// The OpenMP build ignores this, so check ``threading`` first.
   package static func setThreads(_ count: Int) { openblas_set_num_threads(Int32(count)) }
 
+  /// Ends the threads that the library makes as it is loaded, one a core less one, which spin for a tenth of a second
+  /// waiting for products; the first product that wants several makes them again.
+  package static func endIdleThreads() { tpplan_end_blas_threads() }
+
   /// How many threads one product may use.
   package static var threads: Int { Int(openblas_get_num_threads()) }
 

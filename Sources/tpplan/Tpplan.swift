@@ -1,4 +1,5 @@
 import ArgumentParser
+import Kernels
 
 @main
 struct Tpplan: ParsableCommand {
@@ -19,6 +20,11 @@ struct Tpplan: ParsableCommand {
       ExecuteCommand.self, CalibrateCommand.self, TimingsCommand.self, ExportCommand.self,
       ModelsCommand.self, ClustersCommand.self,
     ])
+
+  static func main() {
+    BLASLibrary.endIdleThreads()
+    main(nil)
+  }
 }
 
 /// The version of this program.
