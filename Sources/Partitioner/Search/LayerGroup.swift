@@ -57,7 +57,7 @@ final class MeshCosts {
   let asNumbered: ClusterCost
   let all: [ClusterCost]
   /// What groups meet, by placement.
-  private var routes: [[AxisReference]: [Route]] = [:]
+  private var routes: [[AxisReference]: DistinctRoutes] = [:]
 
   init(_ mesh: Mesh, _ rates: ClusterRates) {
     let perNode = rates.cluster.devicesPerNode
@@ -105,34 +105,59 @@ final class MeshCosts {
 
   /// By placement what each of `groups` meets.
   private func routes(over groups: [[AxisReference]]) -> PlacedRoutes {
-    let own = groups.map(routes)
-    return PlacedRoutes(all.indices.map { place in own.map { $0[place] } })
+    PlacedRoutes(groups.map(routes), placements: all.count)
   }
 
-  private func routes(over axes: [AxisReference]) -> [Route] {
+  private func routes(over axes: [AxisReference]) -> DistinctRoutes {
     if let known = routes[axes] { return known }
-    let made = all.map { $0.route(over: axes) }
+    let made = DistinctRoutes(all.map { $0.route(over: axes) })
     routes[axes] = made
     return made
+  }
+}
+
+/// What a group of devices meets, by placement: under few of them something else.
+private struct DistinctRoutes {
+  /// Each once.
+  private(set) var all: [Route] = []
+  /// By placement, which of them.
+  private(set) var places: [UInt16] = []
+
+  init(_ routes: [Route]) {
+    places.reserveCapacity(routes.count)
+    for route in routes {
+      let known = all.firstIndex(of: route)
+      places.append(UInt16(known ?? all.count))
+      if known == nil { all.append(route) }
+    }
   }
 }
 
 /// What several groups of devices meet, by placement: few placements differ for few groups.
 struct PlacedRoutes {
   /// Each once.
-  private(set) var distinct: [[Route]] = []
+  let distinct: [[Route]]
   /// By placement, which of them.
-  private(set) var places: [Int] = []
+  let places: [Int]
 
-  init(_ all: [[Route]]) {
-    for routes in all {
-      if let known = distinct.firstIndex(of: routes) {
-        places.append(known)
-      } else {
-        places.append(distinct.count)
-        distinct.append(routes)
+  fileprivate init(_ groups: [DistinctRoutes], placements: Int) {
+    var places = [Int](repeating: 0, count: placements)
+    var firsts = placements > 0 ? [0] : []
+    for group in groups where group.all.count > 1 {
+      // Pairs of what is told apart so far and what this group tells apart, as they come up.
+      var pairs = [Int](repeating: -1, count: firsts.count * group.all.count)
+      firsts.removeAll(keepingCapacity: true)
+      for place in places.indices {
+        let pair = places[place] * group.all.count + Int(group.places[place])
+        if pairs[pair] < 0 {
+          pairs[pair] = firsts.count
+          firsts.append(place)
+        }
+        places[place] = pairs[pair]
       }
     }
+    self.places = places
+    distinct = firsts.map { first in groups.map { $0.all[Int($0.places[first])] } }
   }
 }
 

@@ -135,6 +135,11 @@ struct LayerPoint {
     }
   }
 
+  /// Forgets what its layers take of a micro-batch: most points are never opened.
+  mutating func forgetPasses() {
+    (known, knownLayers) = ([:], [:])
+  }
+
   /// The layers of a node's `choices`, lowered once for all numbers of replicas and stages.
   mutating func layers(
     _ choices: PlanChoices, _ training: TrainingGraph, _ chains: inout ChainTable

@@ -9,8 +9,6 @@ final class LayerTrunk {
   let costs: MeshCosts
   /// Embedding and head beside them.
   let ends: PointEnds
-  /// One layer of each segment that has any, by size of micro-batch.
-  private var known: [Int: [BlockPasses?]] = [:]
   private let choices: PlanChoices
   /// The ways to shard its parameters on one replica, and on several.
   private var knownShards: (alone: [ShardedWeights]?, beside: [ShardedWeights]?)
@@ -40,12 +38,9 @@ final class LayerTrunk {
   }
 
   /// What its blocks take and hold of a micro-batch of `size`, under every placement, then in loops over panels
-  /// where it has some.
+  /// where it has some. Not kept: there are many, and points keep theirs.
   func passes(_ size: Int, _ training: TrainingGraph) -> [BlockPasses?] {
-    if let found = known[size] { return found }
-    let made = groups.passes(panelled, size, costs.asNumbered, training)
-    known[size] = made
-    return made
+    groups.passes(panelled, size, costs.asNumbered, training)
   }
 }
 

@@ -51,6 +51,7 @@ extension PlanSearch {
       let point = points.count - 1
       if let bound = bound(point) {
         heap.push(.point(point), bound: bound)
+        points[point].forgetPasses()
       } else {
         for split in splits { bound(point, split) }
       }
