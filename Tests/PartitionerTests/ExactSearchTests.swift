@@ -50,6 +50,7 @@ import Testing
       var pins = Pins()
       pins.layout = random.pick([nil, .megatron, .summa, .stationary, .sequence])
       let devices = pins.layout == nil ? random.pick([1, 2, 3]) : random.pick([2, 4])
+      pins.recompute = random.pick([nil, nil, nil, Recomputation.none, .full])
       let model = isLlama ? sample.llama() : sample.gpt2()
       var request = SearchRequest(
         training: try TrainingGraph(model: model, workload: workload),

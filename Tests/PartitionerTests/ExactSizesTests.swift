@@ -76,6 +76,8 @@ import Testing
     pins.layout = pick(
       [.data, .megatron, .summa, .tesseract, .threeDimensional, .stationary, .sequence], &random)
     pins.zero = pick([nil, nil, nil, 1, 2, 3], &random)
+    pins.recompute = pick([nil, nil, nil, Recomputation.none, .full], &random)
+    pins.schedule = pick([nil, nil, nil, .oneForwardOneBackward, .zeroBubble], &random)
     return SearchRequest(
       training: try TrainingGraph(
         model: isLlama ? sample.llama() : sample.gpt2(), workload: workload),
