@@ -55,6 +55,19 @@ import Testing
     #expect(!BLASLibrary.core.isEmpty)
   }
 
+  @Test func `threads that were ended are made again for a product that wants several`() async {
+    // In a process of its own: other tests must not lose theirs.
+    await #expect(processExitsWith: .success) {
+      BLASLibrary.setThreads(2)
+      for _ in 0..<2 {
+        BLASLibrary.endIdleThreads()
+        precondition(BLASLibrary.threads == 2, "\(BLASLibrary.threads) threads")
+        let error = SelfCheck.largestError(.float64, 300, 301, 302, false, true)
+        precondition(error <= SelfCheck.tolerance(.float64, 302), "an error of \(error)")
+      }
+    }
+  }
+
   @Test func `a miscomputing core is named with what to try`() {
     let text = KernelError.miscomputes(core: "Zen").description
     #expect(text.contains("its Zen kernels"))

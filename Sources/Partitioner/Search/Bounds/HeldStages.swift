@@ -36,10 +36,10 @@ struct HeldStages {
     transient = Double(memory.transient)
     pinned = recompute.flatMap { $0 == .mixed ? nil : $0 }
     whole = Double(memory.kept[.none] ?? 0)
-    guard pinned == nil else {
-      kept = pinned.map { Double(memory.kept[$0] ?? 0) } ?? 0
-      saved = 0
-      gradient = (transient + max(0, whole - kept), transient + max(0, whole - kept))
+    if let pinned {
+      (kept, saved) = (Double(memory.kept[pinned] ?? 0), 0)
+      let gradient = transient + max(0, whole - kept)
+      self.gradient = (gradient, gradient)
       return
     }
     kept = whole
