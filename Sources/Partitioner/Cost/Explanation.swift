@@ -187,7 +187,7 @@ private struct Explainer {
     return shown.all
   }
 
-  private func axes(_ layout: LoweringContext.PlacedLayout) -> String {
+  private func axes(_ layout: PlacedLayout) -> String {
     let parts = layout.layout.axisNames.compactMap { name -> String? in
       let axes = layout.context[name]
       guard !axes.isEmpty else { return nil }

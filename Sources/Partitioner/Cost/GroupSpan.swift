@@ -26,11 +26,15 @@ struct GroupSpan: Hashable {
   }
 
   /// As above, of a mesh whose numbers are known.
-  init(over axes: [AxisReference], _ digits: MeshDigits, _ cluster: Cluster) {
+  init(
+    over axes: borrowing [AxisReference], _ digits: borrowing MeshDigits,
+    _ cluster: borrowing Cluster
+  ) {
     size = axes.groupSize
     var inner = 1
+    let perNode = cluster.devicesPerNode
     for (index, level) in cluster.levels.enumerated() {
-      let unit = level.devices.map { digits.unit($0, of: cluster) }
+      let unit = level.devices.map { digits.unit($0, perNode) }
       let members = unit.map { digits.members(of: axes, sharing: $0) } ?? size
       if members > inner {
         crossings.append(Crossing(level: index, inner: inner, members: members))
@@ -71,12 +75,12 @@ struct MeshDigits: Sendable {
 
   private var perNode: Int { inside.reduce(1, *) }
 
-  /// How many of the mesh's devices a unit of `devices` holds: nodes that the mesh does not fill
+  /// How many of the mesh's devices a unit of `devices` holds, where nodes have `devicesPerNode`: nodes that the mesh does not fill
   /// count as full.
-  fileprivate func unit(_ devices: Int, of cluster: Cluster) -> Int {
+  fileprivate func unit(_ devices: Int, _ devicesPerNode: Int) -> Int {
     if mesh.deviceCount <= devices { return devices }
-    if devices <= cluster.devicesPerNode { return min(devices, perNode) }
-    return max(1, devices / cluster.devicesPerNode) * perNode
+    if devices <= devicesPerNode { return min(devices, perNode) }
+    return max(1, devices / devicesPerNode) * perNode
   }
 
   /// Members of a group over `axes` that share a unit of `unit` consecutive devices.

@@ -5,7 +5,7 @@ package struct LayoutContext: Sendable {
   package var mesh: Mesh
   /// What each of the layout's axes is in the mesh: itself, or in a mixture the axes or parts of
   /// axes that it joins.
-  package var axes: [String: [AxisReference]]
+  package var axes: NamedAxes
   package var sizes: DimensionSizes
   package var sequenceParallel: Bool
   package var keyValue: KeyValueForm
@@ -14,7 +14,7 @@ package struct LayoutContext: Sendable {
   package var isTied: Bool
 
   /// The mesh's parts of the layout's axis `name`; none where its size is 1.
-  package subscript(name: String) -> [AxisReference] { axes[name, default: []] }
+  package subscript(name: String) -> [AxisReference] { axes[name] }
 
   /// `axes` split where key/value heads end: the parts that split key/value heads too, major, and
   /// those over which these have copies.
@@ -36,7 +36,7 @@ package struct LayoutContext: Sendable {
   package func columns(_ state: ValueState, over axes: [AxisReference]) -> DimensionAxes {
     switch state {
     case .stream: DimensionAxes([.hidden: axes])
-    case .heads, .keyValue: DimensionAxes(heads(over: axes).stored)
+    case .heads, .keyValue: heads(over: axes).stored
     case .wide: DimensionAxes([.wide: axes])
     case .logits: DimensionAxes([.vocabulary: axes])
     }
@@ -71,6 +71,22 @@ package struct LayoutContext: Sendable {
   }
 }
 
+/// What each of a layout's axes is in a mesh: few enough that a look through them is the fastest.
+package struct NamedAxes: Sendable {
+  private let entries: [(name: String, axes: [AxisReference])]
+
+  package init(_ entries: [(String, [AxisReference])]) { self.entries = entries }
+
+  /// The parts of the axis `name`; none of one that there is not.
+  package subscript(name: String) -> [AxisReference] {
+    for entry in entries where entry.name == name { return entry.axes }
+    return []
+  }
+
+  /// The parts of all of them.
+  var all: [AxisReference] { entries.flatMap(\.axes) }
+}
+
 /// Axes split where key/value heads end.
 package struct HeadAxes: Sendable {
   /// Split query heads and key/value heads.
@@ -82,7 +98,9 @@ package struct HeadAxes: Sendable {
   package var whole: [AxisReference] { keyValue + copies }
 
   /// The dimensions of heads where they are stored.
-  package var stored: [Dimension: [AxisReference]] { [.heads: whole, .keyValueHeads: keyValue] }
+  package var stored: DimensionAxes {
+    DimensionAxes([.heads: whole, .keyValueHeads: keyValue])
+  }
 }
 
 extension DimensionAxes {

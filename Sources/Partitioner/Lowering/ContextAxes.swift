@@ -20,13 +20,13 @@ struct ContextAxes {
   }
 
   /// The heads of a layout's values, split over the context axis too, minor.
-  private func heads(in layout: LoweringContext.PlacedLayout) -> HeadAxes {
+  private func heads(in layout: PlacedLayout) -> HeadAxes {
     layout.context.heads(over: layout.storage(of: .heads)[.heads] + axes)
   }
 
   /// The axis's parts as they split the sequence: where it splits heads, those that split key/value
   /// heads minor, so that they move there and back without a gather over copies of heads.
-  func sequence(of layout: LoweringContext.PlacedLayout) -> [AxisReference] {
+  func sequence(of layout: PlacedLayout) -> [AxisReference] {
     guard attention == .allToAll else { return axes }
     let keyValue = heads(in: layout).keyValue.intersecting(axes)
     return axes.subtracting(keyValue) + keyValue
@@ -34,7 +34,7 @@ struct ContextAxes {
 
   /// Where `state` is stored.
   func storage(
-    of state: ValueState, in layout: LoweringContext.PlacedLayout
+    of state: ValueState, in layout: PlacedLayout
   ) -> DimensionAxes {
     var result = layout.storage(of: state)
     guard !axes.isEmpty else { return result }

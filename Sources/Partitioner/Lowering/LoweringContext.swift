@@ -3,17 +3,9 @@ import PlanIR
 /// Everything that decides how a block is lowered: the choices, with sizes padded and layouts found.
 struct LoweringContext {
   let choices: PlanChoices
-  let mesh: Mesh
   let workload: Workload
-  /// Whole sizes: the batch that enters the mesh at a time, the vocabulary padded.
-  let sizes: DimensionSizes
-  /// Each block class's layout with what its tables may depend on.
-  let layouts: ByBlockClass<PlacedLayout>
-  let data: [AxisReference]
-  /// By block class, the parts of the context axis in the order in which they split the sequence.
-  private let contextAxes: ByBlockClass<[AxisReference]>
-  /// Where each state is stored in blocks of each class, by the states' places: every operation asks.
-  private let stateStorage: ByBlockClass<[DimensionAxes]>
+  /// Layouts, and where they store values.
+  private let placed: PlacedLayouts
   /// Where what must divide is noted instead of checked, by templates for meshes of any size.
   private var log: DivisibilityLog?
   /// For each parameter of the chain where it is stored and what its gradient stays unreduced over.
@@ -40,173 +32,30 @@ struct LoweringContext {
     }
   }
 
-  /// A layout on a plan's mesh.
-  struct PlacedLayout {
-    let layout: any Layout
-    var context: LayoutContext
-
-    func storage(of state: ValueState) -> DimensionAxes { layout.storage(of: state, in: context) }
-    func weight(of linear: LinearRole) -> DimensionAxes { layout.weight(of: linear, in: context) }
-    func factors(of linear: LinearRole) -> DimensionAxes {
-      layout.factors(of: linear, in: context)
-    }
-
-    /// Into how many parts each dimension of states and weights is split.
-    var splits: [[Dimension: Int]] {
-      func parts(_ axes: DimensionAxes) -> [Dimension: Int] {
-        Dictionary(uniqueKeysWithValues: axes.dimensions.map { ($0, axes[$0].groupSize) })
-      }
-      let linears = [
-        LinearRole(from: .heads, to: .stream), LinearRole(from: .stream, to: .heads),
-        LinearRole(from: .stream, to: .keyValue),
-      ]
-      return ValueState.allCases.map { parts(storage(of: $0)) }
-        + linears.map { parts(weight(of: $0)) }
-    }
-  }
-
   init(
-    sizes unpadded: DimensionSizes, workload: Workload, choices: PlanChoices, isTied: Bool
+    sizes: DimensionSizes, workload: Workload, choices: PlanChoices, isTied: Bool
   ) throws(ConstraintViolation) {
-    self.choices = choices
-    self.workload = workload
-    mesh = choices.mesh
-    var sizes = unpadded
-    sizes[.batch] = choices.degree("data") * choices.microBatch
-    var layouts = try Self.place(choices, sizes: sizes, isTied: isTied)
-    let multiple = workload.padVocabulary * Self.vocabularyAxes(layouts).groupSize
-    sizes[.vocabulary] = (sizes[.vocabulary] + multiple - 1) / multiple * multiple
-    for blockClass in BlockClass.allCases { layouts[blockClass]?.context.sizes = sizes }
-    self.sizes = sizes
-    self.layouts = layouts
-    let data = mesh.whole("data")
-    self.data = data
-    try Self.checkRing(choices, workload, sizes)
-    let sequence = ContextAxes(mesh.whole("context"), choices.contextAttention)
-    var (storage, contexts) = (ByBlockClass<[DimensionAxes]>(), ByBlockClass<[AxisReference]>())
-    for blockClass in BlockClass.allCases {
-      if let same = Self.same(as: blockClass, choices) {
-        (storage[blockClass], contexts[blockClass]) = (storage[same], contexts[same])
-        continue
-      }
-      guard let layout = layouts[blockClass] else { continue }
-      storage[blockClass] = ValueState.allCases.map { state in
-        var axes = sequence.storage(of: state, in: layout)
-        axes[.batch] = data + axes[.batch]
-        return axes
-      }
-      contexts[blockClass] = sequence.sequence(of: layout)
-    }
-    (stateStorage, contextAxes) = (storage, contexts)
+    (self.choices, self.workload) = (choices, workload)
+    placed = try PlacedLayouts(choices, sizes: sizes, workload, isTied: isTied)
+    try Self.checkRing(choices, workload, placed.sizes)
   }
 
-  /// A kind of blocks named before `blockClass` that has its layout and mesh; nil where there is none.
-  private static func same(as blockClass: BlockClass, _ choices: PlanChoices) -> BlockClass? {
-    func layout(_ own: BlockClass) -> LayoutName { choices.blocks[own] ?? choices.layout }
-    return BlockClass.allCases.prefix { $0 != blockClass }.first { other in
-      layout(other) == layout(blockClass)
-        && choices.blockMeshes[other] == choices.blockMeshes[blockClass]
-    }
-  }
-
-  private static func place(
-    _ choices: PlanChoices, sizes: DimensionSizes, isTied: Bool
-  ) throws(ConstraintViolation) -> ByBlockClass<PlacedLayout> {
-    var layouts = ByBlockClass<PlacedLayout>()
-    for blockClass in BlockClass.allCases {
-      if let same = same(as: blockClass, choices) {
-        layouts[blockClass] = layouts[same]
-        continue
-      }
-      let layout = try LayoutCatalog.layout(choices.blocks[blockClass] ?? choices.layout)
-      let context = LayoutContext(
-        mesh: choices.mesh, axes: try choices.axes(of: layout, in: blockClass), sizes: sizes,
-        sequenceParallel: choices.sequenceParallel, keyValue: choices.keyValue,
-        tableForm: choices.tableForm, isTied: isTied)
-      layouts[blockClass] = PlacedLayout(layout: layout, context: context)
-    }
-    try checkCuts(layouts, choices)
-    for blockClass in choices.blockMeshes.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
-      guard let layout = layouts[blockClass] else { continue }
-      try checkSplits(of: layout, choices.blockMeshes[blockClass] ?? [])
-    }
-    return layouts
-  }
-
-  /// Parts of an axis must be cut so that one divides the other: where a mixture's meshes and the
-  /// number of key/value heads cut it.
-  private static func checkCuts(
-    _ layouts: ByBlockClass<PlacedLayout>, _ choices: PlanChoices
-  ) throws(ConstraintViolation) {
-    var references: [AxisReference] = []
-    for blockClass in BlockClass.allCases where same(as: blockClass, choices) == nil {
-      guard let layout = layouts[blockClass] else { continue }
-      references += layout.context.axes.values.joined()
-      references += layout.storage(of: .keyValue)[.keyValueHeads]
-      for linear in [
-        LinearRole(from: .heads, to: .stream), LinearRole(from: .stream, to: .keyValue),
-      ] {
-        let weight = layout.weight(of: linear)
-        references += weight.dimensions.flatMap { weight[$0] }
-      }
-    }
-    guard !AxisCuts(references).isEven else { return }
-    throw ConstraintViolation(
-      constraint: "parts of an axis divide each other",
-      found: "meshes and heads that cut an axis where neither divides",
-      needed: "cuts of which each divides the next",
-      remedy: "meshes whose degrees divide the heads, or each other")
-  }
-
-  /// In a mixture a block must be split as on its own mesh: joined axes may be unable to split heads
-  /// where one axis does.
-  private static func checkSplits(
-    of placed: PlacedLayout, _ degrees: [Int]
-  ) throws(ConstraintViolation) {
-    let axes = try placed.layout.axes(for: degrees)
-    var own = placed
-    own.context.mesh = Mesh(axes)
-    own.context.axes = Dictionary(
-      uniqueKeysWithValues: axes.map { ($0.name, own.context.mesh.whole($0.name)) })
-    guard own.splits != placed.splits else { return }
-    let shape = degrees.map(String.init).joined(separator: "x")
-    throw ConstraintViolation(
-      constraint: "joined axes split heads as the block's own mesh does",
-      found: "\(placed.layout.name.rawValue) \(shape) on \(placed.context.mesh.axes.count) axes",
-      needed: "key/value heads that each axis divides", remedy: "another mesh for the other blocks")
-  }
-
-  /// The distinct axes that split the vocabulary anywhere.
-  private static func vocabularyAxes(_ layouts: ByBlockClass<PlacedLayout>) -> [AxisReference] {
-    let linears = [
-      LinearRole(from: .logits, to: .stream), LinearRole(from: .stream, to: .logits),
-    ]
-    var axes: [AxisReference] = []
-    for (blockClass, linear) in zip([BlockClass.embedding, .head], linears) {
-      guard let layout = layouts[blockClass] else { continue }
-      for split in [layout.factors(of: linear), layout.weight(of: linear)] {
-        axes += split[.vocabulary].subtracting(axes)
-      }
-      guard blockClass == .head else { continue }
-      axes += layout.storage(of: .logits)[.vocabulary].subtracting(axes)
-    }
-    return axes
-  }
+  var mesh: Mesh { placed.mesh }
+  /// Whole sizes: the batch that enters the mesh at a time, the vocabulary padded.
+  var sizes: DimensionSizes { placed.sizes }
+  var data: [AxisReference] { placed.data }
 
   /// Which axes split the factors of `linear` while it is computed, data and context among them.
   private func factors(of linear: LinearRole, in graph: BlockGraph) -> DimensionAxes {
     var result = layout(of: graph).factors(of: linear)
     result[.batch] = data + result[.batch]
-    result[.sequence] = (contextAxes[graph.blockClass] ?? []) + result[.sequence]
+    result[.sequence] = placed.context(in: graph.blockClass) + result[.sequence]
     return result
   }
 
-  func layout(of graph: BlockGraph) -> PlacedLayout {
-    guard let layout = layouts[graph.blockClass] else {
-      preconditionFailure("no layout of blocks of class \(graph.blockClass.rawValue)")
-    }
-    return layout
-  }
+  func layout(of graph: BlockGraph) -> PlacedLayout { layout(of: graph.blockClass) }
+
+  func layout(of blockClass: BlockClass) -> PlacedLayout { placed.layout(of: blockClass) }
 
   /// Which axes split the factors of `operation` while it is computed: a linear's as its layout
   /// says, any other's as the value it works on is stored.
@@ -224,7 +73,7 @@ struct LoweringContext {
 
   /// Where `state` is stored in blocks of class `blockClass`.
   func storage(of state: ValueState, in blockClass: BlockClass) -> DimensionAxes {
-    stateStorage[blockClass]?[state.place] ?? DimensionAxes()
+    placed.storage(of: state, in: blockClass)
   }
 
   /// Where `value` is stored between operations. Gradients of key/value heads stay partial over the

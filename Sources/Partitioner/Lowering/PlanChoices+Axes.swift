@@ -9,15 +9,15 @@ extension PlanChoices {
   /// row-major.
   func axes(
     of layout: any Layout, in blockClass: BlockClass
-  ) throws(ConstraintViolation) -> [String: [AxisReference]] {
+  ) throws(ConstraintViolation) -> NamedAxes {
     guard let degrees = blockMeshes[blockClass] else {
-      return Dictionary(uniqueKeysWithValues: layout.axisNames.map { ($0, mesh.whole($0)) })
+      return NamedAxes(layout.axisNames.map { ($0, mesh.whole($0)) })
     }
     let whole = mesh.axes.indices.filter { !Self.outerAxes.contains(mesh.axes[$0].name) }
-    var result: [String: [AxisReference]] = [:]
+    var result: [(String, [AxisReference])] = []
     var before = 1
     for axis in try layout.axes(for: degrees) {
-      result[axis.name] = try parts(of: axis, before: before, over: whole)
+      result.append((axis.name, try parts(of: axis, before: before, over: whole)))
       before *= axis.size
     }
     guard before == tensorDegree else {
@@ -26,7 +26,7 @@ extension PlanChoices {
         found: "\(blockClass.rawValue) \(before)", needed: "\(tensorDegree)",
         remedy: "a mesh of \(tensorDegree)")
     }
-    return result
+    return NamedAxes(result)
   }
 
   /// The parts of mesh axes that make up `axis`, which has `before` positions major to it.

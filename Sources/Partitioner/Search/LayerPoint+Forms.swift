@@ -125,9 +125,7 @@ extension ChainTable {
         isShared: false)
       least = least.map { zip($0, own).map { $0.least($1) } } ?? own
     }
-    guard var least, let context = try? training.openContext(choices),
-      let boundaries = try? boundaries(context)
-    else { return none }
+    guard var least, let boundaries = try? boundaries(choices) else { return none }
     let own = boundaryTimes(boundaries, batch, network)
     for index in least.indices {
       (least[index].arrival, least[index].departure) = (own[index].arrival, own[index].departure)
@@ -137,8 +135,7 @@ extension ChainTable {
 
   /// What is least of each boundary where the chain may be cut, by placement.
   private func boundaryTimes(
-    _ boundaries: [(inside: LoweredGroup?, after: LoweredGroup?)], _ batch: Int,
-    _ network: NetworkTable
+    _ boundaries: [Boundaries], _ batch: Int, _ network: NetworkTable
   ) -> [StageParts] {
     let none = [StageParts](repeating: StageParts(), count: network.costs.count)
     var least: [StageParts]?

@@ -7,11 +7,20 @@ struct LayoutProbe {
 
   init(_ layout: any Layout, _ choices: PlanChoices, _ training: TrainingGraph) {
     self.layout = layout
-    let axes = layout.axisNames.map { ($0, choices.mesh.whole($0)) }
+    let axes = NamedAxes(layout.axisNames.map { ($0, choices.mesh.whole($0)) })
     context = LayoutContext(
-      mesh: choices.mesh, axes: Dictionary(uniqueKeysWithValues: axes), sizes: training.sizes,
+      mesh: choices.mesh, axes: axes, sizes: training.sizes,
       sequenceParallel: false, keyValue: .gathered, tableForm: .gathered,
       isTied: training.isTied)
+  }
+
+  /// What of the tables of `choices` does not divide, seen before anything is lowered.
+  static func indivisible(
+    _ choices: PlanChoices, _ training: TrainingGraph
+  ) -> ConstraintViolation? {
+    (try? LayoutCatalog.layout(choices.layout)).flatMap { layout in
+      LayoutProbe(layout, choices, training).indivisible(training.workload)
+    }
   }
 
   /// Whether several devices would use one key/value head.
@@ -20,9 +29,8 @@ struct LayoutProbe {
     return !layout.factors(of: keys, in: context)[.headWidth].isEmpty
   }
 
-  /// A dimension that the tables split into parts which do not divide it, seen before anything is lowered;
-  /// the batch counts whole.
-  func indivisible(_ workload: Workload) -> ConstraintViolation? {
+  /// A dimension that the tables split into parts which do not divide it; the batch counts whole.
+  private func indivisible(_ workload: Workload) -> ConstraintViolation? {
     let linears = [
       LinearRole(from: .stream, to: .heads), LinearRole(from: .heads, to: .stream),
       LinearRole(from: .stream, to: .wide), LinearRole(from: .wide, to: .stream),
@@ -45,7 +53,7 @@ struct LayoutProbe {
 
   /// The same of heads inside attention, where an all-to-all over the context axis of `choices` splits them.
   func indivisibleHeads(_ choices: PlanChoices) -> ConstraintViolation? {
-    let placed = LoweringContext.PlacedLayout(layout: layout, context: context)
+    let placed = PlacedLayout(layout: layout, context: context)
     let sequence = ContextAxes(choices.mesh.whole("context"), choices.contextAttention)
     let heads = sequence.storage(of: .heads, in: placed)[.heads]
     guard context.sizes[.heads] % heads.groupSize != 0 else { return nil }

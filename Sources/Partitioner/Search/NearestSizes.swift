@@ -5,12 +5,17 @@ import PlanIR
 struct NearestSizes {
   private let request: SearchRequest
   private let devices, batch: Int
-  /// What a batch must be divisible by for each split of devices; nil where nothing splits.
-  private var known: [Split: Int?] = [:]
+  /// What a batch must be divisible by on one replica of each tensor mesh; nil where nothing splits.
+  private var known: [Tensor: Int?] = [:]
   private var templates: TemplateTable
 
-  private struct Split: Hashable {
-    let data, tensor: Int
+  private struct Split {
+    let data: Int
+    let tensor: Tensor
+  }
+
+  private struct Tensor: Hashable {
+    let size: Int
     let mesh: [Int]?
   }
 
@@ -98,7 +103,8 @@ struct NearestSizes {
 
   private mutating func divides(_ batch: Int, data: Int, _ shape: LayoutShape) -> Bool {
     guard batch % (data * microBatch) == 0 else { return false }
-    let multiple = multiple(Split(data: data, tensor: shape.devices, mesh: shape.degrees))
+    let multiple = multiple(
+      Split(data: data, tensor: Tensor(size: shape.devices, mesh: shape.degrees)))
     return multiple.map {
       batch % $0 == 0 && (pins.microBatch == nil || data * microBatch % $0 == 0)
     }
@@ -123,8 +129,8 @@ struct NearestSizes {
     return tensors.flatMap { tensor in
       degrees.map {
         Candidate(
-          size: $0 * tensor * outer, split: Split(data: $0, tensor: tensor, mesh: pins.mesh),
-          batch: batch)
+          size: $0 * tensor * outer,
+          split: Split(data: $0, tensor: Tensor(size: tensor, mesh: pins.mesh)), batch: batch)
       }
       .filter { $0.size <= 1 << 24 }
       .sorted { abs($0.size - devices) < abs($1.size - devices) }.prefix(2)
@@ -138,7 +144,7 @@ struct NearestSizes {
       let data = devices / outer / tensor
       guard pinnedTensor.map({ $0 == tensor }) ?? true, pins.data.map({ $0 == data }) ?? true
       else { continue }
-      let split = Split(data: data, tensor: tensor, mesh: pins.mesh)
+      let split = Split(data: data, tensor: Tensor(size: tensor, mesh: pins.mesh))
       let (unit, overflow) = data.multipliedReportingOverflow(by: microBatch)
       guard !overflow, unit <= Self.largestBatch, let multiple = multiple(split) else { continue }
       let each = leastCommonMultiple(unit, multiple)
@@ -162,28 +168,45 @@ struct NearestSizes {
 
   /// The least that a batch must be divisible by under a split of devices, over what the pins leave.
   private mutating func multiple(_ split: Split) -> Int? {
-    if let found = known[split] { return found }
+    // Replicas split the batch before all else, and nothing but the batch.
+    multiple(split.tensor).map { $0 * split.data }
+  }
+
+  /// The same on one replica.
+  private mutating func multiple(_ tensor: Tensor) -> Int? {
+    if let found = known[tensor] { return found }
     var other = request
-    other.devices = split.data * split.tensor * outer
-    (other.pins.tensor, other.pins.data, other.pins.microBatch) = (split.tensor, split.data, 1)
-    other.pins.mesh = split.mesh
-    other.training = request.training.withBatch(split.data * split.tensor)
+    other.devices = tensor.size * outer
+    (other.pins.tensor, other.pins.data, other.pins.microBatch) = (tensor.size, 1, 1)
+    other.pins.mesh = tensor.mesh
+    other.training = request.training.withBatch(tensor.size)
     other.pins.pipeline = pins.pipeline ?? 1
     other.pins.context = pins.context ?? 1
     var space = CandidateSpace(other)
-    let groups = request.training.groups
-    var multiples: [Int] = []
+    var least: Int?
     for own in space.splits() {
-      for choices in space.shapes(tensor: own.tensor).flatMap({ space.variants($0, own) }) {
-        var multiple = own.data
-        let lowered = (groups.layers + [groups.ends]).map { try? templates.lowered($0, choices) }
-        guard !lowered.contains(where: { $0 == nil }) else { continue }
-        for group in lowered { multiple = leastCommonMultiple(multiple, group?.unit ?? 1) }
-        multiples.append(multiple)
+      for shape in space.shapes(tensor: own.tensor) {
+        let variants = space.variants(shape, own)
+        guard let first = variants.first, LayoutProbe.indivisible(first, other.training) == nil
+        else { continue }
+        for choices in variants where least != 1 {
+          least = multiple(choices).map { min(least ?? $0, $0) } ?? least
+        }
       }
     }
-    known[split] = .some(multiples.min())
-    return multiples.min()
+    known[tensor] = .some(least)
+    return least
+  }
+
+  /// What the batch must be divisible by under `choices`; nil where something else does not divide.
+  private mutating func multiple(_ choices: PlanChoices) -> Int? {
+    let groups = request.training.groups
+    var multiple = 1
+    for group in groups.layers + [groups.ends] {
+      guard let lowered = try? templates.lowered(group, choices) else { return nil }
+      multiple = leastCommonMultiple(multiple, lowered.unit)
+    }
+    return multiple
   }
 }
 

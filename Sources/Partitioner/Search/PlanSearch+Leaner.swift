@@ -53,8 +53,8 @@ extension PlanSearch {
 
   mutating func leaner(_ node: PlanNode, bound: Int) {
     do throws(ConstraintViolation) {
-      let context = try training.openContext(node.choices)
-      let groups = try chains.layers(context) + [chains.ends(context)]
+      let layers = try points[node.point].layers(node.choices, training, &chains)
+      let groups = try layers + [chains.ends(node.choices)]
       for other in node.leaner(groups, space) { push(other, atLeast: bound) }
     } catch {
       certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)

@@ -16,7 +16,7 @@ extension PlanSearch {
       for shape in space.shapes(tensor: key.tensor) {
         let variants = space.variants(shape, key)
         guard let first = variants.first else { continue }
-        let violation = indivisible(first)
+        let violation = LayoutProbe.indivisible(first, training)
         for choices in variants {
           if let violation = violation ?? indivisibleHeads(choices) {
             refuse(choices, known[key] ?? [], violation)
@@ -25,13 +25,6 @@ extension PlanSearch {
           }
         }
       }
-    }
-  }
-
-  /// What of a shape's tables does not divide, seen before anything is lowered.
-  private func indivisible(_ choices: PlanChoices) -> ConstraintViolation? {
-    (try? LayoutCatalog.layout(choices.layout)).flatMap { layout in
-      LayoutProbe(layout, choices, training).indivisible(training.workload)
     }
   }
 

@@ -30,9 +30,8 @@ final class StageChain {
       PipelineOrder(
         schedule: $0.0, stages: stages, chunks: $0.interleave, microBatches: choices.microBatches)
     }
-    let context = try request.training.openContext(choices)
     // Found before the table is read: it would be copied to be changed.
-    let (ends, boundaries) = (try chains.ends(context), try chains.boundaries(context))
+    let (ends, boundaries) = (try chains.ends(choices), try chains.boundaries(choices))
     profile = try chains.chain(layers: lowered.groups, ends: ends, boundaries: boundaries)
     let batch = choices.batch
     try profile.check(batch, choices.mesh)

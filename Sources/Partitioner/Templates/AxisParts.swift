@@ -127,7 +127,7 @@ extension LoweringContext {
   /// factors of linears are.
   func tables(_ use: TableUse) -> [DimensionAxes] {
     use.classes.flatMap { blockClass -> [DimensionAxes] in
-      guard let layout = layouts[blockClass] else { return [] }
+      let layout = layout(of: blockClass)
       let states = ValueState.allCases.filter(use.reads)
         .map { storage(of: $0, in: blockClass) }
       return states

@@ -45,6 +45,12 @@ struct ChainTable {
   let training: TrainingGraph
   private let groups: (ends: BlockGroup, layers: [BlockGroup])
   private(set) var templates: TemplateTable
+  /// Embedding and head, and boundaries, by choices but for their micro-batches.
+  private var knownEnds: [PlanChoices: Result<LoweredGroup, ConstraintViolation>] = [:]
+  private var knownBoundaries: [PlanChoices: Result<[Boundaries], ConstraintViolation>] = [:]
+
+  /// Those inside a segment and after it.
+  typealias Boundaries = (inside: LoweredGroup?, after: LoweredGroup?)
 
   /// For plans whose layers may be computed again in the ways of `recomputing`.
   init(_ training: TrainingGraph, recomputing: Set<Recomputation>) {
@@ -73,15 +79,24 @@ struct ChainTable {
   }
 
   /// Embedding and head.
-  mutating func ends(_ context: LoweringContext) throws(ConstraintViolation) -> LoweredGroup {
-    try templates.lowered(groups.ends, context)
+  mutating func ends(_ choices: PlanChoices) throws(ConstraintViolation) -> LoweredGroup {
+    let key = choices.withoutMicroBatches
+    if let known = knownEnds[key] { return try known.get() }
+    let made: Result<LoweredGroup, ConstraintViolation>
+    do throws(ConstraintViolation) {
+      made = .success(try templates.lowered(groups.ends, choices))
+    } catch {
+      made = .failure(error)
+    }
+    knownEnds[key] = made
+    return try made.get()
   }
 
   /// The chain of `choices`.
   mutating func chain(of choices: PlanChoices) throws(ConstraintViolation) -> ChainProfile {
     let context = try training.openContext(choices)
-    let (layers, ends) = (try layers(context), try ends(context))
-    let boundaries = try boundaries(context)
+    let (layers, ends) = (try layers(context), try ends(choices))
+    let boundaries = try boundaries(choices)
     return try chain(layers: layers, ends: ends, boundaries: boundaries)
   }
 
@@ -99,21 +114,36 @@ struct ChainTable {
   ) throws(ConstraintViolation) -> [(choices: PlanChoices, ends: LoweredGroup)] {
     var result: [(choices: PlanChoices, ends: LoweredGroup)] = []
     for var choices in try training.tableForms(choices) {
-      let ends = try ends(try training.openContext(choices))
+      let ends = try ends(choices)
       result.append((choices, ends))
       guard choices.degree("pipeline") == 1, ends.addsTableGradients else { continue }
       choices.tableGradients = .apart
-      result.append((choices, try self.ends(try training.openContext(choices))))
+      result.append((choices, try self.ends(choices)))
     }
     return result
   }
 
   /// Boundaries of each segment, inside and after it; none without stages.
   mutating func boundaries(
+    _ choices: PlanChoices
+  ) throws(ConstraintViolation) -> [Boundaries] {
+    guard choices.mesh.pipeline != nil else { return [] }
+    let key = choices.withoutMicroBatches
+    if let known = knownBoundaries[key] { return try known.get() }
+    let made: Result<[Boundaries], ConstraintViolation>
+    do throws(ConstraintViolation) {
+      made = .success(try boundaries(try training.openContext(choices)))
+    } catch {
+      made = .failure(error)
+    }
+    knownBoundaries[key] = made
+    return try made.get()
+  }
+
+  private mutating func boundaries(
     _ context: LoweringContext
-  ) throws(ConstraintViolation) -> [(inside: LoweredGroup?, after: LoweredGroup?)] {
-    guard context.mesh.pipeline != nil else { return [] }
-    var result: [(inside: LoweredGroup?, after: LoweredGroup?)] = []
+  ) throws(ConstraintViolation) -> [Boundaries] {
+    var result: [Boundaries] = []
     for index in training.segments.indices {
       let isLast = index + 1 == training.segments.count
       result.append(
@@ -129,8 +159,7 @@ struct ChainTable {
 
   /// A chain of lowered groups, in the order in which ``TrainingGraph/groups`` has them.
   func chain(
-    layers: [LoweredGroup], ends: LoweredGroup,
-    boundaries: [(inside: LoweredGroup?, after: LoweredGroup?)]
+    layers: [LoweredGroup], ends: LoweredGroup, boundaries: [Boundaries]
   ) throws(ConstraintViolation) -> ChainProfile {
     var all: [LoweredGroup] = []
     func add(_ group: LoweredGroup) -> Int {
@@ -160,6 +189,14 @@ struct ChainTable {
       boundaries: boundaries.map { (boundary($0.inside), boundary($0.after)) },
       areLayers: training.areLayers)
     return ChainProfile(parts, all)
+  }
+}
+
+extension PlanChoices {
+  fileprivate var withoutMicroBatches: PlanChoices {
+    var choices = self
+    (choices.microBatch, choices.microBatches) = (0, 0)
+    return choices
   }
 }
 

@@ -2,20 +2,19 @@ import PlanIR
 
 /// A group of blocks lowered once for all sizes of mesh, batch and vocabulary under which its tables are
 /// alike.
-struct GroupTemplate {
-  private(set) var blocks: [BlockTemplate] = []
-  private(set) var terms: [SizeTerm] = []
+final class GroupTemplate {
+  let blocks: [BlockTemplate]
+  let terms: [SizeTerm]
   /// The axes over which it communicates, by the places of their parts.
-  private(set) var groups: [[[Int]]] = []
+  let groups: [[[Int]]]
   /// The ways in which the batch is split, each once.
-  private(set) var batchSplits: [[[Int]]] = []
+  let batchSplits: [[[Int]]]
   /// What must divide, in the order in which lowering came upon it.
   private let splits: [DivisibilityLog.Split]
   /// Whether a tied table's gradients are added before they are scattered.
-  private(set) var addsTableGradients = false
+  let addsTableGradients: Bool
   /// Whether saving what was gathered and gathering it again differ, for inputs and for weights.
-  private(set) var keepsGatheredInputs = false
-  private(set) var keepsGatheredWeights = false
+  let keepsGatheredInputs, keepsGatheredWeights: Bool
 
   /// Takes apart what `lower` lowers, in a context that leaves sizes open.
   init(
@@ -26,13 +25,14 @@ struct GroupTemplate {
     let lowered = try lower(context.openingSizes(to: log))
     var builder = TemplateBuilder(context, parts)
     blocks = lowered.blocks.map { BlockTemplate($0.bodies, $0.parameters, &builder) }
+    var batchSplits: [[[Int]]] = []
     for buffer in lowered.blocks.flatMap({ $0.bodies.all }).flatMap(\.buffers) {
       let axes = buffer.type.axes(of: .batch)
       guard !axes.isEmpty else { continue }
       let split = axes.map { parts.places(of: [$0]) }
       if !batchSplits.contains(split) { batchSplits.append(split) }
     }
-    splits = log.splits(parts)
+    (splits, self.batchSplits) = (log.splits(parts), batchSplits)
     (terms, groups) = (builder.terms.terms, builder.groups)
     addsTableGradients = lowered.addsTableGradients
     keepsGatheredInputs = lowered.keepsGatheredInputs
@@ -60,7 +60,7 @@ struct GroupTemplate {
 }
 
 /// A block's bodies as templates.
-struct BlockTemplate {
+final class BlockTemplate {
   let forward, inputGradient, weightGradient: BodyTemplate?
   let reduceGradients, optimize: BodyTemplate?
   let settle: BodyTemplate?

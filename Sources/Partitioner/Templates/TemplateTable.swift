@@ -12,7 +12,7 @@ struct TemplateTable {
   private struct Key: Hashable {
     let subject: Subject
     let signature: TableSignature
-    let choices: TemplateChoices
+    var choices: TemplateChoices
     let shardedOver: [Int]
   }
 
@@ -47,7 +47,8 @@ struct TemplateTable {
     let use = use(of: group)
     let chosen = TemplateChoices(context.choices, use.classes, isAnnotated: isAnnotated)
     return try lowered(
-      .group(group), context.tables(use), chosen, hasStages: chosen.isStaged, context)
+      .group(group), context.tables(use), chosen, weightsOver: context.choices.weightsOver,
+      hasStages: chosen.isStaged, context)
   }
 
   /// The tables that `group` is lowered from.
@@ -67,20 +68,23 @@ struct TemplateTable {
     before place: BlockGroup.Place, _ context: LoweringContext
   ) throws(ConstraintViolation) -> LoweredGroup {
     let blockClass = training.block(place).graph.blockClass
-    let chosen = TemplateChoices(context.choices, [], isAnnotated: isAnnotated)
+    var choices = context.choices
+    // It has no parameters, and gathers nothing that is kept.
+    (choices.gathersInputs, choices.gathersWeights, choices.zero) = (.saved, .saved, 0)
+    let chosen = TemplateChoices(choices, [], isAnnotated: isAnnotated)
     return try lowered(
-      .boundary(place), [context.storage(of: .stream, in: blockClass)], chosen, hasStages: true,
-      context)
+      .boundary(place), [context.storage(of: .stream, in: blockClass)], chosen, weightsOver: [],
+      hasStages: true, context)
   }
 
   private mutating func lowered(
-    _ subject: Subject, _ tables: [DimensionAxes], _ chosen: TemplateChoices, hasStages: Bool,
-    _ context: LoweringContext
+    _ subject: Subject, _ tables: [DimensionAxes], _ chosen: TemplateChoices,
+    weightsOver: [String], hasStages: Bool, _ context: LoweringContext
   ) throws(ConstraintViolation) -> LoweredGroup {
     let mesh = context.mesh
     let used = tables.flatMap { table in table.dimensions.flatMap { table[$0] } }
     let parts = AxisParts(mesh, usedAs: used, hasStages: hasStages)
-    let weights = context.choices.weightsOver.flatMap { mesh.whole($0) }
+    let weights = weightsOver.flatMap { mesh.whole($0) }
     let key = Key(
       subject: subject, signature: TableSignature(tables, parts), choices: chosen,
       shardedOver: parts.places(of: weights))
@@ -92,7 +96,10 @@ struct TemplateTable {
   private mutating func template(
     _ key: Key, _ context: LoweringContext, _ parts: AxisParts
   ) throws(ConstraintViolation) -> GroupTemplate {
-    if let found = known[key] { return try found.get() }
+    if let found = known[key] ?? keepingAll(key) {
+      known[key] = found
+      return try found.get()
+    }
     let made: Result<GroupTemplate, ConstraintViolation>
     do throws(ConstraintViolation) {
       made = .success(
@@ -108,11 +115,23 @@ struct TemplateTable {
     known[key] = made
     return try made.get()
   }
+
+  /// A template that is known to keep all that it gathers, where it keeps nothing of what `key` gathers again:
+  /// the same.
+  private func keepingAll(_ key: Key) -> Result<GroupTemplate, ConstraintViolation>? {
+    var saved = key
+    (saved.choices.gathersInputs, saved.choices.gathersWeights) = (.saved, .saved)
+    guard saved != key, let found = known[saved], let template = try? found.get(),
+      key.choices.gathersInputs == .saved || !template.keepsGatheredInputs,
+      key.choices.gathersWeights == .saved || !template.keepsGatheredWeights
+    else { return nil }
+    return found
+  }
 }
 
 /// The choices that decide how a group is lowered, where its tables are known.
 private struct TemplateChoices: Hashable {
-  let gathersInputs, gathersWeights: GatherChoice
+  var gathersInputs, gathersWeights: GatherChoice
   let matmul: MatmulSchedule
   /// Of loops over panels, and of rings, the mesh: they are as long as its degrees say.
   let degrees: [Int]

@@ -9,7 +9,7 @@ package struct DimensionAxes: Hashable, Sendable {
     var axes: [AxisReference]
   }
 
-  package init(_ table: [Dimension: [AxisReference]] = [:]) {
+  package init(_ table: KeyValuePairs<Dimension, [AxisReference]> = [:]) {
     for (dimension, axes) in table { self[dimension] = axes }
   }
 
