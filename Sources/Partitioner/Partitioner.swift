@@ -11,7 +11,9 @@ package enum Partitioner {
     let cost = ClusterCost(
       cluster: cluster, precision: training.workload.precision, mesh: choices.mesh,
       placement: choices.placement, timings: timings)
-    return Pricing(lowering, cluster: cluster, cost: cost).prediction(cost)
+    let prediction = Pricing(lowering, cluster: cluster, cost: cost).prediction(cost)
+    if prediction.step > .longestStep { throw .tooLong }
+    return prediction
   }
 
   /// The program of a plan, or the constraint its choices violate.

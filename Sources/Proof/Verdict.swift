@@ -76,11 +76,10 @@ package struct Verdict: Sendable {
   /// Whether numbers, bytes and memory are all as they should be.
   package var isValid: Bool { numbersAgree && bytesAgree && peaksAgree }
 
-  /// Whether every deviation is within tolerance; so where nothing was compared. Without a tolerance:
-  /// whether every number is finite.
+  /// Whether every number is finite, and every deviation within tolerance, as far as any was compared.
   package var numbersAgree: Bool {
-    guard let tolerance else { return run.isFinite }
-    guard let errors else { return true }
+    guard run.isFinite else { return false }
+    guard let tolerance, let errors else { return true }
     return [errors.loss, errors.logits ?? 0, errors.gradients].allSatisfy { $0 <= tolerance }
   }
 
@@ -110,7 +109,7 @@ package struct Verdict: Sendable {
   }
 
   private var numberFault: String {
-    guard tolerance != nil, let errors else { return "a number is not finite" }
+    guard run.isFinite, tolerance != nil, let errors else { return "a number is not finite" }
     return "numbers differ: loss \(errors.loss), logits \(errors.logits ?? 0), gradients "
       + "\(errors.gradients) (\(errors.worst ?? "none"))"
   }

@@ -29,6 +29,30 @@ import Testing
     #expect(launch["ignored"] as? [String] == ["--lr"])
   }
 
+  @Test func `a change that is offered takes what it is said to`() throws {
+    let launch =
+      "--micro-batch-size 4 --global-batch-size 64 --bf16 --attention-dropout 0 --hidden-dropout 0 "
+      + "--overlap-grad-reduce --tensor-model-parallel-size 4"
+    func audited(_ flags: String) throws -> [String: Any] {
+      try CommandLine().run(
+        words: [
+          "audit", "gpt2-medium", "--devices", "8", "--memory", "3GiB", "--json", "--megatron",
+          launch + flags,
+        ]
+      ).json()
+    }
+    let changes = try #require(try audited("")["changes"] as? [[String: Any]])
+    let knobs = ["context", "micro_batch"]
+    let tried = changes.filter { knobs.contains($0["knob"] as? String ?? "") }
+    #expect(tried.contains { $0["knob"] as? String == "context" })
+    for change in tried {
+      let flags = try #require(change["to"] as? String)
+      let plan = try #require(change["plan"] as? [String: Any])
+      let again = try #require(try audited(" \(flags)")["present"] as? [String: Any])
+      #expect(plan["step_seconds"] as? Double == again["step_seconds"] as? Double, "\(flags)")
+    }
+  }
+
   @Test func `equal audits give equal bytes`() throws {
     let (first, second) = (try audit(Self.good), try audit(Self.good))
     #expect(first.output == second.output)

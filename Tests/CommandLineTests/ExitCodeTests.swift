@@ -46,6 +46,11 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ("--recompute selective", "unfused attention", "--attention unfused"),
     ("--pipeline 2 --interleave 2 --micro-batch 8", "divisible by stages", "--schedule 1f1b"),
     ("--pipeline 3", "pipeline", "--devices"),
+    ("--pipeline 64 --devices 64", "a layer on every pipeline stage", "--pipeline 2"),
+    ("--interleave 1000000", "a layer on every pipeline stage", "--interleave 1"),
+    ("--data 4294967296 --pipeline 4294967296", "a layer on every", "--pipeline"),
+    ("--data 4294967296 --tensor 4294967296", "tensor mesh = devices", "other degrees"),
+    ("--context 65536 --data 4294967296 --tensor 4294967296", "= devices", "other degrees"),
     (
       "--context 4 --context-attention ring --attention unfused", "ring attention is fused",
       "--attention fused"
@@ -71,6 +76,8 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     "--layout summa --mesh 2x2 --tensor 2", "--layout data --tensor 2",
     "--layout data --sequence-parallel", "--sequence-parallel --no-sequence-parallel",
     "--schedule 1f1b --pipeline 1", "--interleave 2 --pipeline 1",
+    "--schedule interleaved --interleave 1",
+    "--layout 3d --mesh 16777216x16777216x16777216",
     "--context-attention ring", "--context 1 --context-attention ring",
     "--context 4 --context-attention star", "--schedule gpipe --interleave 2", "--tensor 0",
     "--tensor x", "--tensor 9999999999999",

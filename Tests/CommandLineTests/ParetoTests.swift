@@ -23,6 +23,31 @@ import Testing
     }
   }
 
+  @Test func `a program is told the whole front unless it asks for less`() throws {
+    let search = "search tiny-gpt2 --devices 4 --pareto --pipeline 1 --layout summa --json"
+    func count(_ more: String) throws -> Int {
+      let document = try CommandLine().run(search + more).json()
+      return try #require(document["plans"] as? [Any]).count
+    }
+    let whole = try count(" --top 100000")
+    #expect(whole > 10)
+    #expect(try count("") == whole)
+    #expect(try count(" --top 3") == 3)
+  }
+
+  @Test func `of plans that hold least the one that takes least is found`() throws {
+    let search = "search tiny-gpt2 --devices 4 --global-batch 32 --memory unlimited --json"
+    func plans(_ more: String) throws -> [(step: Double, memory: Int)] {
+      try #require(try CommandLine().run(search + more).json()["plans"] as? [[String: Any]]).map {
+        let memory = try #require($0["memory"] as? [String: Int])
+        return (try #require($0["step_seconds"] as? Double), try #require(memory["total"]))
+      }
+    }
+    let leanest = try #require(try plans(" --pareto").last)
+    let first = try #require(try plans(" --objective memory --top 1").first)
+    #expect(leanest == first)
+  }
+
   @Test func `the plot has the fastest plan at the upper left and the leanest at the lower right`()
     throws
   {

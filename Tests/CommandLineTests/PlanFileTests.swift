@@ -97,7 +97,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2])
-  func `absurd rates of a cluster do not overflow`(_ stages: Int) throws {
+  func `absurd rates of a cluster do not overflow: a step is too long`(_ stages: Int) throws {
     let line = try CommandLine()
     let search =
       "search tiny-llama --devices 4 --tensor 2 --pipeline \(stages) --context 1 --emit @/plan.json"
@@ -108,7 +108,8 @@ import Testing
     }
     try line.write(text, "slow.json")
     let outcome = try line.run("explain @/slow.json")
-    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(outcome.code == 65 && outcome.error.contains("slow.json"), "\(outcome.error)")
+    #expect(outcome.error.contains("a step lasts no more than 100 days"))
   }
 
   @Test func `damaged plans never crash the program`() throws {

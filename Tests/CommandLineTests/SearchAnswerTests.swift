@@ -85,7 +85,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("tiny-gpt2 --devices 7", "--devices 8"),
+    ("tiny-gpt2 --devices 7", "--devices 6"),
     ("tiny-gpt2 --devices 12 --pipeline 1 --context 1", "--devices 8"),
     ("gpt2-xl --devices 48 --global-batch 97 --pipeline 1 --context 1", "--global-batch 96"),
     ("tiny-gpt2 --devices 4 --micro-batch 3", "--global-batch 9"),

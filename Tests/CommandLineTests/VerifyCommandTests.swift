@@ -40,6 +40,26 @@ import Testing
     #expect(outcome.error.contains("bounds.json: at $.digest: expected"))
   }
 
+  @Test(arguments: [
+    ("\"memory_bytes\": [0-9]+", "\"memory_bytes\": 1", 1, "$.asked.memory_bytes"),
+    ("\"none\"", "\"full\"", 1, "asked for"),
+    ("\"--zero\", \"0\"", "\"--zero\", \"3\"", 1, "asked for"),
+    ("\"asked\": \\{", "\"asked\": {\"other\": 1, ", 65, "$.asked.other"),
+  ])
+  func `a certificate that asks for what the plan is not is refused`(
+    _ pattern: String, _ other: String, _ code: Int32, _ names: String
+  ) throws {
+    let line = try CommandLine()
+    _ = try line.run(Self.search + " --zero 0 --recompute none")
+    let text = try line.text("bounds.json")
+    let altered = try text.replacing(Regex(pattern), with: other, maxReplacements: 1)
+    #expect(altered != text)
+    try line.write(altered, "bounds.json")
+    let outcome = try line.run("verify @/plan.json --certificate @/bounds.json --draws 0")
+    #expect(outcome.code == code, "\(outcome)")
+    #expect((outcome.output + outcome.error).contains(names), "\(outcome)")
+  }
+
   @Test func `another plan's certificate is no`() throws {
     let line = try CommandLine()
     _ = try line.run(Self.search)

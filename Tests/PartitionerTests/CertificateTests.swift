@@ -86,6 +86,28 @@ import Testing
     }
   }
 
+  @Test(arguments: [true, false])
+  func `a leaf that says another of the best plan is refused`(_ isNone: Bool) throws {
+    let certified = try sample()
+    let step = certified.best.predicted.step
+    let own = certified.certificate.leaves.filter { $0.bound == .step(step) }
+    #expect(!own.isEmpty)
+    let faults = own.flatMap { leaf -> [String] in
+      let other: CertifiedBound = isNone ? .none : .step(step + Picoseconds(1))
+      let altered = certified.certificate.root.replacing(leaf.path[...], by: other)
+      return certified.check(Certificate(root: altered)).faults
+    }
+    #expect(faults.contains { $0.hasPrefix("the plan, ") }, "\(faults)")
+  }
+
+  @Test func `mixtures that are left out are named`() throws {
+    let certified = try sample()
+    var children = certified.certificate.root.children
+    children["mixed"] = nil
+    let altered = Certificate(root: Certificate.Node(children: children))
+    #expect(certified.check(altered).faults.contains { $0.hasPrefix("mixed, ") })
+  }
+
   @Test func `a bound that is too high is found by a plan that takes less`() throws {
     let certified = try sample()
     #expect(certified.check(draws: 600).faults.isEmpty)

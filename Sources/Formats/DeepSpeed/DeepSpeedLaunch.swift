@@ -89,6 +89,7 @@ private struct DeepSpeedReader {
 
   private mutating func readPrecision(_ root: JSONNode) throws(FormatError) {
     var isOpen = false
+    var enabled: String?
     for name in ["bf16", "bfloat16", "fp16"] {
       guard let section = try root.optional(name), let node = try section.optional("enabled") else {
         continue
@@ -96,6 +97,12 @@ private struct DeepSpeedReader {
       if node.value == .string("auto") {
         isOpen = true
       } else if try node.bool() {
+        if let enabled, enabled.hasPrefix("bf") != name.hasPrefix("bf") {
+          throw node.malformed(
+            expected: "false, as \(enabled) is enabled", found: "true",
+            remedy: "enable one of them, as DeepSpeed asks")
+        }
+        enabled = name
         reading.configuration.workload.precision = .mixed
       }
     }

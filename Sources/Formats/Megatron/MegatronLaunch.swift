@@ -65,13 +65,13 @@ struct MegatronReader {
         "--cp-comm-type", expected: Self.communications.joined(separator: ", "), found: unknown,
         remedy: "give one of them")
     }
-    guard reading.configuration.context > 1 else { return }
     let communication = given.first ?? "p2p"
+    reading.configuration.contextAttention = communication == "a2a" ? .allToAll : .ring
+    guard reading.configuration.context > 1 else { return }
     if Set(given).count > 1 {
       note(
         "--cp-comm-type differs from layer to layer: all are priced as the first, \(communication)")
     }
-    reading.configuration.contextAttention = communication == "a2a" ? .allToAll : .ring
     if communication != "a2a" && communication != "p2p" {
       note("--cp-comm-type \(communication) is priced as p2p, a ring of keys and values")
     }

@@ -65,11 +65,25 @@ struct AuditVariants {
       }
     }
     return tensorVariants + stageVariants
-      + contexts.map { degree in
-        variant(.context, "\(words.context) \(base.context)", "\(words.context) \(degree)") {
-          $0.context = degree
-        }
-      }
+      + contexts.flatMap { degree in contextAttentions(degree).map { context(degree, $0) } }
+  }
+
+  /// Forms of attention over a context axis of `degree`: that of the launch, and where it has no such axis the
+  /// other that Megatron has.
+  private func contextAttentions(_ degree: Int) -> [ContextAttention] {
+    let both = degree > 1 && base.context == 1 && base.framework == .megatron
+    return both
+      ? ContextAttention.allCases.filter { $0 == base.contextAttention }
+        + ContextAttention.allCases.filter { $0 != base.contextAttention }
+      : [base.contextAttention]
+  }
+
+  private func context(_ degree: Int, _ attention: ContextAttention) -> Variant {
+    let flag =
+      attention == base.contextAttention ? "" : " \(words.contextAttention(attention))"
+    return variant(
+      .context, "\(words.context) \(base.context)", "\(words.context) \(degree)\(flag)"
+    ) { ($0.context, $0.contextAttention) = (degree, attention) }
   }
 
   private func contextAttention() -> Variant? {

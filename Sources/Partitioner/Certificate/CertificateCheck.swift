@@ -42,9 +42,7 @@ package struct CertificateCheck: Sendable {
         fault("\(Self.text(path)): the bound \(bound.count) ps is less than the plan's step")
       }
     }
-    if certificate.leaf(of: CertificatePath.of(best)) == nil {
-      fault("the plan, \(Self.text(CertificatePath.of(best))): not in the certificate")
-    }
+    check(best, draw)
     checkDecisions(draw)
     var numbers = CounterNumbers(seed: seed ^ 0x5EED)
     for number in 0..<draws where faults.count < Self.mostFaults {
@@ -58,6 +56,19 @@ package struct CertificateCheck: Sendable {
         }
       }
       if let drawn { check(drawn) }
+    }
+  }
+
+  /// Whether the plan is one that was asked for, and said to take no less than it does.
+  private mutating func check(_ best: PlanChoices, _ draw: PlanDraw) {
+    let path = "the plan, \(Self.text(CertificatePath.of(best)))"
+    if !draw.admits(best) { fault("\(path): not among the plans that were asked for") }
+    switch certificate.leaf(of: CertificatePath.of(best))?.bound {
+    case nil: fault("\(path): not in the certificate")
+    case CertifiedBound.none?: fault("\(path): said not to fit")
+    case .step(let bound)? where bound > step:
+      fault("\(path): bounded by \(bound.count) ps, but it takes \(step.count) ps")
+    case .step?: break
     }
   }
 
@@ -90,6 +101,20 @@ package struct CertificateCheck: Sendable {
             fault("\(point.word), \(word), micro-batch \(size): not in the certificate")
           }
         }
+      }
+    }
+    checkMixtures(draw)
+  }
+
+  /// Whether every way to split devices for mixtures is there.
+  private mutating func checkMixtures(_ draw: PlanDraw) {
+    guard MixturePass.isOpen(request) else { return }
+    let mixed = LayoutName.mixed.rawValue
+    for split in draw.flatSplits {
+      decisions += 1
+      let word = "data \(split.data) tensor \(split.tensor)"
+      if certificate.root.children[mixed]?.children[word] == nil {
+        fault("\(mixed), \(word): not in the certificate")
       }
     }
   }

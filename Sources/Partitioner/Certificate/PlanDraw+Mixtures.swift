@@ -20,6 +20,19 @@ extension PlanDraw {
     return Drawn(choices: drawn, path: CertificatePath.mixtures(knobs, split, size))
   }
 
+  /// Whether a mixture is among those that there are, as far as what it decides is pinned.
+  func admits(mixture choices: PlanChoices) -> Bool {
+    let (pins, split) = (request.pins, DeviceSplit(choices))
+    func meets<Value: Equatable>(_ pinned: Value?, _ value: Value) -> Bool {
+      pinned.map { $0 == value } ?? true
+    }
+    return MixturePass.isOpen(request) && flatSplits.contains(split)
+      && microBatches(split).contains(choices.microBatch) && meets(pins.zero, choices.zero)
+      && meets(pins.gathersInputs, choices.gathersInputs)
+      && meets(pins.gathersWeights, choices.gathersWeights) && meets(pins.matmul, choices.matmul)
+      && meets(pins.sequenceParallel, choices.sequenceParallel)
+  }
+
   /// What is alike in all blocks.
   private mutating func knobs(_ split: DeviceSplit, _ shapes: [LayoutShape]) -> PlanChoices? {
     let pins = request.pins

@@ -99,6 +99,15 @@ struct PlanDraw {
     return Drawn(choices: drawn, path: CertificatePath.of(drawn))
   }
 
+  /// Whether `choices` are among what there is to decide.
+  func admits(_ choices: PlanChoices) -> Bool {
+    let kind = request.pins.recompute
+    guard kind == nil || kind == .mixed || kind == choices.recompute else { return false }
+    if choices.layout == .mixed { return admits(mixture: choices) }
+    var draw = self
+    return draw.plan(CertificatePath.of(choices)) != nil
+  }
+
   // MARK: - Decisions
 
   /// The words that are given, and how far they are used up.

@@ -38,7 +38,7 @@ extension ConstraintViolation {
     _ dimension: Dimension, size: Int, by axes: [AxisReference], in mesh: Mesh
   ) -> ConstraintViolation {
     let parts = axes.groupSize
-    let nearest = (1...parts).last { size % $0 == 0 } ?? 1
+    let nearest = (1...max(1, min(parts, size))).last { size % $0 == 0 } ?? 1
     let name = mesh.name(of: axes)
     var violation = ConstraintViolation(
       constraint: "\(dimension.rawValue) divisible by \(name)",

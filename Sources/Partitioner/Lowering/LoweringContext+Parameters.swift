@@ -42,8 +42,12 @@ extension LoweringContext {
       }
     }
     var computed: [String: [Sharding]] = [:]
+    // How many blocks compute a gradient of each.
+    var blocks: [String: Int] = [:]
     for gradients in chain {
-      computed.merge(try computedGradients(gradients)) { $0 + $1 }
+      let own = try computedGradients(gradients)
+      computed.merge(own) { $0 + $1 }
+      for name in own.keys { blocks[name, default: 0] += 1 }
     }
     for (name, forms) in computed {
       guard let gradient = parameters[name]?.gradient else { continue }
@@ -52,7 +56,8 @@ extension LoweringContext {
       }
       let unreduced = partial.subtracting(gradient.axes + gradient.chunks).joined
       parameters[name]?.unreduced = unreduced
-      guard choices.tableGradients == .added, forms.count == 2, forms[0] == forms[1],
+      guard choices.tableGradients == .added, forms.count == 2, blocks[name] == 2,
+        forms[0] == forms[1],
         forms[0] != gradient.with(unreduced: unreduced)
       else { continue }
       parameters[name]?.addedAs = forms[0]

@@ -14,6 +14,8 @@ package struct StageMap: Hashable, Sendable {
   package init(_ choices: PlanChoices) throws(ConstraintViolation) {
     stages = choices.stages.count
     chunks = choices.interleave
+    try Self.check(
+      layers: choices.stages.reduce(0) { $0 + $1.layers }, stages: stages, chunks: chunks)
     var ranges: [Range<Int>] = []
     var next = 0
     for chunk in 0..<chunks {
@@ -26,7 +28,15 @@ package struct StageMap: Hashable, Sendable {
     }
     layers = ranges
     recompute = Self.recompute(choices, ranges)
-    try check(choices)
+    guard layers.dropFirst().dropLast().contains(where: \.isEmpty) else { return }
+    throw .tooFewLayers(layers.last?.upperBound ?? 0, stages: stages, chunks: chunks)
+  }
+
+  /// Refuses `layers` that leave a stage, or a chunk of one, without any but the first and the last.
+  static func check(layers: Int, stages: Int, chunks: Int) throws(ConstraintViolation) {
+    let (virtual, overflow) = stages.multipliedReportingOverflow(by: chunks)
+    guard overflow || virtual - 2 > layers else { return }
+    throw .tooFewLayers(layers, stages: stages, chunks: chunks)
   }
 
   private static func recompute(
@@ -87,16 +97,18 @@ package struct StageMap: Hashable, Sendable {
     for stage in order.prefix(layers % stages) { counts[stage] += 1 }
     return counts
   }
+}
 
-  private func check(_ choices: PlanChoices) throws(ConstraintViolation) {
-    let total = layers.last?.upperBound ?? 0
-    let inside = layers.dropFirst().dropLast()
-    guard inside.contains(where: \.isEmpty) else { return }
-    let what = chunks > 1 ? "\(stages) stages of \(chunks) chunks" : "\(stages) stages"
-    throw ConstraintViolation(
+extension ConstraintViolation {
+  fileprivate static func tooFewLayers(
+    _ layers: Int, stages: Int, chunks: Int
+  ) -> ConstraintViolation {
+    let (virtual, overflow) = stages.multipliedReportingOverflow(by: chunks)
+    return ConstraintViolation(
       constraint: "a layer on every pipeline stage but the first and the last",
-      found: "\(total) layers over \(what)", needed: "\(layers.count - 2) layers or more",
-      remedy: chunks > 1 && total >= stages
-        ? "--interleave \(total / stages)" : "--pipeline \(max(total, 1))")
+      found: "\(layers) layers over \(stages) stages" + (chunks > 1 ? " of \(chunks) chunks" : ""),
+      needed: "\(overflow ? Int.max : virtual - 2) layers or more",
+      remedy: chunks > 1 && layers >= stages
+        ? "--interleave \(layers / stages)" : "--pipeline \(max(layers, 1))")
   }
 }

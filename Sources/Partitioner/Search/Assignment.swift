@@ -26,7 +26,7 @@ struct Assignment: Hashable {
       let layout = try? LayoutCatalog.layout(attention.layout)
     else { return true }
     let alone = knobs.uniform(attention, data: 1)
-    return LayoutProbe(layout, alone, training).keyValueHeadsAreCopied
+    return LayoutProbe(layout, alone.mesh, training).keyValueHeadsAreCopied
   }
 
   /// Whether any of its layers' blocks keeps what it gathered, of what the choices gather again:

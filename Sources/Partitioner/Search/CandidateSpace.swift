@@ -7,8 +7,8 @@ import PlanIR
 /// parallelism that splits nothing, key/value heads that are never copied, weights sharded over axes
 /// of one. What is gathered again, tables, placement and layers of stages are left to ``PlanSearch``.
 struct CandidateSpace {
-  let request: SearchRequest
-  private(set) var violations: [ConstraintViolation] = []
+  private(set) var request: SearchRequest
+  private var distinct = DistinctList<ConstraintViolation>()
 
   /// What prices of all candidates follow from.
   let rates: ClusterRates
@@ -29,16 +29,23 @@ struct CandidateSpace {
   private var pins: Pins { request.pins }
   private var training: TrainingGraph { request.training }
 
+  /// Why some of what is pinned, or all of it, leaves nothing, each once.
+  var violations: [ConstraintViolation] { distinct.all }
+
+  /// Asks for as many devices instead, of which rates and ends do not tell.
+  mutating func take(devices: Int) { request.devices = devices }
+
   // MARK: - Devices
 
   /// The ways to split the devices; none where the pins contradict each other or nothing divides, of
   /// which ``violations`` then tells.
   mutating func splits() -> [DeviceSplit] {
-    violations += PinRules.unbuilt(pins)
-    violations += PinRules.unsearched(request)
+    distinct.add(PinRules.unbuilt(pins))
+    distinct.add(PinRules.unsearched(request))
     if pins.recompute == .selective && training.workload.attention == .fused {
-      violations.append(.selectiveOfFused)
+      distinct.add(.selectiveOfFused)
     }
+    if let violation = tooFewLayers() { distinct.add(violation) }
     guard violations.isEmpty, pinsMultiply() else { return [] }
     var result: [DeviceSplit] = []
     for stages in stageCounts where request.devices % stages == 0 {
@@ -55,28 +62,45 @@ struct CandidateSpace {
         }
       }
     }
-    if result.isEmpty && violations.isEmpty { violations.append(nothingDivides()) }
+    if result.isEmpty && violations.isEmpty { distinct.add(nothingDivides()) }
     return result
   }
 
   /// Whether plans have one stage and no context axis unless pinned: mixtures and written shardings.
-  private var isFlat: Bool { pins.layout == .mixed || training.isAnnotated }
+  var isFlat: Bool { pins.layout == .mixed || training.isAnnotated }
 
   /// Numbers of pipeline stages: as pinned, or any that leaves a layer to each but the first and the
   /// last; more than one where a schedule is pinned.
-  private var stageCounts: [Int] {
-    if let pinned = pins.pipeline { return [pinned] }
-    let wantsStages =
-      (pins.schedule ?? .none) != .none || (pins.interleave ?? 1) > 1
-      || pins.exclusions.schedule != nil
+  var stageCounts: [Int] {
+    let most = (training.layers + 2) / fewestChunks
+    if let pinned = pins.pipeline { return pinned <= max(1, most) ? [pinned] : [] }
     if isFlat && !wantsStages { return [1] }
-    let most = training.layers + 2
     return divisors(of: request.devices).filter {
       $0 <= most && ($0 > 1 || !wantsStages) && $0 != pins.exclusions.pipeline
     }
   }
 
-  private var contexts: [Int] {
+  private var wantsStages: Bool {
+    (pins.schedule ?? .none) != .none || (pins.interleave ?? 1) > 1
+      || pins.exclusions.schedule != nil
+  }
+
+  /// Chunks of a stage at least, as pinned.
+  private var fewestChunks: Int { pins.interleave ?? (pins.schedule == .interleaved ? 2 : 1) }
+
+  /// More stages, or chunks of them, than layers can fill, pinned or the fewest that divide.
+  private func tooFewLayers() -> ConstraintViolation? {
+    let fewest = pins.pipeline ?? divisors(of: request.devices).first { $0 > 1 }
+    guard pins.pipeline ?? 1 > 1 || wantsStages, let fewest else { return nil }
+    do throws(ConstraintViolation) {
+      try StageMap.check(layers: training.layers, stages: fewest, chunks: fewestChunks)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  var contexts: [Int] {
     pins.context.map { [$0] }
       ?? (isFlat ? [1] : divisors(of: request.devices)).filter { $0 != pins.exclusions.context }
   }
@@ -87,17 +111,34 @@ struct CandidateSpace {
     let isWhole = !known.contains(nil)
     let (tensor, data) = (known[0] ?? 1, known[1] ?? 1)
     let (stages, context) = (known[2] ?? 1, known[3] ?? 1)
-    let product = tensor * data * stages * context
-    if isWhole ? product == request.devices : request.devices % product == 0 { return true }
-    violations.append(
+    let isPlain = stages == 1 && context == 1
+    let degrees = isPlain ? [data, tensor] : [data, stages, context, tensor]
+    let product = Self.product(degrees)
+    if isWhole ? product == request.devices : product.map({ request.devices % $0 == 0 }) ?? false {
+      return true
+    }
+    distinct.add(
       ConstraintViolation(
         constraint: "data x pipeline x context x tensor mesh = devices",
-        found: stages * context > 1
-          ? "\(data) x \(stages) x \(context) x \(tensor) = \(product)"
-          : "\(data) x \(tensor) = \(product)",
+        found: degrees.map(String.init).joined(separator: " x ")
+          + (product.map { " = \($0)" } ?? ", more than any cluster has"),
         needed: isWhole ? "\(request.devices)" : "a divisor of \(request.devices)",
-        remedy: "--devices \(product * max(1, request.devices / max(product, 1)))"))
+        remedy: isWhole && product.map { $0 <= Self.mostDevices } ?? false
+          ? "--devices \(product ?? 1)" : "other degrees"))
     return false
+  }
+
+  /// Devices of the largest cluster.
+  static let mostDevices = 1 << 24
+
+  /// The product of `degrees`; nil where it is beyond an integer.
+  private static func product(_ degrees: [Int]) -> Int? {
+    degrees.reduce(1 as Int?) { product, degree in
+      product.flatMap {
+        let (product, overflow) = $0.multipliedReportingOverflow(by: degree)
+        return overflow ? nil : product
+      }
+    }
   }
 
   // MARK: - Micro-batches
@@ -127,7 +168,7 @@ struct CandidateSpace {
         constraint: "global batch divisible by data", found: "\(batch) over data \(data)",
         needed: "\(batch) % \(data) == 0", remedy: "--global-batch \(nearest)")
     }
-    if !violations.contains(violation) { violations.append(violation) }
+    distinct.add(violation)
     return false
   }
 
@@ -193,7 +234,7 @@ struct CandidateSpace {
   private func forms(
     _ layout: any Layout, _ choices: PlanChoices
   ) -> [(parallel: Bool, form: KeyValueForm)] {
-    let probe = LayoutProbe(layout, choices, training)
+    let probe = LayoutProbe(layout, choices.mesh, training)
     let parallel: [Bool]
     switch pins.sequenceParallel {
     case let pinned?: parallel = !pinned || layout.hasSequenceParallelism ? [pinned] : []

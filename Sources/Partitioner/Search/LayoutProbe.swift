@@ -5,11 +5,11 @@ struct LayoutProbe {
   private let layout: any Layout
   private let context: LayoutContext
 
-  init(_ layout: any Layout, _ choices: PlanChoices, _ training: TrainingGraph) {
+  init(_ layout: any Layout, _ mesh: Mesh, _ training: TrainingGraph) {
     self.layout = layout
-    let axes = NamedAxes(layout.axisNames.map { ($0, choices.mesh.whole($0)) })
+    let axes = NamedAxes(layout.axisNames.map { ($0, mesh.whole($0)) })
     context = LayoutContext(
-      mesh: choices.mesh, axes: axes, sizes: training.sizes,
+      mesh: mesh, axes: axes, sizes: training.sizes,
       sequenceParallel: false, keyValue: .gathered, tableForm: .gathered,
       isTied: training.isTied)
   }
@@ -19,7 +19,7 @@ struct LayoutProbe {
     _ choices: PlanChoices, _ training: TrainingGraph
   ) -> ConstraintViolation? {
     (try? LayoutCatalog.layout(choices.layout)).flatMap { layout in
-      LayoutProbe(layout, choices, training).indivisible(training.workload)
+      LayoutProbe(layout, choices.mesh, training).indivisible(training.workload)
     }
   }
 
@@ -31,15 +31,6 @@ struct LayoutProbe {
 
   /// A dimension that the tables split into parts which do not divide it; the batch counts whole.
   private func indivisible(_ workload: Workload) -> ConstraintViolation? {
-    let linears = [
-      LinearRole(from: .stream, to: .heads), LinearRole(from: .heads, to: .stream),
-      LinearRole(from: .stream, to: .wide), LinearRole(from: .wide, to: .stream),
-    ]
-    let tables =
-      [ValueState.stream, .heads, .wide].map { layout.storage(of: $0, in: context) }
-      + linears.flatMap {
-        [layout.weight(of: $0, in: context), layout.factors(of: $0, in: context)]
-      }
     for table in tables {
       for dimension in table.dimensions where dimension != .vocabulary {
         let size = dimension == .batch ? workload.globalBatch : context.sizes[dimension]
@@ -49,6 +40,31 @@ struct LayoutProbe {
       }
     }
     return nil
+  }
+
+  /// Whether what the tables split, but for the batch, is divided by as many parts.
+  var divides: Bool {
+    tables.allSatisfy { table in
+      table.dimensions.allSatisfy { dimension in
+        dimension == .vocabulary || dimension == .batch
+          || context.sizes[dimension] % table[dimension].groupSize == 0
+      }
+    }
+  }
+
+  /// Into how many parts the batch is split somewhere.
+  var batchParts: Int { tables.map { $0[.batch].groupSize }.max() ?? 1 }
+
+  /// Where layers store what they compute, and how their linears are split.
+  private var tables: [DimensionAxes] {
+    let linears = [
+      LinearRole(from: .stream, to: .heads), LinearRole(from: .heads, to: .stream),
+      LinearRole(from: .stream, to: .wide), LinearRole(from: .wide, to: .stream),
+    ]
+    return [ValueState.stream, .heads, .wide].map { layout.storage(of: $0, in: context) }
+      + linears.flatMap {
+        [layout.weight(of: $0, in: context), layout.factors(of: $0, in: context)]
+      }
   }
 
   /// The same of heads inside attention, where an all-to-all over the context axis of `choices` splits them.

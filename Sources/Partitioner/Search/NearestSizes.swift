@@ -1,51 +1,223 @@
 import PlanIR
 
-/// The mesh, the device count and the global batch nearest to those asked that the pins leave a plan
-/// for, where nothing divides.
+/// The mesh, the device count and the global batch nearest to those asked under which the pins leave a plan,
+/// whatever the memory, where nothing divides: each found by a search for the one way to divide it that is named.
 struct NearestSizes {
   private let request: SearchRequest
+  private let space: CandidateSpace
+  private var units: MeshUnits
   private let devices, batch: Int
-  /// What a batch must be divisible by on one replica of each tensor mesh; nil where nothing splits.
-  private var known: [Tensor: Int?] = [:]
-  private var templates: TemplateTable
-
-  private struct Split {
-    let data: Int
-    let tensor: Tensor
-  }
-
-  private struct Tensor: Hashable {
-    let size: Int
-    let mesh: [Int]?
-  }
+  /// Searches that may still come to nothing.
+  private var patience = 16
 
   init(_ request: SearchRequest) {
     self.request = request
+    space = CandidateSpace(request)
+    units = MeshUnits(space)
     devices = request.devices
     batch = request.training.workload.globalBatch
-    templates = TemplateTable(request.training)
   }
 
-  /// Tensor degrees that are tried, beyond the most heads of any model.
+  /// Counts of devices, or ways to divide them, that are looked at.
+  private static let mostTried = 65_536
+  /// Devices of a tensor mesh, beyond the heads of any model.
   private static let largestTensor = 256
   private static let largestBatch = 1 << 24
 
   private var pins: Pins { request.pins }
-  private var microBatch: Int { pins.microBatch ?? 1 }
-  /// Devices along the axes that are taken as pinned.
-  private var outer: Int { (pins.pipeline ?? 1) * (pins.context ?? 1) }
-  private var pinnedTensor: Int? { pins.tensor ?? pins.mesh?.reduce(1, *) }
 
   /// One reason for each of the three that there is.
   mutating func reasons() -> [ConstraintViolation] {
     let mesh = nearestMesh()
-    let nearestDevices = nearest(to: devices, deviceCounts())
-    let nearestBatch = nearest(to: batch, batches())
+    units.refill()
+    let nearestDevices = nearestDevices()
+    units.refill()
     return [
-      mesh,
-      .nearest("devices that divide", devices, nearestDevices, "--devices"),
-      .nearest("global batch that divides", batch, nearestBatch, "--global-batch"),
+      mesh, .nearest("devices that divide", devices, nearestDevices, "--devices"),
+      .nearest("global batch that divides", batch, nearestBatch(), "--global-batch"),
     ].compactMap(\.self)
+  }
+
+  // MARK: - Ways to divide
+
+  /// Devices split, with a form of the tensor mesh.
+  private struct Way {
+    let split: DeviceSplit
+    let shape: LayoutShape
+    /// Micro-batches are multiples of as many sequences.
+    let unit: Int
+  }
+
+  /// What a batch is a multiple of on `split` in micro-batches of multiples of `unit` sequences; nil where what is
+  /// pinned is none.
+  private func multiple(_ split: DeviceSplit, unit: Int) -> Int? {
+    if let pinned = pins.microBatch, pinned % unit != 0 { return nil }
+    // Every stage takes as many micro-batches of each chunk.
+    let isInterleaved = pins.schedule == .interleaved || (pins.interleave ?? 1) > 1
+    let rounds = isInterleaved ? split.stages : 1
+    return product([split.data, pins.microBatch ?? unit, rounds])
+  }
+
+  private func product(_ factors: [Int]) -> Int? {
+    factors.reduce(1 as Int?) { product, factor in
+      product.flatMap { $0 <= Self.largestBatch / factor ? $0 * factor : nil }
+    }
+  }
+
+  /// The ways to split `devices` that the pins leave, whether or not anything else divides.
+  private func splits(of devices: Int) -> [DeviceSplit] {
+    var other = space
+    other.take(devices: devices)
+    return other.stageCounts.filter { devices % $0 == 0 }.flatMap { stages in
+      other.contexts.filter { devices / stages % $0 == 0 && sequence % $0 == 0 }.flatMap {
+        context in
+        let rest = devices / stages / context
+        return divisors(of: rest).filter { $0 <= Self.largestTensor }.map {
+          DeviceSplit(data: rest / $0, stages: stages, context: context, tensor: $0)
+        }
+      }
+    }
+    .filter { split in
+      pins.data.map { $0 == split.data } ?? true
+        && pins.tensor.map { $0 == split.tensor } ?? true
+        && pins.mesh.map { $0.reduce(1, *) == split.tensor } ?? true
+    }
+  }
+
+  /// Whether a search finds a plan of that way.
+  private mutating func hasPlan(_ way: Way, batch: Int) -> Bool {
+    guard patience > 0 else { return false }
+    var other = request
+    other.devices = way.split.data * way.split.stages * way.split.context * way.split.tensor
+    other.training = request.training.withBatch(batch)
+    (other.memory, other.objective, other.keep) = (.unlimited, .time, 1)
+    (other.keepsFront, other.exhaustive, other.certifies) = (false, false, false)
+    (other.comparesLayouts, other.asksWhy) = (false, false)
+    (other.pins.data, other.pins.pipeline) = (way.split.data, way.split.stages)
+    (other.pins.context, other.pins.tensor) = (way.split.context, way.split.tensor)
+    other.pins.microBatch = pins.microBatch ?? way.unit
+    if pins.layout != .mixed {
+      (other.pins.layout, other.pins.mesh) = (way.shape.layout, way.shape.degrees)
+    }
+    let found = !Search.run(other).plans.isEmpty
+    if !found { patience -= 1 }
+    return found
+  }
+
+  /// Whether `batch` has a plan on `split`.
+  private mutating func divides(_ batch: Int, _ split: DeviceSplit) -> Bool {
+    for open in units.shapes(tensor: split.tensor)
+    where divides(batch, split, unit: open.parts) && divides(batch, split, open.shape) {
+      return true
+    }
+    return false
+  }
+
+  /// The same with a tensor mesh of `shape`.
+  private mutating func divides(
+    _ batch: Int, _ split: DeviceSplit, _ shape: LayoutShape
+  ) -> Bool {
+    for unit in units.units(shape, context: split.context)
+    where divides(batch, split, unit: unit)
+      && hasPlan(Way(split: split, shape: shape, unit: unit), batch: batch)
+    {
+      return true
+    }
+    return false
+  }
+
+  private func divides(_ batch: Int, _ split: DeviceSplit, unit: Int) -> Bool {
+    multiple(split, unit: unit).map { batch % $0 == 0 } ?? false
+  }
+
+  // MARK: - Devices
+
+  private mutating func nearestDevices() -> Int? {
+    let ordered = counts().filter { $0 != devices }
+      .sorted { (abs($0 - devices), $0) < (abs($1 - devices), $1) }
+    for count in ordered.prefix(Self.mostTried) where !units.isExhausted {
+      for split in splits(of: count) where divides(batch, split) { return count }
+    }
+    return nil
+  }
+
+  /// The counts of devices that are products of degrees which divide what they split, as far as that is known before
+  /// anything is lowered.
+  private func counts() -> Set<Int> {
+    let training = request.training
+    let tensors = (1...Self.largestTensor).filter(mayBeTensor)
+    let factors = [
+      pins.data.map { [$0] } ?? divisors(of: batch),
+      pins.context.map { [$0] } ?? (space.isFlat ? [1] : divisors(of: sequence)),
+      (pins.tensor ?? pins.mesh?.reduce(1, *)).map { [$0] } ?? tensors,
+      pins.pipeline.map { [$0] } ?? (space.isFlat ? [1] : Array(1...training.layers + 2)),
+    ]
+    return factors.reduce([1]) { products, factors in
+      products.reduce(into: []) { found, product in
+        for factor in factors where product <= CandidateSpace.mostDevices / factor {
+          found.insert(product * factor)
+        }
+      }
+    }
+  }
+
+  /// Whether a degree is made of factors of what a tensor mesh may split.
+  private func mayBeTensor(_ degree: Int) -> Bool {
+    let sizes = request.training.sizes
+    var rest = degree
+    for size in [batch, sequence, sizes[.hidden], sizes[.heads], sizes[.headWidth], sizes[.wide]] {
+      var common = greatestCommonDivisor(rest, size)
+      while common > 1 {
+        rest /= common
+        common = greatestCommonDivisor(rest, common)
+      }
+    }
+    return rest == 1
+  }
+
+  private var sequence: Int { request.training.workload.sequence }
+
+  // MARK: - Batch
+
+  /// Every way to divide the devices has its multiples: those nearest are looked at first, and what the mesh needs
+  /// of a batch is asked for then.
+  private mutating func nearestBatch() -> Int? {
+    var heap = BoundHeap<Near>()
+    func near(_ split: DeviceSplit, unit: Int) -> [(batch: Int, bound: Int)] {
+      guard let multiple = multiple(split, unit: unit) else { return [] }
+      let below = batch / multiple * multiple
+      return [below, below + multiple].filter { $0 > 0 && $0 != batch && $0 <= Self.largestBatch }
+        .map { ($0, 2 * abs($0 - batch) + ($0 > batch ? 1 : 0)) }
+    }
+    func push(_ next: Near, _ split: DeviceSplit, unit: Int) {
+      if let bound = near(split, unit: unit).map(\.bound).min() { heap.push(next, bound: bound) }
+    }
+    for split in splits(of: devices) { push(.split(split), split, unit: pins.microBatch ?? 1) }
+    for _ in 0..<Self.mostTried where !units.isExhausted {
+      guard let (next, _) = heap.pop() else { return nil }
+      switch next {
+      case .split(let split):
+        for open in units.shapes(tensor: split.tensor) {
+          push(.shape(split, open.shape), split, unit: open.parts)
+        }
+      case .shape(let split, let shape):
+        for unit in units.units(shape, context: split.context) {
+          for (batch, bound) in near(split, unit: unit) {
+            heap.push(.batch(batch, Way(split: split, shape: shape, unit: unit)), bound: bound)
+          }
+        }
+      case .batch(let near, let way):
+        if hasPlan(way, batch: near) { return near }
+      }
+    }
+    return nil
+  }
+
+  private enum Near {
+    /// Of a split, whatever its mesh needs; of a shape, whatever its forms need.
+    case split(DeviceSplit)
+    case shape(DeviceSplit, LayoutShape)
+    case batch(Int, Way)
   }
 
   // MARK: - Meshes
@@ -86,10 +258,27 @@ struct NearestSizes {
       .filter { $0.degrees != pinned }
       .sorted { (distance($0, pinned), $0.text) < (distance($1, pinned), $1.text) }
     for shape in shapes {
-      let data = devices(shape.devices) / shape.devices
-      if pins.data.map({ $0 == data }) ?? true, divides(batch, data: data, shape) { return shape }
+      for split in splits(of: devices(shape.devices), shape) where divides(batch, split, shape) {
+        return shape
+      }
     }
     return nil
+  }
+
+  /// The ways to split `devices` that have a tensor mesh of `shape`.
+  private func splits(of devices: Int, _ shape: LayoutShape) -> [DeviceSplit] {
+    var other = self.space
+    other.take(devices: devices)
+    return other.stageCounts.flatMap { stages in
+      other.contexts.compactMap { context in
+        let each = stages * context * shape.devices
+        guard devices % each == 0, pins.data.map({ $0 == devices / each }) ?? true else {
+          return nil
+        }
+        return DeviceSplit(
+          data: devices / each, stages: stages, context: context, tensor: shape.devices)
+      }
+    }
   }
 
   /// How far a shape is from another: first in devices, then in degrees, each by its ratio.
@@ -99,114 +288,6 @@ struct NearestSizes {
     }
     let degrees = zip(shape.degrees, pinned).reduce(1) { $0 * ratio($1.0, $1.1) }
     return 1000 * ratio(shape.devices, pinned.reduce(1, *)) + degrees
-  }
-
-  private mutating func divides(_ batch: Int, data: Int, _ shape: LayoutShape) -> Bool {
-    guard batch % (data * microBatch) == 0 else { return false }
-    let multiple = multiple(
-      Split(data: data, tensor: Tensor(size: shape.devices, mesh: shape.degrees)))
-    return multiple.map {
-      batch % $0 == 0 && (pins.microBatch == nil || data * microBatch % $0 == 0)
-    }
-      ?? false
-  }
-
-  // MARK: - Sizes
-
-  private struct Candidate {
-    var size: Int
-    var split: Split
-    /// The batch it is for.
-    var batch: Int
-  }
-
-  /// For each tensor degree the nearest count with a data degree that divides the batch.
-  private func deviceCounts() -> [Candidate] {
-    guard batch % microBatch == 0 else { return [] }
-    let degrees = divisors(of: batch / microBatch)
-      .filter { degree in pins.data.map { $0 == degree } ?? true }
-    let tensors = pinnedTensor.map { $0...$0 } ?? 1...Self.largestTensor
-    return tensors.flatMap { tensor in
-      degrees.map {
-        Candidate(
-          size: $0 * tensor * outer,
-          split: Split(data: $0, tensor: Tensor(size: tensor, mesh: pins.mesh)), batch: batch)
-      }
-      .filter { $0.size <= 1 << 24 }
-      .sorted { abs($0.size - devices) < abs($1.size - devices) }.prefix(2)
-    }
-  }
-
-  /// For each split of the devices the multiples around the batch of what the split needs.
-  private mutating func batches() -> [Candidate] {
-    var found: [Candidate] = []
-    for tensor in divisors(of: devices / outer) {
-      let data = devices / outer / tensor
-      guard pinnedTensor.map({ $0 == tensor }) ?? true, pins.data.map({ $0 == data }) ?? true
-      else { continue }
-      let split = Split(data: data, tensor: Tensor(size: tensor, mesh: pins.mesh))
-      let (unit, overflow) = data.multipliedReportingOverflow(by: microBatch)
-      guard !overflow, unit <= Self.largestBatch, let multiple = multiple(split) else { continue }
-      let each = leastCommonMultiple(unit, multiple)
-      let below = batch / each * each
-      found += [below, below + each].map { Candidate(size: $0, split: split, batch: $0) }
-    }
-    return found
-  }
-
-  private mutating func nearest(to asked: Int, _ candidates: [Candidate]) -> Int? {
-    let ordered = candidates.filter { $0.size > 0 && $0.size != asked }
-      .sorted { (abs($0.size - asked), $0.size) < (abs($1.size - asked), $1.size) }
-    for candidate in ordered {
-      guard let multiple = multiple(candidate.split), candidate.batch % multiple == 0,
-        pins.microBatch == nil || candidate.split.data * microBatch % multiple == 0
-      else { continue }
-      return candidate.size
-    }
-    return nil
-  }
-
-  /// The least that a batch must be divisible by under a split of devices, over what the pins leave.
-  private mutating func multiple(_ split: Split) -> Int? {
-    // Replicas split the batch before all else, and nothing but the batch.
-    multiple(split.tensor).map { $0 * split.data }
-  }
-
-  /// The same on one replica.
-  private mutating func multiple(_ tensor: Tensor) -> Int? {
-    if let found = known[tensor] { return found }
-    var other = request
-    other.devices = tensor.size * outer
-    (other.pins.tensor, other.pins.data, other.pins.microBatch) = (tensor.size, 1, 1)
-    other.pins.mesh = tensor.mesh
-    other.training = request.training.withBatch(tensor.size)
-    other.pins.pipeline = pins.pipeline ?? 1
-    other.pins.context = pins.context ?? 1
-    var space = CandidateSpace(other)
-    var least: Int?
-    for own in space.splits() {
-      for shape in space.shapes(tensor: own.tensor) {
-        let variants = space.variants(shape, own)
-        guard let first = variants.first, LayoutProbe.indivisible(first, other.training) == nil
-        else { continue }
-        for choices in variants where least != 1 {
-          least = multiple(choices).map { min(least ?? $0, $0) } ?? least
-        }
-      }
-    }
-    known[tensor] = .some(least)
-    return least
-  }
-
-  /// What the batch must be divisible by under `choices`; nil where something else does not divide.
-  private mutating func multiple(_ choices: PlanChoices) -> Int? {
-    let groups = request.training.groups
-    var multiple = 1
-    for group in groups.layers + [groups.ends] {
-      guard let lowered = try? templates.lowered(group, choices) else { return nil }
-      multiple = leastCommonMultiple(multiple, lowered.unit)
-    }
-    return multiple
   }
 }
 

@@ -33,7 +33,7 @@ extension PlanSearch {
     guard choices.contextAttention == .allToAll, choices.degree("context") > 1,
       training.model.has(.attention), let layout = try? LayoutCatalog.layout(choices.layout)
     else { return nil }
-    return LayoutProbe(layout, choices, training).indivisibleHeads(choices)
+    return LayoutProbe(layout, choices.mesh, training).indivisibleHeads(choices)
   }
 
   private mutating func add(

@@ -78,6 +78,7 @@ struct PlanSearch {
       if seen % SearchProgress.interval == 0 { tell(seen, bound) }
       if ranking.isBeaten(bound) {
         if certificate != nil { certify(item, bound) }
+        ranking.note(tooLong: bound)
         prune(item)
         reviveLeaner(item)
         continue
@@ -296,6 +297,7 @@ struct PlanSearch {
       let bound = request.objective == .time ? fitted.bound : fitted.memory.count
       if ranking.isBeaten(bound) || ranking.isBeaten(fitted.bound, memory: fitted.memory) {
         certify(search.path(fitted), fitted.bound)
+        ranking.note(tooLong: fitted.bound)
         ranking.prune(count: 1)
       } else if request.exhaustive {
         price(search, fitted)

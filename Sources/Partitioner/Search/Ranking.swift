@@ -17,8 +17,7 @@ struct Ranking {
   /// Whether a search gave up before it had an answer.
   private(set) var gaveUp = false
   private(set) var refusals: [String: Int] = [:]
-  /// Why candidates cannot be, each once, in order.
-  private(set) var violations: [ConstraintViolation] = []
+  private var distinct = DistinctList<ConstraintViolation>()
 
   /// A candidate with what decides its rank.
   struct Entry {
@@ -43,11 +42,19 @@ struct Ranking {
     return gaveUp || !best.isEmpty
   }
 
+  /// Why candidates cannot be, each once, in order.
+  var violations: [ConstraintViolation] { distinct.all }
+
   /// Counts `count` candidates that `violation` excludes.
   mutating func refuse(_ violation: ConstraintViolation, count: Int) {
     space.infeasible += count
     refusals[violation.constraint, default: 0] += count
-    if !violations.contains(violation) { violations.append(violation) }
+    distinct.add(violation)
+  }
+
+  /// Says that what is bounded by `bound` in time is too long to be planned, if it is.
+  mutating func note(tooLong bound: Int) {
+    if order.objective == .time && bound > Picoseconds.longestStep.count { distinct.add(.tooLong) }
   }
 
   /// Counts `count` candidates that need more memory than the limit, as one before them does.
@@ -67,7 +74,9 @@ struct Ranking {
 
   /// Whether no candidate that `bound` bounds from below, in what is asked for, can be kept.
   func isBeaten(_ bound: Int) -> Bool {
-    guard prunes, !keepsFront, best.count >= keep, let last = best.last else { return false }
+    guard prunes else { return false }
+    if order.objective == .time && bound > Picoseconds.longestStep.count { return true }
+    guard !keepsFront, best.count >= keep, let last = best.last else { return false }
     return bound > (order.objective == .time ? last.step.count : last.memory.count)
   }
 
@@ -114,6 +123,7 @@ struct Ranking {
     if isOver(memory) {
       return refuseOverMemory(count: 1)
     }
+    if step > .longestStep { return refuse(.tooLong, count: 1) }
     space.evaluated += 1
     let mayBeKept =
       best.count < keep

@@ -172,16 +172,16 @@ package struct Search {
   private func reasons(
     _ violations: [ConstraintViolation], _ nearest: RankedPlan?
   ) -> [ConstraintViolation] {
-    var reasons: [ConstraintViolation] = []
+    var reasons = DistinctList<ConstraintViolation>()
     if let limit = request.limit, let nearest {
-      reasons.append(memoryReason(nearest, limit))
-      reasons += NearestFit(request).reasons(needed: nearest.predicted.memory.total)
+      reasons.add(memoryReason(nearest, limit))
+      reasons.add(NearestFit(request).reasons(needed: nearest.predicted.memory.total))
     }
-    for violation in violations where !reasons.contains(violation) { reasons.append(violation) }
-    guard nearest == nil else { return reasons }
-    guard !reasons.contains(where: \.isUnbuilt) else { return reasons }
+    reasons.add(violations.filter { $0.indivisible == nil })
+    reasons.add(violations)
+    guard nearest == nil, !violations.contains(where: \.isUnbuilt) else { return reasons.all }
     var sizes = NearestSizes(request)
-    return reasons + sizes.reasons()
+    return reasons.all + sizes.reasons()
   }
 
   private func memoryReason(_ nearest: RankedPlan, _ limit: Bytes) -> ConstraintViolation {

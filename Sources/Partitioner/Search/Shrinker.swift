@@ -45,10 +45,19 @@ package struct Shrinker {
   /// done about it.
   private mutating func widen(_ violation: ConstraintViolation) throws -> Bool {
     guard let fault = violation.indivisible else { return false }
-    let known = multiples[fault.dimension, default: 1]
-    let wider = leastCommonMultiple(known, fault.parts)
-    guard wider > known else { return false }
-    multiples[fault.dimension] = wider
+    return widen(fault.dimension, fault.parts)
+      || (fault.dimension == .headWidth && widen(.heads, fault.parts))
+  }
+
+  /// Makes a dimension a multiple of `parts`, too; false where it is one, or the plan's own is none. What splits
+  /// rows of heads splits the heads where these divide.
+  private mutating func widen(_ dimension: Dimension, _ parts: Int) -> Bool {
+    let known = multiples[dimension, default: 1]
+    let wider = leastCommonMultiple(known, parts)
+    guard wider > known, dimension != .headWidth || plan.model.sizes[dimension] % wider == 0 else {
+      return false
+    }
+    multiples[dimension] = wider
     return true
   }
 
@@ -62,6 +71,8 @@ package struct Shrinker {
 
   private static let largestMesh = 64
   private static let fewLayers = 2
+  /// A norm over fewer features magnifies what float32 rounds off.
+  private static let fewFeatures = 32
 
   private mutating func shrinkMesh() {
     cut("data", to: 2)
@@ -116,7 +127,7 @@ package struct Shrinker {
       old[.hidden],
       multiple(
         of: multiples[.hidden, default: 1],
-        atLeast: model.sizes[.heads] * model.sizes[.headWidth]))
+        atLeast: max(Self.fewFeatures, model.sizes[.heads] * model.sizes[.headWidth])))
     model.sizes[.wide] = min(
       old[.wide], multiple(of: multiples[.wide, default: 1], atLeast: 16))
     model.sizes[.vocabulary] = min(old[.vocabulary], 97)

@@ -44,7 +44,7 @@ struct StageMemory {
   ) -> [(PlanChoices, Bytes)] {
     weigh(again)
     if request.keepsFront { return front(choices, order) }
-    if request.objective == .memory { return [least(choices, order)].filter(fits) }
+    if request.objective == .memory { return least(choices, order).map { [$0] } ?? [] }
     guard let fitted = fewest(choices, order, limit: request.limit) else { return [] }
     return [fitted]
   }
@@ -62,10 +62,6 @@ struct StageMemory {
     // What takes least among several kinds depends on what they take.
     if recomputesCore && self.again != again { fewest = [:] }
     self.again = again
-  }
-
-  private func fits(_ fitted: (PlanChoices, Bytes)) -> Bool {
-    request.limit.map { fitted.1 <= $0 } ?? true
   }
 
   private mutating func front(_ choices: PlanChoices, _ order: Int) -> [(PlanChoices, Bytes)] {
@@ -151,25 +147,18 @@ struct StageMemory {
     return best
   }
 
-  /// The choices under which every stage holds least.
-  private mutating func least(_ choices: PlanChoices, _ order: Int) -> (PlanChoices, Bytes) {
-    var stages = choices.stages
+  /// The choices that hold least, and of these take least; nil where they do not fit.
+  private mutating func least(_ choices: PlanChoices, _ order: Int) -> (PlanChoices, Bytes)? {
+    let kinds =
+      pinned.map { [$0] } ?? (recomputesCore ? [.none, .selective, .full] : [.none, .full])
     var most = Bytes.zero
-    for stage in stages.indices {
-      let layers = stages[stage].layers
-      let kinds =
-        pinned.map { [$0] } ?? (recomputesCore ? [.none, .selective, .full] : [.none, .full])
-      var least: (choice: StageChoice, peak: Bytes)?
-      for kind in kinds {
-        let own = StageChoice(layers: layers, kind)
-        let peak = peak(choices, order, stage, own)
-        if least.map({ peak < $0.peak }) ?? true { least = (own, peak) }
-      }
-      guard let least else { continue }
-      stages[stage] = least.choice
-      most = max(most, least.peak)
+    for stage in choices.stages.indices {
+      let layers = choices.stages[stage].layers
+      let peaks = kinds.map { peak(choices, order, stage, StageChoice(layers: layers, $0)) }
+      most = max(most, peaks.min() ?? .zero)
     }
-    return (choices.recomputing(stages), most)
+    if let limit = request.limit, most > limit { return nil }
+    return fewest(choices, order, limit: most)
   }
 
   /// What all layers do alike, where that is pinned.

@@ -80,6 +80,7 @@ private struct GradientBuilder {
     return graph.values.count - 1
   }
 
+  /// A value of the form of a gradient of `value`, apart from it.
   private mutating func statistics(like value: ValueID) -> ValueID {
     var copy = graph.values[value]
     copy.name = "d." + copy.name
@@ -91,8 +92,16 @@ private struct GradientBuilder {
   private mutating func back(
     _ kind: OperationKind, _ inputs: [ValueID], _ targets: [ValueID], linear: LinearRole? = nil
   ) {
-    let outputs = targets.map { gradient(of: $0) }
+    var outputs = targets.map { gradient(of: $0) }
+    // A value that is read twice has two gradients, which are added.
+    var repeated: [GraphOperation] = []
+    for index in targets.indices where targets[..<index].contains(targets[index]) {
+      let own = statistics(like: targets[index])
+      repeated.append(GraphOperation(.pass, [own], [outputs[index]]))
+      outputs[index] = own
+    }
     inputGradient.append(GraphOperation(kind, inputs, outputs, linear: linear))
+    inputGradient += repeated
   }
 
   private mutating func weight(

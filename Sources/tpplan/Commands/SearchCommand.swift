@@ -26,8 +26,8 @@ struct SearchCommand: ParsableCommand {
     help: "Write what became of every candidate, and by which bound, to this file: see verify.")
   var certificate: String?
 
-  @Option(help: "How many plans to show.")
-  var top = 10
+  @Option(help: "How many plans to show. (default: 10; of --pareto as --json all)")
+  var top: Int?
 
   @Flag(help: "Print one JSON document.")
   var json = false
@@ -54,7 +54,7 @@ struct SearchCommand: ParsableCommand {
     guard (1...(1 << 24)).contains(devices) else {
       throw ValidationError("--devices: expected 1 to \(1 << 24), found \(devices)")
     }
-    guard top > 0 else { throw ValidationError("--top: expected at least 1, found \(top)") }
+    if let top, top < 1 { throw ValidationError("--top: expected at least 1, found \(top)") }
     guard certificate != nil else { return }
     if pareto {
       throw ValidationError("--certificate contradicts --pareto: it is of one best plan")
@@ -75,7 +75,7 @@ struct SearchCommand: ParsableCommand {
         if let emit { try write(best, asked, to: emit) }
         if let certificate { try certify(best, answer, asked, to: certificate) }
       }
-      let shown = Array(plans.prefix(top))
+      let shown = Array(plans.prefix(top ?? (pareto && json ? plans.count : Self.defaultTop)))
       if json {
         try StandardOutput.print(SearchJSON.document(asked, answer, shown, elapsed))
       } else {
@@ -94,13 +94,15 @@ struct SearchCommand: ParsableCommand {
       memory: target.limit)
   }
 
+  private static let defaultTop = 10
   /// The best plan, and what it is better than.
   private static let leastKept = 2
 
   private func search(_ asked: SearchHead) throws -> SearchAnswer {
     try HeadSearch(
       head: asked, pins: pins.pins, objective: objective, isExhaustive: exhaustive,
-      keep: max(top, Self.leastKept), keepsFront: pareto, comparesLayouts: byLayout,
+      keep: max(top ?? Self.defaultTop, Self.leastKept), keepsFront: pareto,
+      comparesLayouts: byLayout,
       certifies: certificate != nil, timings: timings
     ).answer()
   }

@@ -72,6 +72,12 @@ struct VerifyCommand: ParsableCommand {
         "\(certificate): at $.step_ps: expected the plan's \(plan.predicted.step.count), "
           + "found \(file.step.count); it is of another search")
     }
+    let held = plan.predicted.memory.total
+    if let limit = file.limit, held > limit {
+      throw CommandFailure.no(
+        "\(certificate): at $.asked.memory_bytes: expected no less than the plan's \(held.count), "
+          + "found \(limit.count); it is of another search")
+    }
   }
 
   private func pins(_ file: CertificateFile) throws -> Pins {

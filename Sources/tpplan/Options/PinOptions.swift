@@ -81,6 +81,9 @@ struct PinOptions: ParsableArguments {
     if let interleave, interleave > 1, pipeline == 1 {
       throw ValidationError("--interleave \(interleave) contradicts --pipeline 1")
     }
+    if interleave == 1, schedule == .interleaved {
+      throw ValidationError("--interleave 1 contradicts --schedule interleaved: it has chunks")
+    }
     if let interleave, interleave > 1, let schedule, schedule != .interleaved {
       throw ValidationError(
         "--interleave \(interleave) contradicts --schedule \(schedule.rawValue)")

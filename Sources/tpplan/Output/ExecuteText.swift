@@ -67,7 +67,7 @@ enum ExecuteText {
     var faults: [String] = []
     if !verdict.numbersAgree {
       faults.append(
-        verdict.tolerance == nil
+        !verdict.run.isFinite
           ? "numbers are not finite" : "numbers differ from the unsharded model's")
     }
     if !verdict.bytesAgree { faults.append("bytes moved differ from those predicted") }

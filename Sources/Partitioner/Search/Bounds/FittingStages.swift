@@ -40,7 +40,7 @@ struct FittingStages {
     let layer = Double(passes.layer)
     let least = (missing / (layer * held.saved) * (1 - 1e-9)).rounded(.up)
     guard least <= Double(count) else { return nil }
-    return Picoseconds(Int(max(least * again, missing / layer * rate) * (1 - 1e-9)))
+    return Picoseconds(Int(min(max(least * again, missing / layer * rate) * (1 - 1e-9), 9e18)))
   }
 
   /// Layers that a stage can hold if it may take `time` of a micro-batch.

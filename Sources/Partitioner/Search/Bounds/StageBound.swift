@@ -55,8 +55,9 @@ package struct StageBound {
     (least, total) = (bound.least ?? PassBound(), bound.total)
     (self.once, self.ends, self.cut) = (once, ends, cut)
     let share = (bound.total.all + ends).count / stages
-    busiest = max(share, least.all.count * ((layers + stages - 1) / stages))
-    mean = share * microBatches + (once.time * layers).count / stages
+    busiest = max(share, (least.all * ((layers + stages - 1) / stages)).count)
+    let updates = Picoseconds((once.time * layers).count / stages)
+    mean = (Picoseconds(share) * microBatches + updates).count
     self.cores = cores
   }
 
@@ -82,20 +83,20 @@ package struct StageBound {
 
   /// The same if all devices worked all the time.
   private func makespan(busiest: Int, isInterleaved: Bool) -> Int {
-    let work = (Picoseconds(busiest) * microBatches).count
+    let work = Picoseconds(busiest) * microBatches
     guard stages > 1, least.all > .zero else {
-      let updated = work + (once.time * layers).count / stages
+      let updated = (work + Picoseconds((once.time * layers).count / stages)).count
       guard once.reductions > .zero, stages == 1 else { return updated }
       // All but the last backward pass is over before the first gradient is complete.
-      let before = busiest * (microBatches - 1) + total.forward.count
-      return max(updated, before + ((once.time + once.reductions) * layers).count)
+      let before = Picoseconds(busiest) * (microBatches - 1) + total.forward
+      return max(updated, (before + (once.time + once.reductions) * layers).count)
     }
     // The stage with most layers has them to do, and updates them.
     let most = (layers + stages - 1) / stages
     let back = least.inputGradient + least.weightGradient
     let each = least.all * microBatches + once.time
     let held = ((each + max(.zero, once.reductions - back)) * most).count
-    if isInterleaved { return max(work, interleaved, held) }
+    if isInterleaved { return max(work.count, interleaved, held) }
     // Before its first gradient the stage takes no more micro-batches forward than there are stages, or all
     // of them, which takes longer; after its last one it may still owe as many gradients of weights. It has
     // no more layers than its time allows.
@@ -103,7 +104,8 @@ package struct StageBound {
     let ahead = (least.forward + least.weightGradient) * min(stages, microBatches)
     let passing = (least.forward + least.inputGradient) * layers
     let owed = Double((ahead + least.inputGradient).count) * longest
-    return max(work, held, work + passing.count - Int(owed.rounded(.up)))
+    let after = work + passing - Picoseconds(Int(min(owed.rounded(.up), 9e18)))
+    return max(work.count, held, after.count)
   }
 
   /// What several parts of the chain a stage take: those inside have as many layers but one, the last of them
@@ -113,27 +115,27 @@ package struct StageBound {
     guard inside > 0 else { return ends(layers) }
     var best = Int.max
     for most in 1...max(1, (layers + inside - 1) / inside) {
-      let own = waited(stages - 2) + work(most)
+      let own = (waited(stages - 2) + work(most)).count
       if own >= best { break }
       best = min(best, max(own, ends(layers - inside * most)))
     }
     return best
   }
 
-  private func work(_ layers: Int) -> Int { (least.all * microBatches * layers).count }
+  private func work(_ layers: Int) -> Picoseconds { least.all * microBatches * layers }
 
   /// What a stage waits at least for its first micro-batch, and after its last gradient: the first stage may
   /// begin without a layer.
-  private func waited(_ stage: Int) -> Int { (least.all * max(0, stage - 1)).count }
+  private func waited(_ stage: Int) -> Picoseconds { least.all * max(0, stage - 1) }
 
   /// What the first and the last stage take at least for `count` layers between them, and the ends.
   private func ends(_ count: Int) -> Int {
     let count = max(0, count)
-    let last = waited(stages - 1) + (ends * microBatches).count
-    let even = (last + work(count)) / max(1, 2 * work(1))
+    let last = waited(stages - 1) + ends * microBatches
+    let even = (last + work(count)).count / max(1, (work(1) * 2).count)
     return [even, even + 1].map { first in
       let first = min(first, count)
-      return max(work(first), last + work(count - first))
+      return max(work(first), last + work(count - first)).count
     }.min() ?? 0
   }
 }

@@ -1,0 +1,29 @@
+import Testing
+
+/// Small twins of plans run in float32 within its tolerance, whatever numbers are drawn.
+@Suite struct ShrinkTests {
+  @Test(arguments: [4, 25, 30, 50])
+  func `a norm of a twin has features enough for float32`(_ seed: Int) throws {
+    let line = try CommandLine()
+    let search = "search gpt3-175b --devices 4 --layout data --pipeline 4 --memory unlimited"
+    #expect(try line.run(search + " --top 1 --emit @/plan.json").code == 0)
+    let outcome = try line.run("execute @/plan.json --no-record --shrink --seed \(seed) --json")
+    #expect(outcome.code == 0, "\(outcome)")
+  }
+
+  @Test func `heads that an axis splits stay divisible where their width does not`() throws {
+    let line = try CommandLine()
+    try line.write(
+      """
+      {"model_type":"llama","hidden_size":72,"num_attention_heads":18,"num_key_value_heads":3,
+       "num_hidden_layers":4,"intermediate_size":12,"vocab_size":7,"max_position_embeddings":12,
+       "rms_norm_eps":1e-06,"rope_theta":10000.0,"hidden_act":"silu"}
+      """, "model.json")
+    let search = try line.run(
+      "search @/model.json --devices 9 --global-batch 36 --sequence 6 --precision fp32 "
+        + "--layout summa --gathers-weights again --tensor 3 --top 1 --emit @/plan.json")
+    #expect(search.code == 0, "\(search)")
+    let outcome = try line.run("execute @/plan.json --no-record --shrink")
+    #expect(outcome.code == 0, "\(outcome)")
+  }
+}
