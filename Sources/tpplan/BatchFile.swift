@@ -27,8 +27,9 @@ enum BatchFile {
     guard let place = ids.firstIndex(where: { !isRight($0) }) else { return }
     throw CommandFailure.badData(
       "\(path): tensor `\(name)`, sequence \(place / workload.sequence), position "
-        + "\(place % workload.sequence): expected an id of the model's vocabulary, found "
-        + "\(ids[place]); use the model's own tokenizer")
+        + "\(place % workload.sequence): expected an id of the model's vocabulary"
+        + (name == "labels" ? ", or \(HostBatch.ignoredLabel) where none counts" : "")
+        + ", found \(ids[place]); use the model's own tokenizer")
   }
 
   private static func integers(
@@ -38,7 +39,7 @@ enum BatchFile {
     guard let tensor = file.description(of: name) else {
       throw CommandFailure.badData(
         "\(path): tensor `\(name)`: expected int64 of shape \(shape), found "
-          + "none of that name and of a known type; write it as I64")
+          + "\(file.typeName(of: name) ?? "none of that name"); write it as I64")
     }
     guard tensor.shape == shape, tensor.dtype == .int64 else {
       throw CommandFailure.badData(

@@ -12,11 +12,17 @@ struct ClusterFileTests {
       ("\"matmul_efficiency\": 0.711", "\"matmul_efficiency\": 71", "$.device.matmul_efficiency"),
       ("\"matmul_flops_16\": 9", "\"matmul_flops_16\": -9", "$.device.matmul_flops_16: "),
       ("\"memory_bytes\": 85520809984", "\"memory_bytes\": 1.5", "$.device.memory_bytes: "),
-      ("\"reserved_bytes\": 4", "\"reserved_bytes\": 99", "expected less than memory_bytes"),
+      (
+        "\"reserved_bytes\": 4", "\"reserved_bytes\": 99",
+        "$.device.reserved_bytes: expected less than memory_bytes"
+      ),
       ("\"devices_per_node\": 8", "\"devices_per_node\": 0", "$.devices_per_node: "),
-      ("\"devices\": 8", "\"devices\": null", "expected each a multiple of the one inside it"),
-      ("\"devices\": null", "\"devices\": 12", "expected each a multiple of the one inside it"),
-      ("\"devices\": null", "\"devices\": 16", "the last without `devices`"),
+      ("\"devices\": 8", "\"devices\": null", "$.levels[0].devices: expected a number"),
+      (
+        "\"devices\": null", "\"devices\": 12",
+        "$.levels[1].devices: expected a larger multiple of the 8 of nvlink"
+      ),
+      ("\"devices\": null", "\"devices\": 16", "$.levels[1].devices: expected null"),
       ("\"name\": \"infiniband\"", "\"name\": \"nvlink\"", "that no other level has"),
       ("\"latency_seconds\": 1.4e-05", "\"latency_seconds\": \"14us\"", "$.levels[1].latency"),
       (

@@ -25,8 +25,9 @@ package enum ClusterFile {
       sharedCores: try node.optional("shared_cores")?.positiveInteger(upTo: 1 << 20),
       sources: try sources(node.optional("sources")))
     guard let error = cluster.verify() else { return cluster }
-    throw node.malformed(
-      expected: error.expected, found: error.found, remedy: "see \(error.place)")
+    throw .malformed(
+      file: node.file, place: "\(node.path).\(error.place)", expected: error.expected,
+      found: error.found, remedy: error.remedy)
   }
 
   private static func device(_ node: JSONNode) throws(FormatError) -> Cluster.Device {

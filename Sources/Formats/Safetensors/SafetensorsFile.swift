@@ -36,6 +36,9 @@ package struct SafetensorsFile: TensorSource {
 
   package func description(of name: String) -> TensorDescription? { entries[name]?.description }
 
+  /// What the file calls the type of `name`; nil where there is no such tensor.
+  package func typeName(of name: String) -> String? { entries[name]?.type.rawValue }
+
   /// Converts a piece of a floating-point tensor, exactly.
   ///
   /// - Throws: ``FormatError`` where there is no such tensor, it is of another type or `range` runs

@@ -14,6 +14,8 @@ struct CandidateSpace {
   let rates: ClusterRates
   /// What their ends take at least.
   let ends: EndsBound
+  /// What attention takes and holds at least.
+  let attention: LayerFloor
 
   init(_ request: SearchRequest) {
     self.request = request
@@ -21,6 +23,7 @@ struct CandidateSpace {
       request.cluster, request.training.workload.precision, request.timings,
       devices: request.devices)
     ends = EndsBound(request, rates)
+    attention = LayerFloor(request, rates)
   }
 
   /// What their devices share.

@@ -15,6 +15,8 @@ struct LayerPoint {
   /// Its own in loops over panels, where nobody knows that these take longer: products have measured times.
   private var panelledRest: [LayerGroup] = []
   private let mayStep: Bool
+  /// What groups that are not lowered take and hold at least.
+  private let floor: LayerFloor
   /// Groups that are not lowered yet: the bounds of a point without them hold, too.
   private var pending: [BlockGroup] = []
   /// All of its blocks.
@@ -75,12 +77,11 @@ struct LayerPoint {
     _ space: CandidateSpace, _ trunks: inout TrunkTable, _ chains: inout ChainTable
   ) throws(ConstraintViolation) {
     let training = space.request.training
-    let all = training.groups.layers
-    let first = training.groupsBesideAttention
-    try self.init(choices, shape, of: first, space, &trunks, &chains)
+    try self.init(
+      choices, shape, of: training.groupsBesideAttention, space, &trunks, &chains)
     self.splits = splits
-    blocks = all
-    pending = all.filter { !first.contains($0) }
+    blocks = training.groups.layers
+    pending = training.groupsOfAttention
   }
 
   /// Some groups of blocks of its layers alone.
@@ -91,6 +92,7 @@ struct LayerPoint {
     (self.choices, self.shape, self.blocks) = (choices, shape, blocks)
     context = choices.degree("context")
     mayStep = !space.request.timings.isEmpty && space.mayStep(choices, shape)
+    floor = space.attention
     trunk = try trunks.trunk(choices, blocks, mayStep: mayStep, space.rates, &chains)
     costs = trunk.costs
   }
@@ -270,6 +272,10 @@ struct LayerPoint {
   }
 
   private func formed(_ size: Int, _ training: TrainingGraph) -> [BlockPasses?] {
+    if !pending.isEmpty {
+      return floor.added(
+        to: trunk.passes(size, training), size: size, tensor: shape.devices, context: context)
+    }
     if rest.isEmpty { return trunk.passes(size, training) }
     if mayStep { return groups.passes(panelled, size, cost, training) }
     return zip(trunk.passes(size, training), rest.passes(size, cost, training)).map { own, more in
@@ -285,10 +291,16 @@ struct LayerPoint {
 
 extension TrainingGraph {
   /// The groups of layers without attention, where every kind of layer has blocks in one; else all.
-  fileprivate var groupsBesideAttention: [BlockGroup] {
+  var groupsBesideAttention: [BlockGroup] {
     let others = groups.layers.filter { !hasAttention($0) }
     let segments = Set(groups.layers.flatMap { $0.places.map(\.segment) })
     return Set(others.flatMap { $0.places.map(\.segment) }) == segments ? others : groups.layers
+  }
+
+  /// The others.
+  var groupsOfAttention: [BlockGroup] {
+    let first = groupsBesideAttention
+    return groups.layers.filter { !first.contains($0) }
   }
 
   /// Whether `group` has a block of attention.

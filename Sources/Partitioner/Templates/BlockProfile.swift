@@ -126,6 +126,21 @@ struct BlockProfile {
     }
   }
 
+  /// Seconds that the operations of each body of a micro-batch take at least, of one unit of batch more, products at
+  /// full speed: without what is copied and added on the way from storage and back.
+  func leastOfOperations(
+    _ cost: ClusterCost
+  ) -> (forward: Double, inputGradient: Double, weightGradient: Double) {
+    let (one, two) = (sizes.values(1), sizes.values(2))
+    func least(_ body: BodyTemplate?) -> Double { body?.leastOfOperations(one, two, cost) ?? 0 }
+    return (
+      least(template.forward), least(template.inputGradient), least(template.weightGradient)
+    )
+  }
+
+  /// What one repetition's parameters take.
+  var stored: MemoryUse { template.storedUse(sizes.values(1)) }
+
   /// What the operations of a micro-batch of `units` units take, without what is copied and added on the way
   /// from storage and back.
   func operations(_ units: Int, _ cost: ClusterCost) -> Picoseconds {

@@ -160,24 +160,34 @@ struct BodyTemplate {
   func least(
     of values: [Int], _ more: [Int], _ cost: ClusterCost
   ) -> (seconds: Double, launches: Picoseconds) {
-    var time = Picoseconds.zero
-    var launches = 0
-    for kernel in kernels {
-      launches += cost.launches(of: kernel.traits.family) * kernel.count
-      if var shape = kernel.matmul {
-        (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
-        time += cost.leastTime(of: shape) * kernel.count
-        continue
-      }
-      var work = KernelWork(flops: 0, bytes: 0, matmul: nil, traits: kernel.traits)
-      let launching = cost.time(of: work)
-      for place in kernel.touched {
-        let (term, width) = touched[place]
-        work.bytes += (more[term] - values[term]) * width
-      }
-      time += (cost.time(of: work) - launching) * kernel.count
+    let time = kernels.reduce(Picoseconds.zero) { $0 + least($1, values, more, cost) }
+    let launches = kernels.reduce(0) {
+      $0 + cost.launches(of: $1.traits.family) * $1.count
     }
     return (time.seconds, cost.time(ofLaunches: launches, in: phase))
+  }
+
+  /// Seconds of its kernels but those that copy, add up or update.
+  func leastOfOperations(_ values: [Int], _ more: [Int], _ cost: ClusterCost) -> Double {
+    kernels.filter { !$0.traits.family.dependsOnStorage }
+      .reduce(Picoseconds.zero) { $0 + least($1, values, more, cost) }.seconds
+  }
+
+  /// What a kernel takes at least for what `more` has above `values`, a product at full speed.
+  private func least(
+    _ kernel: Kernel, _ values: [Int], _ more: [Int], _ cost: ClusterCost
+  ) -> Picoseconds {
+    if var shape = kernel.matmul {
+      (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
+      return cost.leastTime(of: shape) * kernel.count
+    }
+    var work = KernelWork(flops: 0, bytes: 0, matmul: nil, traits: kernel.traits)
+    let launching = cost.time(of: work)
+    for place in kernel.touched {
+      let (term, width) = touched[place]
+      work.bytes += (more[term] - values[term]) * width
+    }
+    return (cost.time(of: work) - launching) * kernel.count
   }
 
   /// What it holds at its fullest instant above what was held before, and afterwards.

@@ -103,22 +103,36 @@ package struct Cluster: Hashable, Sendable {
 extension Cluster {
   /// The first thing about this cluster that cannot be, or nil.
   package func verify() -> ModelError? {
-    func wrong(_ place: String, _ expected: String, _ found: Any) -> ModelError {
-      ModelError(
-        place: "cluster \(name), \(place)", expected: expected, found: "\(found)",
-        remedy: "see docs/schemas/cluster.schema.json")
+    func wrong(_ place: String, _ expected: String, _ found: Any, _ remedy: String) -> ModelError {
+      ModelError(place: place, expected: expected, found: "\(found)", remedy: remedy)
     }
-    if devicesPerNode < 1 { return wrong("devices_per_node", "at least 1", devicesPerNode) }
-    if levels.isEmpty { return wrong("levels", "at least one", 0) }
+    if devicesPerNode < 1 {
+      return wrong("devices_per_node", "at least 1", devicesPerNode, "give the devices of a node")
+    }
+    if levels.isEmpty {
+      return wrong("levels", "at least one network", "none", "give one without devices")
+    }
     if device.reserved >= device.memory {
-      return wrong("reserved_bytes", "less than memory_bytes", device.reserved.count)
+      return wrong(
+        "device.reserved_bytes", "less than memory_bytes, \(device.memory.count)",
+        device.reserved.count, "leave plans some memory")
     }
-    for (inner, outer) in zip(levels, levels.dropFirst()) {
-      guard let size = inner.devices, outer.devices.map({ $0 % size == 0 && $0 > size }) ?? true
-      else { return wrong("levels", "each a multiple of the one inside it", outer.name) }
+    for (place, (inner, outer)) in zip(levels, levels.dropFirst()).enumerated() {
+      guard let size = inner.devices else {
+        return wrong(
+          "levels[\(place)].devices", "a number, as \(outer.name) lies outside \(inner.name)",
+          "null", "put the network that reaches all devices last")
+      }
+      if let devices = outer.devices, devices % size != 0 || devices <= size {
+        return wrong(
+          "levels[\(place + 1)].devices", "a larger multiple of the \(size) of \(inner.name)",
+          devices, "list networks from the innermost outwards, each of whole ones inside it")
+      }
     }
-    if levels.last?.devices != nil {
-      return wrong("levels", "the last without `devices`, reaching all", levels.count)
+    if let devices = levels.last?.devices {
+      return wrong(
+        "levels[\(levels.count - 1)].devices", "null, as the last network reaches every device",
+        devices, "leave it out, or add a network outside it")
     }
     return nil
   }

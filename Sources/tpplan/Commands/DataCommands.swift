@@ -75,7 +75,8 @@ struct ClustersCommand: ParsableCommand {
 /// Hands plans to frameworks, in a later version.
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "export", abstract: "Hand a plan to a training framework.")
+    commandName: "export", abstract: "Hand a plan to a training framework.",
+    discussion: "No format is built in this version: every one is an answer of no.")
 
   @Argument(help: "A plan file.")
   var plan: String

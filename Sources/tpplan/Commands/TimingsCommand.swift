@@ -1,5 +1,6 @@
 import ArgumentParser
 import Formats
+import Foundation
 import PlanIR
 import TimingStore
 
@@ -17,7 +18,10 @@ struct TimingsCommand: ParsableCommand {
     var json = false
 
     func database(_ access: TimingDatabase.Access) throws -> TimingDatabase {
-      try LocalTimings(path: timings).database(access)
+      if access == .readOnly, let timings, !FileManager.default.fileExists(atPath: timings) {
+        throw FormatError.missing(file: timings)
+      }
+      return try LocalTimings(path: timings).database(access)
     }
   }
 

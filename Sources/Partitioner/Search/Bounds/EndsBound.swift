@@ -19,12 +19,7 @@ struct EndsBound {
   /// Of the ends of `request`'s model; nothing where kernels have measured times.
   init(_ request: SearchRequest, _ rates: ClusterRates) {
     let training = request.training
-    guard request.timings.isEmpty, let layout = LayoutCatalog.all.first?.name else { return }
-    let blocks = BlockClass.allCases.map { ($0, layout) }
-    let alone = PlanChoices(
-      layout: layout, blocks: Dictionary(uniqueKeysWithValues: blocks), mesh: Mesh([]),
-      placement: [], sequenceParallel: false, gathersInputs: .saved, keyValue: .copied,
-      microBatch: 1, microBatches: 1, layers: training.layers)
+    guard request.timings.isEmpty, let alone = PlanChoices.ofOneDevice(training) else { return }
     var templates = TemplateTable(training)
     let ends = training.groups.ends
     guard let lowered = try? templates.lowered(ends, alone) else { return }
