@@ -8,6 +8,8 @@ struct LaunchWorkload {
   let devices: Int
   /// What the command says.
   let given: WorkloadOverrides
+  /// Where the launch stands, for messages: a file, or the command.
+  let source: String
 
   /// The workload; what was derived goes to the reading's notes.
   mutating func resolve(_ reading: inout LaunchReading, _ model: Model) throws -> Workload {
@@ -25,7 +27,7 @@ struct LaunchWorkload {
       let flag = LaunchWords(reading.configuration.framework).microBatch
       throw CommandFailure(
         code: 64,
-        message: "the launch: expected \(flag), found none; say how many sequences a data rank "
+        message: "\(source): expected \(flag), found none; say how many sequences a data rank "
           + "takes at a time")
     }
     return merged.resolved(for: model)
@@ -58,8 +60,8 @@ struct LaunchWorkload {
       if let global = merged.globalBatch {
         guard steps == nil || product == global else {
           throw CommandFailure(
-            code: framework == .megatron ? 64 : 65,
-            message: "the launch: expected a global batch of \(size) x \(data) x \(steps ?? 1) = "
+            code: framework == .megatron || given.globalBatch != nil ? 64 : 65,
+            message: "\(source): expected a global batch of \(size) x \(data) x \(steps ?? 1) = "
               + "\(product ?? .max) sequences (micro-batch, data, accumulation), found \(global); "
               + "correct one of them")
         }

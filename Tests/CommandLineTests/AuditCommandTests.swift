@@ -98,9 +98,11 @@ import Testing
     (["--megatron", "--micro-batch-size 1", "--recompute", "full"], 64, "--recompute"),
     (["--megatron", "'"], 64, "closing"),
     (["--deepspeed", "@/none.json"], 66, "none.json"),
+    (["--deepspeed", "@/both.json"], 65, "$.fp16.enabled: expected false"),
     (["--fsdp", "@/none.yaml"], 66, "none.yaml"),
     (["--deepspeed", "@/bad.json"], 65, "bad.json"), (["--fsdp", "@/bad.json"], 65, "bad.json"),
-    (["--deepspeed", "@/mismatch.json"], 65, "global batch"), (["--fsdp", "@"], 74, "directory"),
+    (["--deepspeed", "@/mismatch.json"], 65, "mismatch.json: expected a global batch"),
+    (["--fsdp", "@"], 74, "directory"),
     (["--fsdp", "@/hybrid.yaml", "--micro-batch", "1"], 1, ""),
   ]
 
@@ -114,6 +116,9 @@ import Testing
       """
       {"train_batch_size": 8, "train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 3}
       """, "mismatch.json")
+    try line.write(
+      #"{"train_micro_batch_size_per_gpu": 1, "bf16": {"enabled": true}, "fp16": {"enabled": true}}"#,
+      "both.json")
     let words = ["audit", "tiny-gpt2", "--devices", "16"]
     let outcome = try line.run(words: words + wrong.flags)
     #expect(outcome.code == wrong.code, "\(outcome.error)")

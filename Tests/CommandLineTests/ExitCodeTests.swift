@@ -47,7 +47,12 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ("--pipeline 2 --interleave 2 --micro-batch 8", "divisible by stages", "--schedule 1f1b"),
     ("--pipeline 3", "pipeline", "--devices"),
     ("--pipeline 64 --devices 64", "a layer on every pipeline stage", "--pipeline 2"),
-    ("--interleave 1000000", "a layer on every pipeline stage", "--interleave 1"),
+    ("--interleave 1000000", "a layer on every pipeline stage", "--schedule 1f1b"),
+    ("--pipeline 2 --schedule interleaved", "a layer on every pipeline stage", "--schedule 1f1b"),
+    (
+      "--layout summa --mesh 2x2 --context 4294967296 --devices 16777216", "= devices",
+      "other degrees"
+    ),
     ("--data 4294967296 --pipeline 4294967296", "a layer on every", "--pipeline"),
     ("--data 4294967296 --tensor 4294967296", "tensor mesh = devices", "other degrees"),
     ("--context 65536 --data 4294967296 --tensor 4294967296", "= devices", "other degrees"),

@@ -68,6 +68,9 @@ private struct FSDPReader {
         expected: "an FSDP configuration with fsdp_config",
         remedy: "give the file that `accelerate config` writes for FSDP")
     }
+    if case .string(let name)? = type?.value, name.uppercased() != "FSDP" {
+      reading.notes.append("distributed_type \(name): accelerate shards nothing unless it is FSDP")
+    }
     try readSharding(config)
     return reading
   }

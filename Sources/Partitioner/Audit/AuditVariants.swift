@@ -72,10 +72,8 @@ struct AuditVariants {
   /// other that Megatron has.
   private func contextAttentions(_ degree: Int) -> [ContextAttention] {
     let both = degree > 1 && base.context == 1 && base.framework == .megatron
-    return both
-      ? ContextAttention.allCases.filter { $0 == base.contextAttention }
-        + ContextAttention.allCases.filter { $0 != base.contextAttention }
-      : [base.contextAttention]
+    let others = ContextAttention.allCases.filter { $0 != base.contextAttention }
+    return [base.contextAttention] + (both ? others : [])
   }
 
   private func context(_ degree: Int, _ attention: ContextAttention) -> Variant {

@@ -29,14 +29,18 @@ package struct StageMap: Hashable, Sendable {
     layers = ranges
     recompute = Self.recompute(choices, ranges)
     guard layers.dropFirst().dropLast().contains(where: \.isEmpty) else { return }
-    throw .tooFewLayers(layers.last?.upperBound ?? 0, stages: stages, chunks: chunks)
+    throw .tooFewLayers(
+      layers.last?.upperBound ?? 0, stages: stages, chunks: chunks,
+      needed: "as many on each stage as it has chunks, \(stages * chunks) in all")
   }
 
   /// Refuses `layers` that leave a stage, or a chunk of one, without any but the first and the last.
   static func check(layers: Int, stages: Int, chunks: Int) throws(ConstraintViolation) {
     let (virtual, overflow) = stages.multipliedReportingOverflow(by: chunks)
     guard overflow || virtual - 2 > layers else { return }
-    throw .tooFewLayers(layers, stages: stages, chunks: chunks)
+    throw .tooFewLayers(
+      layers, stages: stages, chunks: chunks,
+      needed: "\(overflow ? Int.max : virtual - 2) layers or more")
   }
 
   private static func recompute(
@@ -101,14 +105,14 @@ package struct StageMap: Hashable, Sendable {
 
 extension ConstraintViolation {
   fileprivate static func tooFewLayers(
-    _ layers: Int, stages: Int, chunks: Int
+    _ layers: Int, stages: Int, chunks: Int, needed: String
   ) -> ConstraintViolation {
-    let (virtual, overflow) = stages.multipliedReportingOverflow(by: chunks)
+    let most = layers / stages
+    let fewer = most > 1 ? "--interleave \(most)" : "no --interleave, and --schedule 1f1b"
     return ConstraintViolation(
       constraint: "a layer on every pipeline stage but the first and the last",
       found: "\(layers) layers over \(stages) stages" + (chunks > 1 ? " of \(chunks) chunks" : ""),
-      needed: "\(overflow ? Int.max : virtual - 2) layers or more",
-      remedy: chunks > 1 && layers >= stages
-        ? "--interleave \(layers / stages)" : "--pipeline \(max(layers, 1))")
+      needed: needed,
+      remedy: chunks > 1 && layers >= stages ? fewer : "--pipeline \(max(layers, 1))")
   }
 }

@@ -8,7 +8,10 @@ struct NearestSizes {
   private var units: MeshUnits
   private let devices, batch: Int
   /// Searches that may still come to nothing.
-  private var patience = 16
+  private var patience = Self.mostInVain
+  private static let mostInVain = 16
+  /// What one of them looks at before it is given up.
+  private static let mostSeen = 10_000
 
   init(_ request: SearchRequest) {
     self.request = request
@@ -20,8 +23,10 @@ struct NearestSizes {
 
   /// Counts of devices, or ways to divide them, that are looked at.
   private static let mostTried = 65_536
-  /// Devices of a tensor mesh, beyond the heads of any model.
-  private static let largestTensor = 256
+  /// Stages that are tried, and devices of a tensor mesh unless it is pinned: of a vast cluster, which has too many
+  /// shapes, no more than most heads.
+  private static let mostStages = 1 << 10
+  private var largestTensor: Int { devices > 1 << 14 ? 1 << 8 : 1 << 12 }
   private static let largestBatch = 1 << 24
 
   private var pins: Pins { request.pins }
@@ -29,13 +34,19 @@ struct NearestSizes {
   /// One reason for each of the three that there is.
   mutating func reasons() -> [ConstraintViolation] {
     let mesh = nearestMesh()
-    units.refill()
+    beginNext()
     let nearestDevices = nearestDevices()
-    units.refill()
+    beginNext()
     return [
       mesh, .nearest("devices that divide", devices, nearestDevices, "--devices"),
       .nearest("global batch that divides", batch, nearestBatch(), "--global-batch"),
     ].compactMap(\.self)
+  }
+
+  /// Begins with another of the three.
+  private mutating func beginNext() {
+    units.refill()
+    patience = Self.mostInVain
   }
 
   // MARK: - Ways to divide
@@ -64,25 +75,27 @@ struct NearestSizes {
     }
   }
 
-  /// The ways to split `devices` that the pins leave, whether or not anything else divides.
-  private func splits(of devices: Int) -> [DeviceSplit] {
+  /// The ways to split `devices` that the pins leave, whether or not anything else divides; with a tensor mesh of as
+  /// many devices as is pinned, or `tensor`.
+  private func splits(of devices: Int, tensor: Int? = nil) -> [DeviceSplit] {
     var other = space
     other.take(devices: devices)
+    let wanted = tensor ?? pinnedTensor
     return other.stageCounts.filter { devices % $0 == 0 }.flatMap { stages in
       other.contexts.filter { devices / stages % $0 == 0 && sequence % $0 == 0 }.flatMap {
         context in
         let rest = devices / stages / context
-        return divisors(of: rest).filter { $0 <= Self.largestTensor }.map {
-          DeviceSplit(data: rest / $0, stages: stages, context: context, tensor: $0)
-        }
+        return divisors(of: rest)
+          .filter { tensor in wanted.map { $0 == tensor } ?? (tensor <= largestTensor) }
+          .map {
+            DeviceSplit(data: rest / $0, stages: stages, context: context, tensor: $0)
+          }
       }
     }
-    .filter { split in
-      pins.data.map { $0 == split.data } ?? true
-        && pins.tensor.map { $0 == split.tensor } ?? true
-        && pins.mesh.map { $0.reduce(1, *) == split.tensor } ?? true
-    }
+    .filter { split in pins.data.map { $0 == split.data } ?? true }
   }
+
+  private var pinnedTensor: Int? { pins.tensor ?? pins.mesh?.reduce(1, *) }
 
   /// Whether a search finds a plan of that way.
   private mutating func hasPlan(_ way: Way, batch: Int) -> Bool {
@@ -96,8 +109,12 @@ struct NearestSizes {
     (other.pins.data, other.pins.pipeline) = (way.split.data, way.split.stages)
     (other.pins.context, other.pins.tensor) = (way.split.context, way.split.tensor)
     other.pins.microBatch = pins.microBatch ?? way.unit
+    if way.split.stages > 1 && pins.schedule == nil && pins.interleave == nil {
+      other.pins.schedule = .gpipe
+    }
     if pins.layout != .mixed {
       (other.pins.layout, other.pins.mesh) = (way.shape.layout, way.shape.degrees)
+      other.probe = Self.mostSeen
     }
     let found = !Search.run(other).plans.isEmpty
     if !found { patience -= 1 }
@@ -133,6 +150,7 @@ struct NearestSizes {
   // MARK: - Devices
 
   private mutating func nearestDevices() -> Int? {
+    guard batch % (pins.microBatch ?? 1) == 0 else { return nil }
     let ordered = counts().filter { $0 != devices }
       .sorted { (abs($0 - devices), $0) < (abs($1 - devices), $1) }
     for count in ordered.prefix(Self.mostTried) where !units.isExhausted {
@@ -145,12 +163,13 @@ struct NearestSizes {
   /// anything is lowered.
   private func counts() -> Set<Int> {
     let training = request.training
-    let tensors = (1...Self.largestTensor).filter(mayBeTensor)
+    let tensors = (1...max(256, min(2 * devices, largestTensor))).filter(mayBeTensor)
+    let stages = 1...min(training.layers + 2, Self.mostStages)
     let factors = [
       pins.data.map { [$0] } ?? divisors(of: batch),
       pins.context.map { [$0] } ?? (space.isFlat ? [1] : divisors(of: sequence)),
-      (pins.tensor ?? pins.mesh?.reduce(1, *)).map { [$0] } ?? tensors,
-      pins.pipeline.map { [$0] } ?? (space.isFlat ? [1] : Array(1...training.layers + 2)),
+      pinnedTensor.map { [$0] } ?? tensors,
+      pins.pipeline.map { [$0] } ?? (space.isFlat ? [1] : Array(stages)),
     ]
     return factors.reduce([1]) { products, factors in
       products.reduce(into: []) { found, product in
@@ -186,8 +205,10 @@ struct NearestSizes {
     func near(_ split: DeviceSplit, unit: Int) -> [(batch: Int, bound: Int)] {
       guard let multiple = multiple(split, unit: unit) else { return [] }
       let below = batch / multiple * multiple
-      return [below, below + multiple].filter { $0 > 0 && $0 != batch && $0 <= Self.largestBatch }
-        .map { ($0, 2 * abs($0 - batch) + ($0 > batch ? 1 : 0)) }
+      return [below == batch ? below - multiple : below, below + multiple].filter {
+        $0 > 0 && $0 != batch && $0 <= Self.largestBatch
+      }
+      .map { ($0, 2 * abs($0 - batch) + ($0 > batch ? 1 : 0)) }
     }
     func push(_ next: Near, _ split: DeviceSplit, unit: Int) {
       if let bound = near(split, unit: unit).map(\.bound).min() { heap.push(next, bound: bound) }
@@ -235,7 +256,7 @@ struct NearestSizes {
       return meshReason(pinned, shape, remedy: "--mesh \(shape.text)")
     }
     let data = pins.data ?? 1
-    let other = Array(2...max(2, min(2 * size, Self.largestTensor)))
+    let other = Array(2...max(2, min(2 * size, largestTensor)))
     guard let shape = nearest(to: pinned, layout, counts: other, devices: { $0 * data }) else {
       return nil
     }
@@ -258,27 +279,12 @@ struct NearestSizes {
       .filter { $0.degrees != pinned }
       .sorted { (distance($0, pinned), $0.text) < (distance($1, pinned), $1.text) }
     for shape in shapes {
-      for split in splits(of: devices(shape.devices), shape) where divides(batch, split, shape) {
+      for split in splits(of: devices(shape.devices), tensor: shape.devices)
+      where divides(batch, split, shape) {
         return shape
       }
     }
     return nil
-  }
-
-  /// The ways to split `devices` that have a tensor mesh of `shape`.
-  private func splits(of devices: Int, _ shape: LayoutShape) -> [DeviceSplit] {
-    var other = self.space
-    other.take(devices: devices)
-    return other.stageCounts.flatMap { stages in
-      other.contexts.compactMap { context in
-        let each = stages * context * shape.devices
-        guard devices % each == 0, pins.data.map({ $0 == devices / each }) ?? true else {
-          return nil
-        }
-        return DeviceSplit(
-          data: devices / each, stages: stages, context: context, tensor: shape.devices)
-      }
-    }
   }
 
   /// How far a shape is from another: first in devices, then in degrees, each by its ratio.

@@ -147,7 +147,8 @@ struct StageMemory {
     return best
   }
 
-  /// The choices that hold least, and of these take least; nil where they do not fit.
+  /// The choices that hold as little as where each stage computes all of its layers again in one way, or none, and of
+  /// these take least; nil where they do not fit.
   private mutating func least(_ choices: PlanChoices, _ order: Int) -> (PlanChoices, Bytes)? {
     let kinds =
       pinned.map { [$0] } ?? (recomputesCore ? [.none, .selective, .full] : [.none, .full])

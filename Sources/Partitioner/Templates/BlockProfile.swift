@@ -131,8 +131,12 @@ struct BlockProfile {
   func leastOfOperations(
     _ cost: ClusterCost
   ) -> (forward: Double, inputGradient: Double, weightGradient: Double) {
-    let (one, two) = (sizes.values(1), sizes.values(2))
-    func least(_ body: BodyTemplate?) -> Double { body?.leastOfOperations(one, two, cost) ?? 0 }
+    // Of many units: times are rounded to whole picoseconds.
+    let many = 1 << 10
+    let (some, more) = (sizes.values(many), sizes.values(2 * many))
+    func least(_ body: BodyTemplate?) -> Double {
+      (body?.leastOfOperations(some, more, cost) ?? 0) / Double(many)
+    }
     return (
       least(template.forward), least(template.inputGradient), least(template.weightGradient)
     )

@@ -96,9 +96,10 @@ struct TemplateTable {
   private mutating func template(
     _ key: Key, _ context: LoweringContext, _ parts: AxisParts
   ) throws(ConstraintViolation) -> GroupTemplate {
-    if let found = known[key] ?? keepingAll(key) {
-      known[key] = found
-      return try found.get()
+    if let found = known[key] { return try found.get() }
+    if let same = keepingAll(key) {
+      known[key] = same
+      return try same.get()
     }
     let made: Result<GroupTemplate, ConstraintViolation>
     do throws(ConstraintViolation) {

@@ -81,9 +81,9 @@ private struct GradientBuilder {
   }
 
   /// A value of the form of a gradient of `value`, apart from it.
-  private mutating func statistics(like value: ValueID) -> ValueID {
+  private mutating func apart(from value: ValueID, name: String = "d.") -> ValueID {
     var copy = graph.values[value]
-    copy.name = "d." + copy.name
+    copy.name = name + copy.name
     copy.origin = .gradient(of: value)
     graph.values.append(copy)
     return graph.values.count - 1
@@ -96,7 +96,7 @@ private struct GradientBuilder {
     // A value that is read twice has two gradients, which are added.
     var repeated: [GraphOperation] = []
     for index in targets.indices where targets[..<index].contains(targets[index]) {
-      let own = statistics(like: targets[index])
+      let own = apart(from: targets[index], name: "again.d.")
       repeated.append(GraphOperation(.pass, [own], [outputs[index]]))
       outputs[index] = own
     }
@@ -149,7 +149,7 @@ private struct GradientBuilder {
     _ inputs: [ValueID], _ dy: ValueID, _ kind: NormKind, _ epsilon: Double
   ) {
     let (x, sums, gain) = (inputs[0], inputs[1], inputs[2])
-    let gradientSums = statistics(like: sums)
+    let gradientSums = apart(from: sums)
     inputGradient.append(
       GraphOperation(
         .normGradientStatistics(kind, epsilon: epsilon), [dy, x, sums, gain], [gradientSums]))

@@ -42,7 +42,8 @@ struct AuditCommand: ParsableCommand {
       let model = try Inputs.model(target.model)
       var reading = try launch.read(model, devices: devices)
       try checkDevices(reading)
-      var batches = LaunchWorkload(devices: devices, given: workload.overrides)
+      var batches = LaunchWorkload(
+        devices: devices, given: workload.overrides, source: launch.source)
       let workload = try batches.resolve(&reading, model)
       let cluster = Inputs.adapted(try Inputs.cluster(target.cluster), devices: devices)
       let head = SearchHead(

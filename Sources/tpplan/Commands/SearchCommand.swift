@@ -55,6 +55,9 @@ struct SearchCommand: ParsableCommand {
       throw ValidationError("--devices: expected 1 to \(1 << 24), found \(devices)")
     }
     if let top, top < 1 { throw ValidationError("--top: expected at least 1, found \(top)") }
+    if emit == "" || certificate == "" {
+      throw ValidationError("--emit, --certificate: expected the name of a file, found none")
+    }
     guard certificate != nil else { return }
     if pareto {
       throw ValidationError("--certificate contradicts --pareto: it is of one best plan")

@@ -9,8 +9,9 @@ struct VerifyCommand: ParsableCommand {
     commandName: "verify",
     abstract: "Check a plan against the certificate of its search.",
     discussion: """
-      The plan is lowered again and must cost what its file says. No bound of the certificate may be less \
-      than its step, every way to split the devices must be in it, and plans drawn at random, lowered and \
+      The plan is lowered again, must cost what its file says, and be one that the search was asked for: \
+      within the limit, with what was pinned. No bound of the certificate may be less than its step, none of \
+      its own decisions more, every way to split the devices must be in it, and plans drawn at random, lowered and \
       priced whole, must not be faster than the bounds that they fall under.
       """)
 

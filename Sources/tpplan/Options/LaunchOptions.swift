@@ -38,6 +38,9 @@ struct LaunchOptions: ParsableArguments {
     }
   }
 
+  /// Where the launch stands, for messages.
+  var source: String { deepspeed ?? fsdp ?? "the launch" }
+
   /// What the launch says.
   func read(_ model: Model, devices: Int) throws -> LaunchReading {
     var reading = try reading(model, devices: devices)

@@ -20,7 +20,7 @@ package struct LayerFloor {
 
   /// As a search for `request` has it.
   package init(_ request: SearchRequest) {
-    self.init(request, CandidateSpace(request).rates)
+    self = CandidateSpace(request).attention
   }
 
   /// Of what points of `request`'s model leave for later; nothing where kernels have measured times.
@@ -64,6 +64,7 @@ package struct LayerFloor {
   package func least(
     size: Int, tensor: Int, context: Int
   ) -> [Int: (passes: PassBound, stored: MemoryUse)] {
+    // What is rounded to whole picoseconds, op by op, may be less than its share.
     let part = Double(size) / Double(tensor * context) * 0.999
     return segments.mapValues { share in
       let passes = PassBound(
