@@ -82,11 +82,8 @@ struct ChainTable {
   mutating func ends(_ choices: PlanChoices) throws(ConstraintViolation) -> LoweredGroup {
     let key = choices.withoutMicroBatches
     if let known = knownEnds[key] { return try known.get() }
-    let made: Result<LoweredGroup, ConstraintViolation>
-    do throws(ConstraintViolation) {
-      made = .success(try templates.lowered(groups.ends, choices))
-    } catch {
-      made = .failure(error)
+    let made = Result { () throws(ConstraintViolation) in
+      try templates.lowered(groups.ends, choices)
     }
     knownEnds[key] = made
     return try made.get()
@@ -130,11 +127,8 @@ struct ChainTable {
     guard choices.mesh.pipeline != nil else { return [] }
     let key = choices.withoutMicroBatches
     if let known = knownBoundaries[key] { return try known.get() }
-    let made: Result<[Boundaries], ConstraintViolation>
-    do throws(ConstraintViolation) {
-      made = .success(try boundaries(try training.openContext(choices)))
-    } catch {
-      made = .failure(error)
+    let made = Result { () throws(ConstraintViolation) in
+      try boundaries(try training.openContext(choices))
     }
     knownBoundaries[key] = made
     return try made.get()
