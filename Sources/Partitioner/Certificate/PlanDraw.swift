@@ -180,7 +180,7 @@ struct PlanDraw {
 
   private func cuts(_ choices: PlanChoices) -> [PlanChoices] {
     let (layers, stages) = (training.layers, choices.degree("pipeline"))
-    let cuts = StageCut.all(layers: layers, stages: stages, most: layers)
+    let cuts = CutSpace(layers: layers, stages: stages).all
     return space.orders(stages: stages, microBatches: choices.microBatches).flatMap { order in
       cuts.map { cut in
         var own = choices

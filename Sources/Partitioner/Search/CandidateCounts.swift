@@ -56,7 +56,7 @@ struct CandidateCounts {
     if let known = cuts[pipeline] { return known }
     let made =
       space.orders(stages: stages, microBatches: microBatches).count
-      * StageCut.count(layers: training.layers, stages: stages)
+      * CutSpace(layers: training.layers, stages: stages).count
     cuts[pipeline] = made
     return made
   }

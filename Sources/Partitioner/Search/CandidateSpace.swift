@@ -301,6 +301,9 @@ struct CandidateSpace {
 
   // MARK: - Schedules
 
+  /// Chunks of a stage at most, unless pinned: beyond, stages wait for a sixty-fourth of what they do without.
+  private static let mostChunks = 64
+
   /// Schedules of `stages` with chunks a stage: as pinned, else all that `microBatches` can run.
   func orders(stages: Int, microBatches: Int) -> [(PipelineSchedule, interleave: Int)] {
     guard stages > 1 else { return [(.none, 1)] }
@@ -341,7 +344,7 @@ struct CandidateSpace {
     if let pinned { return pinned }
     let most = training.layers / stages
     if pins.schedule == nil && (most < 2 || microBatches % stages != 0) { return nil }
-    return 2...max(2, most)
+    return 2...max(2, min(most, Self.mostChunks))
   }
 
   /// Why nothing is left where nothing else says so.

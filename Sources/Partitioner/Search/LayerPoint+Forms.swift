@@ -6,8 +6,18 @@ struct GatherForm: Hashable {
   let matmul: MatmulSchedule
 
   init(_ choices: PlanChoices) {
-    (inputs, weights) = (choices.gathersInputs, choices.gathersWeights)
-    matmul = choices.matmul
+    self.init(choices.gathersInputs, choices.gathersWeights, choices.matmul)
+  }
+
+  init(_ inputs: GatherChoice, _ weights: GatherChoice, _ matmul: MatmulSchedule) {
+    (self.inputs, self.weights, self.matmul) = (inputs, weights, matmul)
+  }
+
+  /// `choices` in this form.
+  func applied(to choices: PlanChoices) -> PlanChoices {
+    var own = choices
+    (own.gathersInputs, own.gathersWeights, own.matmul) = (inputs, weights, matmul)
+    return own
   }
 }
 
@@ -64,10 +74,7 @@ extension LayerPoint {
   private func lowered(
     _ form: GatherForm, _ training: TrainingGraph, _ chains: inout ChainTable
   ) -> [LayerGroup]? {
-    var own = choices
-    (own.gathersInputs, own.gathersWeights) = (form.inputs, form.weights)
-    own.matmul = form.matmul
-    return try? costs.groups(blocks, own, &chains)
+    try? costs.groups(blocks, form.applied(to: choices), &chains)
   }
 
   /// Whether anything gathers again, or loops over panels, what others keep and gather whole, where no weights are
@@ -84,6 +91,25 @@ extension LayerPoint {
       loops || (inputs && pins.gathersInputs == nil) || (weights && pins.gathersWeights == nil)
     knownLeaner = result
     return result
+  }
+
+  /// What embedding and head hold of a micro-batch of `size` at least, in any form that the pins leave.
+  func leanEnds(_ size: Int, _ space: CandidateSpace, _ chains: inout ChainTable) -> EndsMemory {
+    guard let layout = try? LayoutCatalog.layout(choices.layout) else { return EndsMemory() }
+    let (pins, keeps) = (space.request.pins, trunk.ends.keepsGathered(&chains))
+    func options(_ pinned: GatherChoice?, _ matters: Bool) -> [GatherChoice] {
+      pinned.map { [$0] } ?? (matters ? GatherChoice.allCases : [.saved])
+    }
+    var least: EndsMemory?
+    for matmul in space.matmuls(layout, shape) {
+      for inputs in options(pins.gathersInputs, keeps.inputs) {
+        for weights in options(pins.gathersWeights, keeps.weights) {
+          let own = trunk.ends.memory(size, GatherForm(inputs, weights, matmul), &chains)
+          least = least?.least(own) ?? own
+        }
+      }
+    }
+    return least ?? EndsMemory()
   }
 }
 
@@ -102,7 +128,7 @@ extension StageParts {
       let own = profile.passes(
         units, cost, routes, isLast: place == places.last, isShared: isShared)
       for index in result.indices {
-        result[index].add(own.memory, count: count, place.segment, layers)
+        result[index].memory.add(own.memory, count: count, place.segment, layers)
         let once = own.once.isEmpty ? OnceBound() : own.once[index] * count
         result[index].add(own.times[index].passes * count, once: once, place.segment, layers)
       }

@@ -264,6 +264,13 @@ struct LayerPoint {
     return least
   }
 
+  /// The same alone.
+  mutating func parameters(_ size: Int, _ training: TrainingGraph) -> LayerMemory {
+    var memory = LayerMemory()
+    memory.stored = stored(size, training)
+    return memory
+  }
+
   private mutating func passes(_ size: Int, _ training: TrainingGraph) -> [BlockPasses?] {
     if let found = known[size] { return found }
     let made = formed(size, training)

@@ -61,9 +61,9 @@ struct NodeBound {
   /// What is asked for of a step at least; nil where the layers fit nowhere.
   func bound(_ request: SearchRequest) -> Int? { bound(request, memory, beside) }
 
-  /// The same of what is leaner, whose layers hold `memory`.
-  func bound(_ request: SearchRequest, leaner memory: LayerMemory) -> Int? {
-    bound(request, memory, beside.withoutHead)
+  /// The same of what is leaner, whose layers hold `memory`, and whose head `head`.
+  func bound(_ request: SearchRequest, leaner memory: LayerMemory, head: Int) -> Int? {
+    bound(request, memory, beside.with(head: head))
   }
 
   private func bound(
@@ -185,12 +185,13 @@ final class LoweredNode {
     return made
   }
 
-  /// What a step takes at least under any placement, where layers keep `kept`; nil where it fits nowhere.
-  func bound(_ request: SearchRequest, keeping kept: ByRecomputation<Int>) -> Int? {
+  /// What a step takes at least under any placement, where layers keep `kept` and the head holds `head`; nil where it
+  /// fits nowhere.
+  func bound(_ request: SearchRequest, keeping kept: ByRecomputation<Int>, head: Int) -> Int? {
     var memory = memory
     (memory.kept, memory.transient, memory.owed) = (kept, 0, 0)
     return placements.compactMap {
-      bound(request, placement: $0, memory, parts[$0].memory.bytes.withoutHead)
+      bound(request, placement: $0, memory, parts[$0].memory.bytes.with(head: head))
     }.min()
   }
 

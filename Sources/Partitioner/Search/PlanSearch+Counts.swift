@@ -23,7 +23,7 @@ extension PlanSearch {
       count = counts.of(split, points[point].choices, microBatches: [size])
     case .open(let node), .leaner(let node, _): count = counts.of(node)
     case .lowered(let node, let next): count = each(node) * (node.ranked.count - next)
-    case .stages(let search, let next): count = search.candidates.count - next
+    case .stages(let search, let next): count = search.count(from: next)
     case .placed(let node, _): count = each(node)
     case .fitted, .limited: count = 1
     }

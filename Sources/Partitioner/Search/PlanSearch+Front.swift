@@ -44,10 +44,11 @@ extension PlanSearch {
     case .placed(let node, let rank):
       return put(item, from: bound, to: node.bound(asked, rank: rank)) { $0.prune(item) }
     case .stages(let search, let next):
-      let own = search.next(next, within: asked.limit)
+      guard !search.mustGrow(before: next) else { return false }
+      let own = search.next(next, within: asked.limit) ?? search.candidates.count
       guard own != next else { return false }
-      ranking.prune(count: (own ?? search.candidates.count) - next)
-      if let own { push(search, own) }
+      ranking.prune(count: own - next)
+      push(search, own)
       return true
     case .fitted(let search, let fitted):
       guard let limit = asked.limit, fitted.memory > limit else { return false }

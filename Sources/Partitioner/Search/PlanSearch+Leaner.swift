@@ -10,7 +10,9 @@ extension PlanSearch {
   /// What is leaner than a node that does not fit, where it might if its layers kept nothing.
   mutating func pushLeaner(than node: PlanNode, _ bound: NodeBound, _ asked: SearchRequest) {
     guard mayBeLeaner(node) else { return }
-    if bound.bound(asked, leaner: bound.memory.keepingNothing) != nil {
+    let least = bound.bound(
+      asked, leaner: bound.memory.keepingNothing, head: leanHead(of: node))
+    if least != nil {
       heap.push(.leaner(node, isBounded: false), bound: bound.least(request))
     } else {
       certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
@@ -34,17 +36,22 @@ extension PlanSearch {
   /// Bounds what is leaner than a node by what its layers keep at least.
   mutating func boundLeaner(_ node: PlanNode, atLeast least: Int) {
     let asked = asked(atLeast: least)
-    pushLeaner(node) { node.bound?.bound(asked, leaner: $0).map { max(least, $0) } }
+    pushLeaner(node) { node.bound?.bound(asked, leaner: $0, head: $1).map { max(least, $0) } }
+  }
+
+  /// What the head of what is leaner than `node` holds at least.
+  private mutating func leanHead(of node: PlanNode) -> Int {
+    points[node.point].leanEnds(node.choices.microBatch, space, &chains).head
   }
 
   /// Puts what gathers again, or loops over panels, what `node` keeps and gathers whole where it belongs by
-  /// `bound`, of what its layers keep at least: it takes longer, and keeps no less than where all is
-  /// gathered again.
-  mutating func pushLeaner(_ node: PlanNode, _ bound: (LayerMemory) -> Int?) {
+  /// `bound`, of what its layers keep and its head holds at least: it takes longer, and keeps no less than where all
+  /// is gathered again.
+  mutating func pushLeaner(_ node: PlanNode, _ bound: (LayerMemory, _ head: Int) -> Int?) {
     guard !node.isLeaner, mayBeLeaner(node) else { return }
     let memory = points[node.point].leanMemory(
       node.choices.microBatch, request, &chains)
-    if let bound = bound(memory) {
+    if let bound = bound(memory, leanHead(of: node)) {
       heap.push(.leaner(node, isBounded: true), bound: bound)
     } else {
       certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
@@ -68,8 +75,10 @@ extension PlanSearch {
     let bounds = points[leaner.point].bounds(gathering: choices, request, &chains)
     guard let bounds else { return heap.push(.open(leaner), bound: least) }
     var parts = points[leaner.point].trunk.ends.parts(choices.microBatch, &chains)
-    // Its head may keep less.
-    parts.memory.head = 0
+    parts.memory.head =
+      points[leaner.point].trunk.ends.memory(
+        choices.microBatch, GatherForm(choices), &chains
+      ).head
     let interleaves = space.interleaves(
       stages: choices.degree("pipeline"), microBatches: choices.microBatches)
     let node = PlanNode(

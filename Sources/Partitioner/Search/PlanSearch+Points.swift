@@ -130,7 +130,7 @@ extension PlanSearch {
   private mutating func leastBound(
     _ point: Int, _ split: DeviceSplit, _ microBatch: Int, _ exchange: ReplicaBound
   ) -> Int {
-    guard request.objective == .time else { return 0 }
+    guard request.objective == .time else { return leastHeld(point, split, microBatch) }
     let clock = SpreadClock(split, microBatch, space)
     var least = Int.max
     for layer in points[point].layerBounds(microBatch, training) {
@@ -139,11 +139,11 @@ extension PlanSearch {
     return least == Int.max ? 0 : least
   }
 
-  /// What a step takes at least, whether or not it fits; where memory is asked for nothing is known yet.
+  /// What a step takes at least, whether or not it fits; where memory is asked for, what the fullest device holds.
   private mutating func bound(
     _ point: Int, _ split: DeviceSplit, _ microBatch: Int, _ shards: OpenShards
   ) -> Int {
-    guard request.objective == .time else { return 0 }
+    guard request.objective == .time else { return leastHeld(point, split, microBatch) }
     let clock = SpreadClock(split, microBatch, space)
     let ends = ends(point, split, microBatch)
     let bounds = points[point].bounds(microBatch, replicas: split.data, request)

@@ -35,4 +35,28 @@ extension PlanSearch {
       $0.least(times.bound(sharding: $1))
     }
   }
+
+  /// What the fullest device holds at least, however parameters are sharded and whatever is gathered or computed again.
+  mutating func leastHeld(_ point: Int, _ split: DeviceSplit, _ size: Int) -> Int {
+    guard !request.exhaustive else { return 0 }
+    let isWhole = points[point].isWhole
+    let memory =
+      isWhole
+      ? points[point].leanMemory(size, request, &chains)
+      : points[point].parameters(size, training)
+    let ends = isWhole ? points[point].leanEnds(size, space, &chains) : EndsMemory()
+    var (stored, beside) = (Int.max, EndsBytes(first: .max, last: .max, head: ends.head))
+    for shard in points[point].trunk.shards(split, space) {
+      stored = min(stored, memory.stored.bytes(sharding: shard, data: split.data))
+      beside = beside.least(ends.bytes(sharding: shard, data: split.data))
+    }
+    guard stored < Int.max else { return 0 }
+    let microBatches = training.workload.globalBatch / split.data / size
+    let held = HeldStages(
+      stages: split.stages, microBatches: microBatches, layers: training.layers, beside: beside,
+      memory: memory, storedBytes: stored, recompute: request.pins.recompute)
+    let framework = request.cluster.device.framework(
+      training, points[point].choices(on: split).mesh, microBatches: microBatches)
+    return (Bytes(held.evenBytes) + framework).count
+  }
 }

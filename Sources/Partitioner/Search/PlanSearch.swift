@@ -96,6 +96,9 @@ struct PlanSearch {
         push(node, next + 1)
         open(node, next, atLeast: bound)
       case .placed(let node, let rank): open(node, rank, atLeast: bound)
+      case .stages(let search, let next) where search.mustGrow(before: next):
+        grow(search, asked(atLeast: bound), from: next)
+        push(search, 0)
       case .stages(let search, let next):
         push(search, next + 1)
         cut(search, search.candidates[next], atLeast: bound)
@@ -172,7 +175,9 @@ struct PlanSearch {
     _ interleaves: [Bool]
   ) -> NodeBound {
     let isWhole = choices.zero <= 1 && choices.weightsOver.isEmpty
-    let layers = bounds.layers.map { layer, replicas in
+    // What is held does not depend on how long layers take.
+    let own = request.objective == .time ? bounds.layers : Array(bounds.layers.prefix(1))
+    let layers = own.map { layer, replicas in
       let own = replicas.bound(sharding: ShardedWeights(choices))
       let layer = own.added(
         to: isWhole ? layer.withWholeGradients : layer, layers: training.layers)
@@ -206,7 +211,7 @@ struct PlanSearch {
       push(lowered, 0)
       // What is leaner may take less than what of this node holds as little as is asked.
       let asksLeaner = self.asked(atLeast: node.bound?.least(request) ?? 0)
-      pushLeaner(node) { lowered.bound(asksLeaner, keeping: $0.kept) }
+      pushLeaner(node) { lowered.bound(asksLeaner, keeping: $0.kept, head: $1) }
     } catch {
       certify(CertificatePath.node(node.choices), nil)
       ranking.refuse(error, count: counts.of(node))
@@ -234,10 +239,7 @@ struct PlanSearch {
       for chain in try node.chains(request, space, &chains) {
         if leaveOut(chain, placement, asked) { continue }
         let search = StageSearch(chain, placement: placement)
-        search.open(ranking, limit: asked.limit)
-        certifyRest(of: search)
-        ranking.prune(count: search.left)
-        leaveOut(search.overMemory, asked)
+        grow(search, asked, from: 0)
         if !findsFront, ranking.best.count < request.keep, let first = search.candidates.first {
           // Something to hold others against.
           for fitted in fitted(search, first) { price(search, fitted) }
@@ -283,9 +285,17 @@ struct PlanSearch {
     certify(search.path(fitted), step?.count)
   }
 
+  /// Looks at the next cuts of a search whose candidates before the one numbered `next` are done.
+  private mutating func grow(_ search: StageSearch, _ asked: SearchRequest, from next: Int) {
+    search.grow(ranking, limit: asked.limit, from: next)
+    certifyRest(of: search)
+    ranking.prune(count: search.left)
+    leaveOut(search.overMemory, asked)
+  }
+
   mutating func push(_ search: StageSearch, _ next: Int) {
-    guard next < search.candidates.count else { return }
-    heap.push(.stages(search, next: next), bound: search.candidates[next].bound)
+    guard let bound = search.bound(from: next) else { return }
+    heap.push(.stages(search, next: next), bound: bound)
   }
 
   /// Finds what of a schedule and a cut fits, and bounds that.

@@ -10,6 +10,13 @@ final class PointEnds {
   /// By size of micro-batch.
   private var knownTimes: [Int: EndShapes.Times] = [:]
   private var knownParts: [Int: StageParts] = [:]
+  private var knownMemory: [Held: EndsMemory] = [:]
+
+  /// What is held of a micro-batch.
+  private struct Held: Hashable {
+    let size: Int
+    let form: GatherForm
+  }
 
   /// Both in one form.
   private struct Form {
@@ -62,6 +69,22 @@ final class PointEnds {
     }
     knownParts[size] = least ?? StageParts()
     return least ?? StageParts()
+  }
+
+  /// What they hold of a micro-batch of `size` at least where they gather and loop as `form` says; nothing is known where
+  /// they cannot.
+  func memory(_ size: Int, _ form: GatherForm, _ chains: inout ChainTable) -> EndsMemory {
+    let key = Held(size: size, form: form)
+    if let found = knownMemory[key] { return found }
+    let sequences = LayerPoint.replicas * size
+    var least: EndsMemory?
+    for (_, lowered) in (try? chains.endForms(form.applied(to: choices))) ?? []
+    where sequences % lowered.unit == 0 {
+      let own = EndsMemory(lowered, sequences / lowered.unit, chains.training)
+      least = least?.least(own) ?? own
+    }
+    knownMemory[key] = least ?? EndsMemory()
+    return least ?? EndsMemory()
   }
 
   private func forms(_ chains: inout ChainTable) -> [Form] {

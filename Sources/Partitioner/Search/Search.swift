@@ -177,11 +177,18 @@ package struct Search {
       reasons.add(memoryReason(nearest, limit))
       reasons.add(NearestFit(request).reasons(needed: nearest.predicted.memory.total))
     }
-    reasons.add(violations.filter { $0.indivisible == nil })
-    reasons.add(violations)
+    let others = violations.filter { $0.indivisible == nil }
+    // What is nearest divides: memory stands in its way.
+    reasons.add(oneOfEach(nearest == nil ? others + violations : others))
     guard nearest == nil, !violations.contains(where: \.isUnbuilt) else { return reasons.all }
     var sizes = NearestSizes(request)
     return reasons.all + sizes.reasons()
+  }
+
+  /// The first violation of each constraint: meshes violate one in many ways.
+  private func oneOfEach(_ violations: [ConstraintViolation]) -> [ConstraintViolation] {
+    var known: Set<String> = []
+    return violations.filter { known.insert($0.constraint).inserted }
   }
 
   private func memoryReason(_ nearest: RankedPlan, _ limit: Bytes) -> ConstraintViolation {

@@ -13,6 +13,7 @@ final class StageChain {
   /// What its stages hold at least.
   let stages: HeldStages
   private var knownLeast: Bytes?
+  private var knownRoom: (limit: Bytes, room: LayerRoom)?
   private let profile: ChainProfile
   private let computed: ChainParts<PricedBlock>
 
@@ -46,21 +47,40 @@ final class StageChain {
 
   /// How many schedules and cuts there are.
   var count: Int {
-    StageCut.count(layers: stages.layers, stages: stages.stages) * orders.count
+    CutSpace(layers: stages.layers, stages: stages.stages).count * orders.count
   }
 
   /// What the fullest stage holds at least, whatever the schedule, the cut and the placement.
   var least: Bytes {
     if let knownLeast { return knownLeast }
-    var table = FittingTable(stages, orders)
-    let cuts = StageCut.all(layers: stages.layers, stages: stages.stages, most: stages.layers)
-    let bytes = cuts.map { cut in
-      let counts = cut.layers(stages.layers, stages: stages.stages)
-      return orders.indices.map { table.bytes($0, counts) }.min() ?? 0
-    }
-    let made = Bytes(bytes.min() ?? 0) + framework
+    var all = StageCuts(layers: stages.layers, stages: stages.stages)
+    var least = Int.max
+    repeat {
+      let part = all.next(upTo: stages.layers)
+      var table = FittingTable(stages, orders, most: all.most)
+      for cut in part.cuts {
+        let counts = cut.layers(stages.layers, stages: stages.stages)
+        for order in orders.indices { least = min(least, table.bytes(order, counts)) }
+      }
+    } while all.left > 0 && leastBytes(above: all.most) < least
+    let made = Bytes(least == Int.max ? 0 : least) + framework
     knownLeast = made
     return made
+  }
+
+  /// The layers that stages can hold within `limit`; nil where there is none, or it is not asked for.
+  func room(_ limit: Bytes?) -> LayerRoom? {
+    guard let limit, !request.exhaustive else { return nil }
+    if let knownRoom, knownRoom.limit == limit { return knownRoom.room }
+    let made = LayerRoom(stages, orders, bytes: (limit - framework).count)
+    knownRoom = (limit, made)
+    return made
+  }
+
+  /// What a stage of more than `most` layers holds at least.
+  func leastBytes(above most: Int) -> Int {
+    var table = FittingTable(stages, orders, most: most + 1)
+    return table.leastOfFullest()
   }
 
   /// Whether any schedule and cut may hold no more than `limit`.

@@ -206,12 +206,13 @@ extension PlanChoices {
   func recomputing(_ stages: [StageChoice]) -> PlanChoices {
     var choices = self
     choices.stages = stages
-    func all(_ count: KeyPath<StageChoice, Int>) -> Bool {
-      stages.allSatisfy { $0[keyPath: count] == $0.layers }
+    func all(_ count: (StageChoice) -> Int) -> Bool {
+      stages.allSatisfy { count($0) == $0.layers }
     }
     choices.recompute =
-      all(\.recomputeNone)
-      ? .none : all(\.recomputeFull) ? .full : all(\.recomputeSelective) ? .selective : .mixed
+      all { $0.recomputeNone }
+      ? .none
+      : all { $0.recomputeFull } ? .full : all { $0.recomputeSelective } ? .selective : .mixed
     return choices
   }
 }

@@ -9,9 +9,12 @@ final class StageSearch {
   private let times: PlacedTimes
   /// Schedules and cuts, those bounded least first.
   private(set) var candidates: [Candidate] = []
-  /// Plans of schedules and cuts that were left out.
+  /// Cuts that were not looked at, and what these are bounded by; nil where there are none.
+  private var rest: StageCuts
+  private var restBound: Int?
+  /// Plans of the schedules and cuts looked at last that were left out, and of those that need more memory than there
+  /// is.
   private(set) var left = 0
-  /// Plans of schedules and cuts that need more memory than there is.
   private(set) var overMemory = 0
 
   /// A schedule and a cut, with the least that a step takes, and that the fullest stage holds.
@@ -36,6 +39,8 @@ final class StageSearch {
     self.placement = placement
     timed = chain.timed(placement)
     times = PlacedTimes(timed)
+    rest = StageCuts(
+      layers: chain.request.training.layers, stages: chain.choices.degree("pipeline"))
   }
 
   private var request: SearchRequest { chain.request }
@@ -47,32 +52,76 @@ final class StageSearch {
   private var layers: Int { request.training.layers }
   private var stages: Int { choices.degree("pipeline") }
 
-  /// Finds the schedules and cuts that may be kept where stages may hold `limit`.
-  func open(_ ranking: Ranking, limit: Bytes?) {
-    let most = mostLayers(ranking)
-    let cuts = StageCut.all(layers: layers, stages: stages, most: most)
-    var found: [Candidate] = []
-    found.reserveCapacity(cuts.count * orders.count)
+  /// Finds schedules and cuts that may be kept where stages may hold `limit`: those from the one numbered `next` on, and
+  /// the next cuts.
+  func grow(_ ranking: Ranking, limit: Bytes?, from next: Int = 0) {
+    let (most, room) = (mostLayers(ranking), chain.room(limit))
+    let part = rest.next(
+      upTo: most, room: room?.limits, time: timeLimits(ranking),
+      all: request.exhaustive || request.certifies)
+    var found = Array(candidates[next...])
+    let known = found.count
+    found.reserveCapacity(known + part.cuts.count * orders.count)
     var table =
-      request.exhaustive ? nil : FittingTable(chain.stages, orders, fitting(limit))
+      request.exhaustive
+      ? nil : FittingTable(chain.stages, orders, fitting(limit), most: max(0, rest.most))
     var over = 0
-    for cut in cuts {
+    for cut in part.cuts {
       let counts = cut.layers(layers, stages: stages)
       for index in orders.indices {
-        guard let own = candidate(index, cut, counts, &table, limit) else {
+        guard room?.holds(index, counts) ?? true, let own = candidate(index, cut, counts, &table)
+        else {
           over += 1
           continue
         }
         if !ranking.isBeaten(own.bound) { found.append(own) }
       }
     }
+    left = part.cuts.count * orders.count - over - (found.count - known)
+    left += part.beaten * orders.count
+    over += part.over * orders.count
     overMemory = over
-    let all = StageCut.count(layers: layers, stages: stages) * orders.count
-    left = all - over - found.count
+    if rest.most >= most { leaveRest() }
+    if let room, rest.most >= room.fullest {
+      overMemory += rest.left * orders.count
+      rest.leave()
+    }
+    restBound = rest.left > 0 ? boundOfRest() : nil
     candidates = found.sorted {
       ($0.bound, $0.order, $0.cut.last, $0.cut.first)
         < ($1.bound, $1.order, $1.cut.last, $1.cut.first)
     }
+  }
+
+  /// Leaves out all cuts that were not looked at.
+  private func leaveRest() {
+    left += rest.left * orders.count
+    rest.leave()
+  }
+
+  /// What a step takes at least, or the fullest stage holds, where one has more layers than those looked at.
+  private func boundOfRest() -> Int {
+    guard request.objective == .time else {
+      return (Bytes(chain.leastBytes(above: rest.most)) + chain.framework).count
+    }
+    let (bound, overflow) = eachLayer.multipliedReportingOverflow(by: rest.most + 1)
+    return overflow ? Int.max : bound
+  }
+
+  /// Plans of the candidates from the one numbered `next` on, and of cuts that were not looked at.
+  func count(from next: Int) -> Int { candidates.count - next + rest.left * orders.count }
+
+  /// What the candidates from the one numbered `next` on, and cuts that were not looked at, are bounded by; nil where
+  /// there are none.
+  func bound(from next: Int) -> Int? {
+    let own = next < candidates.count ? candidates[next].bound : nil
+    return [own, restBound].compactMap(\.self).min()
+  }
+
+  /// Whether there are cuts to be looked at before the candidate numbered `next`.
+  func mustGrow(before next: Int) -> Bool {
+    guard let restBound else { return false }
+    return next == candidates.count || restBound < candidates[next].bound
   }
 
   /// What must be computed again at least for stages to hold no more than `limit`.
@@ -84,11 +133,14 @@ final class StageSearch {
 
   /// A schedule and a cut, bounded where there is a `table`; nil where a stage does not fit.
   private func candidate(
-    _ order: Int, _ cut: StageCut, _ counts: [Int], _ table: inout FittingTable?, _ limit: Bytes?
+    _ order: Int, _ cut: StageCut, _ counts: [Int], _ table: inout FittingTable?
   ) -> Candidate? {
-    let held = (table?.bytes(order, counts)).map { Bytes($0) + chain.framework } ?? .zero
-    if let limit, held > limit { return nil }
-    guard request.objective == .time else {
+    let isTime = request.objective == .time
+    var held = Bytes.zero
+    if table != nil && (!isTime || request.keepsFront) {
+      held = (table?.bytes(order, counts)).map { Bytes($0) + chain.framework } ?? .zero
+    }
+    guard isTime else {
       return Candidate(order: order, cut: cut, bound: held.count, memory: held)
     }
     var more: [Picoseconds] = []
@@ -124,9 +176,30 @@ final class StageSearch {
 
   /// The most layers that a stage may have.
   private func mostLayers(_ ranking: Ranking) -> Int {
-    let each = (times.layer.all * choices.microBatches + times.once.time).count
-    guard let worst = ranking.worstKept, cores.alone(each) > 0 else { return layers }
-    return min(layers, worst.count / cores.alone(each))
+    guard let worst = ranking.worstKept, eachLayer > 0 else { return layers }
+    return min(layers, worst.count / eachLayer)
+  }
+
+  /// What stages have time for, each with what it does beside its layers; nil where nothing is known.
+  private func timeLimits(_ ranking: Ranking) -> CutLimits? {
+    guard let worst = ranking.worstKept, eachLayer > 0, stages > 1, cores.contention <= 1 else {
+      return nil
+    }
+    let parts = times.parts
+    func layers(beside passes: Picoseconds) -> Int {
+      let left = worst.count - (passes * choices.microBatches).count
+      return left < 0 ? -1 : left / eachLayer
+    }
+    var limits = CutLimits(
+      most: layers(beside: parts.arrival.all + parts.departure.all), stages: stages)
+    limits.first = layers(beside: parts.first.all + parts.departure.all)
+    limits.last = layers(beside: parts.last.all + parts.arrival.all)
+    return limits
+  }
+
+  /// What each layer of a stage takes of a step at least.
+  private var eachLayer: Int {
+    cores.alone((times.layer.all * choices.microBatches + times.once.time).count)
   }
 
   // MARK: - A schedule and a cut

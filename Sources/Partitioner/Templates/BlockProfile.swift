@@ -108,13 +108,23 @@ struct BlockProfile {
         return own
       }
     }
-    result.memory.stored = template.storedUse(values)
-    result.memory.kept[.none] = template.forward?.memory(values).change ?? 0
-    for (kind, lean) in template.lean {
-      result.memory.kept[kind] = lean.forward.memory(values).change
-    }
-    if isLast { result.memory.transient = template.inputGradient?.memory(values).peak ?? 0 }
+    result.memory = memory(values, isLast: isLast)
     return result
+  }
+
+  /// What one repetition's parameters take, what it keeps of a micro-batch of `units` units, and, of the last block of
+  /// a layer, what its gradient holds beside.
+  func memory(_ units: Int, isLast: Bool) -> LayerMemory {
+    memory(sizes.values(units), isLast: isLast)
+  }
+
+  private func memory(_ values: [Int], isLast: Bool) -> LayerMemory {
+    var memory = LayerMemory()
+    memory.stored = template.storedUse(values)
+    memory.kept[.none] = template.forward?.memory(values).change ?? 0
+    for (kind, lean) in template.lean { memory.kept[kind] = lean.forward.memory(values).change }
+    if isLast { memory.transient = template.inputGradient?.memory(values).peak ?? 0 }
+    return memory
   }
 
   /// What each body of a micro-batch takes at least, of one unit of batch more: seconds of its kernels, and

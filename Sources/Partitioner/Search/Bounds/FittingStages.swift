@@ -73,6 +73,7 @@ struct FittingStages {
   /// The least time of the busiest stage, no less than `least`; nil where the layers do not fit.
   func busiest(atLeast least: Int, isInterleaved: Bool) -> Int? {
     var low = Double(least)
+    guard (0..<held.stages).allSatisfy({ held.withoutLayers($0) <= room }) else { return nil }
     if holds(low, isInterleaved: isInterleaved) { return least }
     let passes = held.stored + Double(held.microBatches) * held.kept
     let all = Double(held.layers) * (each + rate * passes)

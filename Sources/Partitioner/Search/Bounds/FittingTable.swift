@@ -5,6 +5,8 @@ struct FittingTable {
   private let held: HeldStages
   private let fitting: FittingStages?
   private let orders: [PipelineOrder]
+  /// Numbers of layers that are told apart.
+  private let width: Int
   /// By order, stage and number of layers.
   private var known: [Entry?]
 
@@ -14,10 +16,13 @@ struct FittingTable {
     let more: Picoseconds?
   }
 
-  /// Nothing is asked of what must be computed again where `fitting` is nil.
-  init(_ held: HeldStages, _ orders: [PipelineOrder], _ fitting: FittingStages? = nil) {
+  /// Of stages of `most` layers at most; nothing is asked of what must be computed again where `fitting` is nil.
+  init(
+    _ held: HeldStages, _ orders: [PipelineOrder], _ fitting: FittingStages? = nil, most: Int
+  ) {
     (self.held, self.fitting, self.orders) = (held, fitting, orders)
-    known = Array(repeating: nil, count: orders.count * held.stages * (held.layers + 1))
+    width = most + 1
+    known = Array(repeating: nil, count: orders.count * held.stages * width)
   }
 
   /// What each stage of a cut takes of a micro-batch more at least, for what it must compute again; nil where one
@@ -41,8 +46,17 @@ struct FittingTable {
     return most
   }
 
+  /// What a stage of as many layers as are told apart holds at least, whichever it is and whatever the order.
+  mutating func leastOfFullest() -> Int {
+    let stages = held.stages
+    let bytes = orders.indices.flatMap { order in
+      (0..<stages).map { entry(order, $0, width - 1).bytes }
+    }
+    return bytes.min() ?? 0
+  }
+
   private mutating func entry(_ order: Int, _ stage: Int, _ count: Int) -> Entry {
-    let place = (order * held.stages + stage) * (held.layers + 1) + count
+    let place = (order * held.stages + stage) * width + count
     if let found = known[place] { return found }
     let passes = orders[order].heldPasses(stage, layers: count)
     let made = Entry(

@@ -111,6 +111,25 @@ struct HeldStages {
     return max(0, whole, lean)
   }
 
+  /// What the fullest stage holds at least, found at once: all hold as many layers as there are, in parts of them, each
+  /// as much computed again as helps.
+  var evenBytes: Int {
+    let instant = min(gradient.whole, gradient.lean)
+    var (rate, taken) = (0.0, 0.0)
+    for stage in 0..<stages {
+      let inFlight = self.inFlight(stage, isInterleaved: false).all
+      let share = 1 / max(stored + inFlight * (kept - saved), 1)
+      rate += share
+      taken += self.taken(stage) * share
+    }
+    let empty = max(withoutLayers(0), withoutLayers(stages - 1))
+    // No stage holds less than no layers.
+    let together = (Double(layers) + taken) / rate
+    let isFilled = together >= max(beside.first, beside.last)
+    let bound = instant + (isFilled ? together : Double(layers) / rate)
+    return Int(max(empty, bound) * (1 - 1e-9))
+  }
+
   /// What the fullest stage holds: cut in the best way, as much computed again as helps.
   func leastBytes(isInterleaved: Bool) -> Int {
     let inFlight = (0..<stages).map { self.inFlight($0, isInterleaved: isInterleaved).all }

@@ -44,20 +44,6 @@ package struct StageParts: Sendable {
   }
 }
 
-extension StageParts {
-  /// Adds what a block of a segment before or after all layers, which there is `count` times, holds.
-  mutating func add(
-    _ block: LayerMemory, count: Int, _ segment: Int, _ layers: LayerRange
-  ) {
-    if layers.isAfter(segment) {
-      memory.first = memory.first + block.stored * count
-    } else if layers.isBefore(segment) {
-      memory.last = memory.last + block.stored * count
-      memory.head += (block.kept[.none] ?? 0) * count + block.transient
-    }
-  }
-}
-
 /// Where the layers of a chain lie among its segments.
 struct LayerRange {
   private let first, last: Int
