@@ -105,6 +105,55 @@ import Testing
     #expect(found.predicted.memory.total == least.predicted.memory.total)
   }
 
+  /// Memory that all have, or that few cuts leave room for.
+  @Test(arguments: [Objective.time, .memory], [false, true])
+  func `a deep chain is cut as all of its cuts say`(objective: Objective, isTight: Bool) throws {
+    var sample = SampleModel()
+    (sample.hidden, sample.heads, sample.headWidth, sample.wide) = (32, 4, 8, 64)
+    (sample.keyValueHeads, sample.layers) = (4, 29)
+    var request = SearchRequest(
+      training: try TrainingGraph(
+        model: sample.gpt2(), workload: Workload(globalBatch: 4, sequence: 16)),
+      cluster: SyntheticCluster.cluster, devices: 4, memory: .unlimited, objective: .memory,
+      keep: 3)
+    (request.pins.pipeline, request.pins.microBatch) = (4, 1)
+    request.pins.gathersInputs = .saved
+    request.pins.gathersWeights = .saved
+    if isTight {
+      let least = try #require(Search.run(request).plans.first).predicted.memory.total
+      request.memory = .bytes(Bytes(least.count + least.count / 50))
+    }
+    request.objective = objective
+    let pruned = Search.run(request)
+    request.exhaustive = true
+    let whole = Search.run(request)
+    #expect(pruned.plans.count == 3)
+    #expect(
+      pruned.plans.map(\.choices.canonicalText) == whole.plans.map(\.choices.canonicalText))
+    #expect(pruned.plans.map(\.predicted) == whole.plans.map(\.predicted))
+  }
+
+  @Test
+  func `a chain of hundreds of layers has an answer, and chunks without end are pinned alone`()
+    throws
+  {
+    var sample = SampleModel()
+    (sample.hidden, sample.heads, sample.headWidth, sample.wide) = (32, 4, 8, 64)
+    (sample.keyValueHeads, sample.layers) = (4, 300)
+    var request = SearchRequest(
+      training: try TrainingGraph(
+        model: sample.gpt2(), workload: Workload(globalBatch: 8, sequence: 16)),
+      cluster: SyntheticCluster.cluster, devices: 4, memory: .unlimited, keep: 1)
+    (request.pins.pipeline, request.pins.microBatch) = (4, 1)
+    request.pins.schedule = .interleaved
+    let found = try #require(Search.run(request).plans.first)
+    #expect(found.choices.interleave <= 64)
+    request.pins.interleave = 70
+    let pinned = try #require(Search.run(request).plans.first)
+    #expect(pinned.choices.interleave == 70)
+    #expect(pinned.predicted.step >= found.predicted.step)
+  }
+
   @Test(arguments: draws)
   func `what is pruned is never of the front`(draw: Draw) throws {
     var request = try draw.request()

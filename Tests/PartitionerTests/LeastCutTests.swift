@@ -23,19 +23,24 @@ import Testing
 
     /// The bound of stages of as many `layers` under `order`.
     func bound(_ order: PipelineOrder, _ layers: [Int]) -> Int {
-      var (passes, firstChunk): ([PassBound], [PassBound]) = ([], [])
+      var (passes, firstChunk, lastChunk): ([PassBound], [PassBound], [PassBound]) = ([], [], [])
       for (stage, count) in layers.enumerated() {
         let (isFirst, isLast) = (stage == 0, stage == layers.count - 1)
         var own = times(count)
         var chunk = sum(times(count / order.chunks), parts.departure)
+        var final = sum(
+          times(count - count * (order.chunks - 1) / order.chunks),
+          isLast ? parts.last : parts.departure)
+        final = sum(final, parts.arrival)
         for _ in 0..<order.chunks - (isFirst ? 1 : 0) { own = sum(own, parts.arrival) }
         for _ in 0..<order.chunks - (isLast ? 1 : 0) { own = sum(own, parts.departure) }
         if isFirst { own = sum(own, parts.first) } else { chunk = sum(chunk, parts.arrival) }
         if isLast { own = sum(own, parts.last) }
         passes.append(own)
         firstChunk.append(chunk)
+        lastChunk.append(final)
       }
-      return CutBound(order, passes, firstChunk: firstChunk).step
+      return CutBound(order, passes, firstChunk: firstChunk, lastChunk: lastChunk).step
     }
 
     private func times(_ count: Int) -> PassBound {

@@ -40,6 +40,18 @@ import Testing
     #expect(Search.run(request).plans.isEmpty)
   }
 
+  @Test func `each constraint is named once, and none that does not divide where memory is short`()
+    throws
+  {
+    var request = try request()
+    request.devices = 12
+    request.memory = .bytes(Bytes(try least(request).count / 2))
+    let reasons = Search.run(request).reasons
+    #expect(reasons.first?.constraint == "memory of a device")
+    #expect(Set(reasons.map(\.constraint)).count == reasons.count)
+    #expect(reasons.allSatisfy { $0.indivisible == nil })
+  }
+
   @Test func `the cluster that is advised has least memory of those on which a plan fits`() throws {
     var request = try request()
     let needed = try least(request)

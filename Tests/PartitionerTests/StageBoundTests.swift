@@ -7,6 +7,7 @@ import Testing
   private struct Drawn {
     var passes: [PassBound] = []
     var firstChunk: [PassBound] = []
+    var lastChunk: [PassBound] = []
     var times: [PassTimes] = []
   }
 
@@ -25,6 +26,7 @@ import Testing
         let own = PassBound(
           forward: time(), inputGradient: time(), weightGradient: time())
         if chunk == 0 { drawn.firstChunk.append(own) }
+        if chunk == test.chunks - 1 { drawn.lastChunk.append(own) }
         sum = PassBound(
           forward: sum.forward + own.forward,
           inputGradient: sum.inputGradient + own.inputGradient,
@@ -65,7 +67,9 @@ import Testing
     for _ in 0..<50 {
       let drawn = draw(test, &random)
       let clock = try #require(StageClock(test.order, times: drawn.times))
-      let bound = CutBound(test.order, drawn.passes, firstChunk: drawn.firstChunk).step
+      let bound = CutBound(
+        test.order, drawn.passes, firstChunk: drawn.firstChunk, lastChunk: drawn.lastChunk
+      ).step
       #expect(bound <= (clock.ends.max() ?? .zero).count, "\(drawn)")
     }
   }

@@ -19,8 +19,11 @@ package struct CutBound {
     var once = 0.0
     /// Gradients that may be reduced beside the last backward pass.
     var reductions = 0.0
-    /// The first of several chunks.
-    let firstChunk: Passes
+    /// The first of several chunks, and the last; what comes before all layers is not of the first.
+    let firstChunk, lastChunk: Passes
+    /// What comes before all layers, and what computing layers again adds.
+    var before = Passes(PassBound())
+    var more = 0.0
   }
 
   private init(_ order: PipelineOrder, _ cores: SharedCores) {
@@ -42,38 +45,47 @@ package struct CutBound {
     for (stage, count) in layers.enumerated() {
       let isFirst = stage == 0
       let isLast = stage == layers.count - 1
-      var passes = Passes(PassBound())
-      var chunk = passes
+      let (first, last) = (Passes(parts.first), Passes(parts.last))
+      var passes = layer * Double(count)
+      var firstChunk = layer * Double(count / order.chunks)
+      var lastChunk = layer * Double(count - count * (order.chunks - 1) / order.chunks)
       var update = times.once * count
-      passes = passes + layer * Double(count)
-      chunk = chunk + layer * Double(count / order.chunks)
-      if !more.isEmpty { passes.inputGradient += Double(more[stage].count) }
+      let more = more.isEmpty ? 0 : Double(more[stage].count)
+      passes.inputGradient += more
       if isFirst {
-        passes = passes + Passes(parts.first)
+        passes = passes + first
         update = update + parts.firstOnce
       }
       if isLast {
-        passes = passes + Passes(parts.last)
+        (passes, lastChunk) = (passes + last, lastChunk + last)
         update = update + parts.lastOnce
       }
       if layers.count > 1 {
         passes = passes + arrival * Double(order.chunks - (isFirst ? 1 : 0))
         passes = passes + departure * Double(order.chunks - (isLast ? 1 : 0))
-        chunk = chunk + departure
-        if !isFirst { chunk = chunk + arrival }
+        firstChunk = firstChunk + departure
+        if !isFirst { firstChunk = firstChunk + arrival }
+        lastChunk = lastChunk + arrival
+        if !isLast { lastChunk = lastChunk + departure }
       }
       stages.append(
         Stage(
           passes: passes, once: Double(update.time.count),
-          reductions: Double(update.reductions.count), firstChunk: chunk))
+          reductions: Double(update.reductions.count), firstChunk: firstChunk,
+          lastChunk: lastChunk, before: isFirst ? first : Passes(PassBound()), more: more))
     }
   }
 
-  /// Of stages that take as much as `passes` say, `firstChunk` of it in the first of their chunks.
-  package init(_ order: PipelineOrder, _ passes: [PassBound], firstChunk: [PassBound]) {
+  /// Of stages that take as much as `passes` say, `firstChunk` of it in the first of their chunks, `lastChunk` in the last.
+  package init(
+    _ order: PipelineOrder, _ passes: [PassBound], firstChunk: [PassBound],
+    lastChunk: [PassBound]
+  ) {
     self.init(order, SharedCores(contention: 1))
-    stages = zip(passes, firstChunk).map {
-      Stage(passes: Passes($0), firstChunk: Passes($1))
+    stages = passes.indices.map {
+      Stage(
+        passes: Passes(passes[$0]), firstChunk: Passes(firstChunk[$0]),
+        lastChunk: Passes(lastChunk[$0]))
     }
   }
 
@@ -145,7 +157,39 @@ package struct CutBound {
       let busy = before + busy(stage)
       bound = max(bound, before + updated(stage), busy + backBefore + update)
       before += stage.firstChunk.forward
-      backBefore += stage.firstChunk.inputGradient + stage.firstChunk.weightGradient
+      backBefore += stage.firstChunk.backward
+    }
+    return max(bound, heldUp + update)
+  }
+
+  /// The same where the last chunk of the last stage, which has the head, holds all others up.
+  ///
+  /// Once a round, as many micro-batches as there are stages pass each chunk of a stage in turn. What a stage does goes on
+  /// no earlier than along this path: all that it does up to the round's first pass through its last chunk; that pass
+  /// down to the last stage; all passes there, forward and backward in turn; the last gradient back up to the stage. Left
+  /// out are its own passes meanwhile: those of its last chunk but one, and, where rounds overlap, as many more of its
+  /// first chunk as the order takes it ahead of the last stage.
+  private var heldUp: Double {
+    let count = stages.count
+    guard count > 1, let last = stages.last else { return 0 }
+    let rounds = (microBatches / Double(count)).rounded(.down)
+    let isOne = order.microBatches == count
+    let heavy = last.lastChunk.all * Double(count)
+    var (bound, below) = (0.0, 0.0)
+    var before = stages.dropLast().reduce(0.0) { $0 + $1.firstChunk.all }
+    for index in (0..<count - 1).reversed() {
+      let stage = stages[index]
+      before -= stage.firstChunk.all
+      let ahead = isOne ? 0 : 2 * (count - 1 - index)
+      // Rounds must not overlap in what is left out.
+      if isOne || count * order.chunks > count - 1 + ahead {
+        let own = stage.lastChunk.all * Double(count - 1)
+        let first = (stage.firstChunk + stage.before).all * Double(ahead)
+        let held = max(0, heavy + below - own - first) * rounds
+        let busy = busy(stage) - stage.more * microBatches
+        bound = max(bound, before + busy + held)
+      }
+      below += stage.lastChunk.all
     }
     return bound
   }
