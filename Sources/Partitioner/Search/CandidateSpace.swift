@@ -301,7 +301,7 @@ struct CandidateSpace {
 
   // MARK: - Schedules
 
-  /// Chunks of a stage at most, unless pinned: beyond, stages wait for a sixty-fourth of what they do without.
+  /// Chunks of a stage at most, unless pinned: beyond, less than a sixty-fourth of the bubble without them is left.
   private static let mostChunks = 64
 
   /// Schedules of `stages` with chunks a stage: as pinned, else all that `microBatches` can run.

@@ -176,8 +176,8 @@ struct PlanSearch {
   ) -> NodeBound {
     let isWhole = choices.zero <= 1 && choices.weightsOver.isEmpty
     // What is held does not depend on how long layers take.
-    let own = request.objective == .time ? bounds.layers : Array(bounds.layers.prefix(1))
-    let layers = own.map { layer, replicas in
+    let placed = request.objective == .time ? bounds.layers : Array(bounds.layers.prefix(1))
+    let layers = placed.map { layer, replicas in
       let own = replicas.bound(sharding: ShardedWeights(choices))
       let layer = own.added(
         to: isWhole ? layer.withWholeGradients : layer, layers: training.layers)

@@ -77,10 +77,15 @@ final class StageChain {
     return made
   }
 
-  /// What a stage of more than `most` layers holds at least.
+  /// What a stage of more than `most` layers holds at least, whichever it is and whatever the order.
   func leastBytes(above most: Int) -> Int {
-    var table = FittingTable(stages, orders, most: most + 1)
-    return table.leastOfFullest()
+    let count = most + 1
+    let bytes = orders.flatMap { order in
+      (0..<stages.stages).map { stage in
+        stages.bytes(stage, layers: count, order.heldPasses(stage, layers: count))
+      }
+    }
+    return bytes.min() ?? 0
   }
 
   /// Whether any schedule and cut may hold no more than `limit`.

@@ -46,15 +46,6 @@ struct FittingTable {
     return most
   }
 
-  /// What a stage of as many layers as are told apart holds at least, whichever it is and whatever the order.
-  mutating func leastOfFullest() -> Int {
-    let stages = held.stages
-    let bytes = orders.indices.flatMap { order in
-      (0..<stages).map { entry(order, $0, width - 1).bytes }
-    }
-    return bytes.min() ?? 0
-  }
-
   private mutating func entry(_ order: Int, _ stage: Int, _ count: Int) -> Entry {
     let place = (order * held.stages + stage) * width + count
     if let found = known[place] { return found }

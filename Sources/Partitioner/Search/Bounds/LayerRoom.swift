@@ -2,7 +2,8 @@ import PlanIR
 
 /// How many layers each stage can hold at most in each order of micro-batches, as much computed again as helps.
 ///
-/// A stage of more layers holds no less, so the most that it can hold is found by halving; a test tries all.
+/// A stage of more layers holds no less, so the most that it can hold is found by halving. Exact searches within little
+/// memory hold it to all cuts.
 struct LayerRoom {
   /// By order, then stage.
   private let most: [[Int]]
