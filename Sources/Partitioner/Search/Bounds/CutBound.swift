@@ -167,7 +167,7 @@ package struct CutBound {
   /// Once a round, as many micro-batches as there are stages pass each chunk of a stage in turn. What a stage does goes on
   /// no earlier than along this path: all that it does up to the round's first pass through its last chunk; that pass
   /// down to the last stage; all passes there, forward and backward in turn; the last gradient back up to the stage. Left
-  /// out are its own passes meanwhile: those of its last chunk but one, and, where rounds overlap, as many more of its
+  /// out are its own passes meanwhile: all but one of those through its last chunk, and, where rounds overlap, as many more of its
   /// first chunk as the order takes it ahead of the last stage.
   private var heldUp: Double {
     let count = stages.count
