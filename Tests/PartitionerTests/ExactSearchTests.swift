@@ -105,18 +105,24 @@ import Testing
     #expect(found.predicted.memory.total == least.predicted.memory.total)
   }
 
+  /// Small layers on four stages of one device, a sequence at a time, as much memory as they like.
+  private func deep(layers: Int, globalBatch: Int) throws -> SearchRequest {
+    var sample = SampleModel()
+    (sample.hidden, sample.heads, sample.headWidth, sample.wide) = (32, 4, 8, 64)
+    (sample.keyValueHeads, sample.layers) = (4, layers)
+    var request = SearchRequest(
+      training: try TrainingGraph(
+        model: sample.gpt2(), workload: Workload(globalBatch: globalBatch, sequence: 16)),
+      cluster: SyntheticCluster.cluster, devices: 4, memory: .unlimited)
+    (request.pins.pipeline, request.pins.microBatch) = (4, 1)
+    return request
+  }
+
   /// Memory that all have, or that few cuts leave room for.
   @Test(arguments: [Objective.time, .memory], [false, true])
   func `a deep chain is cut as all of its cuts say`(objective: Objective, isTight: Bool) throws {
-    var sample = SampleModel()
-    (sample.hidden, sample.heads, sample.headWidth, sample.wide) = (32, 4, 8, 64)
-    (sample.keyValueHeads, sample.layers) = (4, 29)
-    var request = SearchRequest(
-      training: try TrainingGraph(
-        model: sample.gpt2(), workload: Workload(globalBatch: 4, sequence: 16)),
-      cluster: SyntheticCluster.cluster, devices: 4, memory: .unlimited, objective: .memory,
-      keep: 3)
-    (request.pins.pipeline, request.pins.microBatch) = (4, 1)
+    var request = try deep(layers: 29, globalBatch: 4)
+    (request.objective, request.keep) = (.memory, 3)
     request.pins.gathersInputs = .saved
     request.pins.gathersWeights = .saved
     if isTight {
@@ -134,17 +140,11 @@ import Testing
   }
 
   @Test
-  func `a chain of hundreds of layers has an answer, and chunks without end are pinned alone`()
+  func `hundreds of layers have an answer, of more than 64 chunks a stage where pinned alone`()
     throws
   {
-    var sample = SampleModel()
-    (sample.hidden, sample.heads, sample.headWidth, sample.wide) = (32, 4, 8, 64)
-    (sample.keyValueHeads, sample.layers) = (4, 300)
-    var request = SearchRequest(
-      training: try TrainingGraph(
-        model: sample.gpt2(), workload: Workload(globalBatch: 8, sequence: 16)),
-      cluster: SyntheticCluster.cluster, devices: 4, memory: .unlimited, keep: 1)
-    (request.pins.pipeline, request.pins.microBatch) = (4, 1)
+    var request = try deep(layers: 300, globalBatch: 8)
+    request.keep = 1
     request.pins.schedule = .interleaved
     let found = try #require(Search.run(request).plans.first)
     #expect(found.choices.interleave <= 64)
