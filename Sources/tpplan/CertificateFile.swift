@@ -64,7 +64,7 @@ struct CertificateFile {
     try document.root.refuseFields(besides: ["schema", "asked", "step_ps", "digest", "candidates"])
     let asked = try document.field("asked")
     try asked.refuseFields(besides: ["devices", "memory_bytes", "pins"])
-    devices = try asked.field("devices").integer(in: 1...(1 << 24))
+    devices = try asked.field("devices").integer(in: 1...PlanLimits.devices)
     limit = try asked.optional("memory_bytes").map { node throws(FormatError) in
       Bytes(try node.integer(in: 0...Int.max))
     }

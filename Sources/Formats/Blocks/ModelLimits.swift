@@ -14,7 +14,7 @@ package enum ModelLimits {
   /// Elements of all parameters.
   package static let modelElements = 1 << 44
   /// Sequences of a step.
-  package static let globalBatch = 1 << 24
+  package static let globalBatch = PlanLimits.sequences
   /// Probability of dropping an element.
   package static let dropout = 0.99
   /// Elements of the largest activation of a step.

@@ -164,11 +164,11 @@ private struct DeepSpeedReader {
   private mutating func readParallelism(_ root: JSONNode) throws(FormatError) {
     if let section = try root.optional("tensor_parallel") {
       reading.configuration.tensor =
-        try section.optional("autotp_size")?.integer(in: 0...(1 << 24)) ?? 1
+        try section.optional("autotp_size")?.integer(in: 0...PlanLimits.devices) ?? 1
       reading.configuration.tensor = max(reading.configuration.tensor, 1)
     }
     if let node = try root.optional("sequence_parallel_size") {
-      reading.configuration.context = try node.positiveInteger(upTo: 1 << 24)
+      reading.configuration.context = try node.positiveInteger(upTo: PlanLimits.devices)
     }
     guard let section = try root.optional("pipeline") else { return }
     let stages = try section.optional("stages")

@@ -45,12 +45,12 @@ private struct FSDPReader {
   mutating func read(_ root: JSONNode) throws(FormatError) -> LaunchReading {
     for (key, node) in try root.members() {
       switch key {
-      case "num_processes": reading.devices = try node.positiveInteger(upTo: 1 << 24)
+      case "num_processes": reading.devices = try node.positiveInteger(upTo: PlanLimits.devices)
       case "gradient_accumulation_steps":
         if case .string = node.value {
           reading.unknown.append("\(key): \(node.value.summary)")
         } else {
-          reading.configuration.microBatches = try node.positiveInteger(upTo: 1 << 24)
+          reading.configuration.microBatches = try node.positiveInteger(upTo: PlanLimits.sequences)
         }
       case "mixed_precision": try readPrecision(node)
       case "fsdp_config": break

@@ -45,7 +45,8 @@ struct MegatronReader {
     reading.configuration.tensor = try flags.integer("--tensor-model-parallel-size") ?? 1
     reading.configuration.pipeline = try flags.integer("--pipeline-model-parallel-size") ?? 1
     reading.configuration.context = try flags.integer("--context-parallel-size") ?? 1
-    reading.configuration.microBatch = try flags.integer("--micro-batch-size", in: 1...(1 << 24))
+    reading.configuration.microBatch = try flags.integer(
+      "--micro-batch-size", in: 1...PlanLimits.sequences)
     reading.configuration.stagesBeforeData = flags.flag("--use-tp-pp-dp-mapping")
     let isParallel = flags.flag("--sequence-parallel")
     reading.configuration.sequenceParallel = isParallel && reading.configuration.tensor > 1

@@ -69,7 +69,7 @@ extension JSONNode {
     for blockClass in BlockClass.allCases {
       var degrees: [Int] = []
       for degree in try node.field(blockClass.rawValue).array() {
-        degrees.append(try degree.positiveInteger(upTo: 1 << 24))
+        degrees.append(try degree.positiveInteger(upTo: PlanLimits.devices))
       }
       result[blockClass] = degrees
     }
@@ -120,12 +120,12 @@ extension JSONNode {
           expected: "an axis once, of \(Self.axisNames.joined(separator: ", "))",
           found: name.quoted(), remedy: "search again")
       }
-      let size = try node.field("size").integer(in: 2...(1 << 24))
+      let size = try node.field("size").integer(in: 2...PlanLimits.devices)
       axes.append(MeshAxis(name, size))
       devices *= size
-      guard devices <= 1 << 24 else {
+      guard devices <= PlanLimits.devices else {
         throw node.malformed(
-          expected: "at most \(1 << 24) devices", found: "more", remedy: "search again")
+          expected: "at most \(PlanLimits.devices) devices", found: "more", remedy: "search again")
       }
     }
     return Mesh(axes)
@@ -152,8 +152,8 @@ extension JSONNode {
     try refuseFields(besides: ["axis", "inside_node", "across_nodes"])
     let placement = AxisPlacement(
       axis: try field("axis").string(),
-      insideNode: try field("inside_node").positiveInteger(upTo: 1 << 24),
-      acrossNodes: try field("across_nodes").positiveInteger(upTo: 1 << 24))
+      insideNode: try field("inside_node").positiveInteger(upTo: PlanLimits.devices),
+      acrossNodes: try field("across_nodes").positiveInteger(upTo: PlanLimits.devices))
     guard placement.axis == axis.name,
       placement.insideNode * placement.acrossNodes == axis.size
     else {
@@ -185,10 +185,11 @@ extension JSONNode {
     try refuseFields(besides: ["layers", "recompute"])
     let recompute = try field("recompute").object(of: ["none", "selective", "full"])
     return StageChoice(
-      layers: try field("layers").nonNegativeInteger(upTo: 1 << 24),
-      recomputeNone: try recompute.field("none").nonNegativeInteger(upTo: 1 << 24),
-      recomputeSelective: try recompute.field("selective").nonNegativeInteger(upTo: 1 << 24),
-      recomputeFull: try recompute.field("full").nonNegativeInteger(upTo: 1 << 24))
+      layers: try field("layers").nonNegativeInteger(upTo: PlanLimits.stageLayers),
+      recomputeNone: try recompute.field("none").nonNegativeInteger(upTo: PlanLimits.stageLayers),
+      recomputeSelective: try recompute.field("selective").nonNegativeInteger(
+        upTo: PlanLimits.stageLayers),
+      recomputeFull: try recompute.field("full").nonNegativeInteger(upTo: PlanLimits.stageLayers))
   }
 
   /// Degrees are the mesh's, said again; they must agree with it.

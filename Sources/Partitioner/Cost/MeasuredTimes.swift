@@ -51,12 +51,7 @@ package struct MeasuredTimes: Hashable, Sendable {
   }
 
   private func firstIndex(notBefore place: SIMD4<Double>) -> Int {
-    var (low, high) = (points.startIndex, points.endIndex)
-    while low < high {
-      let middle = (low + high) / 2
-      if Self.precedes(points[middle].place, place) { low = middle + 1 } else { high = middle }
-    }
-    return low
+    points.indices.first(toMeet: { !Self.precedes(points[$0].place, place) })
   }
 
   /// Equal points are found in the same order, whatever the order in which they were noted.

@@ -21,12 +21,8 @@ package struct SharedTimeline: Sendable {
 
   /// When on shared cores it is `time` on the clock of stretched times; a time past the end is the end.
   package func callAsFunction(_ time: Picoseconds) -> Picoseconds {
-    var (low, high) = (0, marks.count - 1)
-    while low < high {
-      let middle = (low + high) / 2
-      if marks[middle].time < time.count { low = middle + 1 } else { high = middle }
-    }
-    let (next, last) = (marks[low], marks[max(0, low - 1)])
+    let place = (0..<marks.count - 1).first(toMeet: { marks[$0].time >= time.count })
+    let (next, last) = (marks[place], marks[max(0, place - 1)])
     guard next.time > last.time, time.count < next.time else {
       return min(end, Picoseconds(Int(min(next.shared, 9e18))))
     }

@@ -126,13 +126,10 @@ struct CandidateSpace {
         found: degrees.map(String.init).joined(separator: " x ")
           + (product.map { " = \($0)" } ?? ", more than any cluster has"),
         needed: isWhole ? "\(request.devices)" : "a divisor of \(request.devices)",
-        remedy: isWhole && product.map { $0 <= Self.mostDevices } ?? false
+        remedy: isWhole && product.map { $0 <= PlanLimits.devices } ?? false
           ? "--devices \(product ?? 1)" : "other degrees"))
     return false
   }
-
-  /// Devices of the largest cluster.
-  static let mostDevices = 1 << 24
 
   /// The product of `degrees`; nil where it is beyond an integer.
   private static func product(_ degrees: [Int]) -> Int? {

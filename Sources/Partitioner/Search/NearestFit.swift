@@ -78,12 +78,7 @@ struct NearestFit {
       self.fits { $0.training = $0.training.withBatch(batch) } ?? false
     }
     guard let last = halves.indices.last, fits(halves[last]) else { return nil }
-    var (low, high) = (-1, last)
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if fits(halves[middle]) { high = middle } else { low = middle }
-    }
-    return halves[high]
+    return halves[(0..<last).first(toMeet: { fits(halves[$0]) })]
   }
 
   /// Pins without which a plan fits, each alone.

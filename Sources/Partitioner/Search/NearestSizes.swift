@@ -27,7 +27,6 @@ struct NearestSizes {
   /// shapes, no more than most heads.
   private static let mostStages = 1 << 10
   private var largestTensor: Int { devices > 1 << 14 ? 1 << 8 : 1 << 12 }
-  private static let largestBatch = 1 << 24
 
   private var pins: Pins { request.pins }
 
@@ -71,7 +70,7 @@ struct NearestSizes {
 
   private func product(_ factors: [Int]) -> Int? {
     factors.reduce(1 as Int?) { product, factor in
-      product.flatMap { $0 <= Self.largestBatch / factor ? $0 * factor : nil }
+      product.flatMap { $0 <= PlanLimits.sequences / factor ? $0 * factor : nil }
     }
   }
 
@@ -173,7 +172,7 @@ struct NearestSizes {
     ]
     return factors.reduce([1]) { products, factors in
       products.reduce(into: []) { found, product in
-        for factor in factors where product <= CandidateSpace.mostDevices / factor {
+        for factor in factors where product <= PlanLimits.devices / factor {
           found.insert(product * factor)
         }
       }
@@ -206,7 +205,7 @@ struct NearestSizes {
       guard let multiple = multiple(split, unit: unit) else { return [] }
       let below = batch / multiple * multiple
       return [below == batch ? below - multiple : below, below + multiple].filter {
-        $0 > 0 && $0 != batch && $0 <= Self.largestBatch
+        $0 > 0 && $0 != batch && $0 <= PlanLimits.sequences
       }
       .map { ($0, 2 * abs($0 - batch) + ($0 > batch ? 1 : 0)) }
     }

@@ -90,12 +90,7 @@ struct Ranking {
 
   /// How many plans of the front take less than `step`.
   private func frontCount(below step: Int) -> Int {
-    var (low, high) = (0, front.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if front[middle].step.count < step { low = middle + 1 } else { high = middle }
-    }
-    return low
+    front.indices.first(toMeet: { front[$0].step.count >= step })
   }
 
   /// Whether no candidate that holds `memory` can be kept, where memory is asked for.
@@ -146,12 +141,8 @@ struct Ranking {
   }
 
   private static func insert(_ entry: Entry, into entries: inout [Entry], _ order: PlanOrder) {
-    var (low, high) = (0, entries.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if order.precedes(entry, entries[middle]) { high = middle } else { low = middle + 1 }
-    }
-    entries.insert(entry, at: low)
+    let place = entries.indices.first(toMeet: { order.precedes(entry, entries[$0]) })
+    entries.insert(entry, at: place)
   }
 }
 

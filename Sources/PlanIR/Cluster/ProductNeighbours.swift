@@ -92,12 +92,7 @@ struct ProductNeighbours {
 
   /// The first whose sum is `sum` or more.
   private func first(from sum: Double) -> Int {
-    var (low, high) = (0, known.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if known[middle].place.sum < sum { low = middle + 1 } else { high = middle }
-    }
-    return low
+    known.indices.first(toMeet: { known[$0].place.sum >= sum })
   }
 }
 

@@ -32,8 +32,8 @@ struct AuditCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    guard (1...(1 << 24)).contains(devices) else {
-      throw ValidationError("--devices: expected 1 to \(1 << 24), found \(devices)")
+    guard (1...PlanLimits.devices).contains(devices) else {
+      throw ValidationError("--devices: expected 1 to \(PlanLimits.devices), found \(devices)")
     }
   }
 

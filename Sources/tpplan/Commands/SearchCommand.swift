@@ -51,8 +51,8 @@ struct SearchCommand: ParsableCommand {
   var timings: String?
 
   func validate() throws {
-    guard (1...(1 << 24)).contains(devices) else {
-      throw ValidationError("--devices: expected 1 to \(1 << 24), found \(devices)")
+    guard (1...PlanLimits.devices).contains(devices) else {
+      throw ValidationError("--devices: expected 1 to \(PlanLimits.devices), found \(devices)")
     }
     if let top, top < 1 { throw ValidationError("--top: expected at least 1, found \(top)") }
     if emit == "" || certificate == "" {

@@ -80,8 +80,8 @@ struct MeshArgument: ExpressibleByArgument {
     let parts = argument.split(separator: "x", omittingEmptySubsequences: false)
     let degrees = parts.compactMap { Int($0) }
     guard degrees.count == parts.count, !degrees.isEmpty,
-      degrees.allSatisfy({ $0 > 0 && $0 <= 1 << 24 }),
-      degrees.reduce(1, { $0 * min($1, 1 + (1 << 24) / $0) }) <= 1 << 24
+      degrees.allSatisfy({ $0 > 0 && $0 <= PlanLimits.devices }),
+      degrees.reduce(1, { $0 * min($1, 1 + PlanLimits.devices / $0) }) <= PlanLimits.devices
     else { return nil }
     self.degrees = degrees
   }

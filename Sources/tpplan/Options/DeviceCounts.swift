@@ -1,3 +1,5 @@
+import PlanIR
+
 /// Device counts in words: `8,16,24`, `64..4096` (doubling), `8..64:8` (in steps), or a mix of them.
 ///
 /// `A..B` is A, 2A, 4A, ... up to B, so that B itself is among them only where it is A times a power
@@ -7,7 +9,6 @@ struct DeviceCounts: Hashable {
 
   /// A sweep searches this many times at most.
   static let most = 64
-  private static let largest = 1 << 24
 
   /// - Throws: ``DeviceCountsError`` where `text` is none of these.
   init(parsing text: String) throws(DeviceCountsError) {
@@ -40,7 +41,7 @@ struct DeviceCounts: Hashable {
     _ digits: Substring, in item: String
   ) throws(DeviceCountsError) -> Int {
     guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(digits),
-      (1...largest).contains(number)
+      (1...PlanLimits.devices).contains(number)
     else { throw .malformed(item) }
     return number
   }
@@ -55,7 +56,7 @@ enum DeviceCountsError: Error, Hashable, CustomStringConvertible {
   var description: String {
     switch self {
     case .malformed(let item):
-      "expected N, A..B or A..B:STEP of whole numbers from 1 to \(1 << 24), found '\(item)'"
+      "expected N, A..B or A..B:STEP of whole numbers from 1 to \(PlanLimits.devices), found '\(item)'"
     case .descending(let item):
       "expected a range that ascends, found '\(item)'"
     case .tooMany:

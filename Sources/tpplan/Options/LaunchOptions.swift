@@ -33,8 +33,9 @@ struct LaunchOptions: ParsableArguments {
     if recompute != nil && megatron != nil {
       throw ValidationError("--recompute contradicts --megatron, whose flags say it")
     }
-    if let microBatch, !(1...(1 << 24)).contains(microBatch) {
-      throw ValidationError("--micro-batch: expected 1 to \(1 << 24), found \(microBatch)")
+    if let microBatch, !(1...PlanLimits.sequences).contains(microBatch) {
+      throw ValidationError(
+        "--micro-batch: expected 1 to \(PlanLimits.sequences), found \(microBatch)")
     }
   }
 

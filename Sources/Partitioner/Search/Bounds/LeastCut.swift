@@ -57,7 +57,9 @@ package struct LeastCut {
     let inside = stages - 2
     guard inside > 0 else { return ends(layers, schedule) }
     func left(_ most: Int) -> Double { ends(max(0, layers - most * inside), schedule) }
-    let most = Self.first(in: 1...max(1, layers)) { schedule.inside(Double($0)) >= left($0) }
+    let most = (1..<max(1, layers)).first(toMeet: {
+      schedule.inside(Double($0)) >= left($0)
+    })
     let bound = max(schedule.inside(Double(most)), left(most))
     guard most > 1 else { return bound }
     return min(bound, max(schedule.inside(Double(most - 1)), left(most - 1)))
@@ -67,19 +69,9 @@ package struct LeastCut {
   private func ends(_ count: Int, _ schedule: some Schedule) -> Double {
     func first(_ own: Int) -> Double { schedule.first(Double(own)) }
     func last(_ own: Int) -> Double { schedule.last(Double(count - own)) }
-    let own = Self.first(in: 0...count) { first($0) >= last($0) }
+    let own = (0..<count).first(toMeet: { first($0) >= last($0) })
     let bound = max(first(own), last(own))
     return own > 0 ? min(bound, max(first(own - 1), last(own - 1))) : bound
-  }
-
-  /// The first number of `range` that meets a condition which all after it meet, or the last.
-  private static func first(in range: ClosedRange<Int>, where isMet: (Int) -> Bool) -> Int {
-    var (low, high) = (range.lowerBound, range.upperBound)
-    while low < high {
-      let middle = (low + high) / 2
-      if isMet(middle) { high = middle } else { low = middle + 1 }
-    }
-    return low
   }
 
   /// All micro-batches of a stage, and what it does once a step: gradients are reduced no earlier than beside
