@@ -51,14 +51,9 @@ import Testing
     }
   }
 
-  private static var seed: UInt64 {
-    var generator = SystemRandomNumberGenerator()
-    return UInt64.random(in: 0...UInt64.max, using: &generator)
-  }
-
   @Test func `stages end when threads that share cores in equal parts have done their work`() throws
   {
-    let seed = Self.seed
+    let seed = SplitMix.seed
     var random = SplitMix(state: seed)
     for round in 0..<1000 {
       let test = ScheduleTests.cases[Int(random.next() % UInt64(ScheduleTests.cases.count))]
@@ -77,7 +72,7 @@ import Testing
   }
 
   @Test func `a step is no shorter than its bound, and just that where no core idles`() throws {
-    let seed = Self.seed
+    let seed = SplitMix.seed
     var random = SplitMix(state: seed)
     for round in 0..<2000 {
       let test = ScheduleTests.cases[Int(random.next() % UInt64(ScheduleTests.cases.count))]

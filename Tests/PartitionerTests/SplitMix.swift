@@ -1,6 +1,9 @@
 /// Numbers drawn from a seed (Steele et al., SplitMix, 2014).
-struct SplitMix {
+struct SplitMix: RandomNumberGenerator {
   var state: UInt64
+
+  /// A seed of chance, to be printed beside what fails.
+  static var seed: UInt64 { UInt64.random(in: .min ... .max) }
 
   mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15

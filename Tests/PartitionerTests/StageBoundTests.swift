@@ -13,7 +13,7 @@ import Testing
 
   /// Durations of each stage's chunks, drawn alike or apart.
   private func draw(
-    _ test: ScheduleTests.Case, _ random: inout SystemRandomNumberGenerator
+    _ test: ScheduleTests.Case, _ random: inout SplitMix
   ) -> Drawn {
     var drawn = Drawn()
     drawn.times = Array(
@@ -63,14 +63,15 @@ import Testing
 
   @Test(arguments: ScheduleTests.cases)
   func `no step of stages is shorter than their bound`(test: ScheduleTests.Case) throws {
-    var random = SystemRandomNumberGenerator()
+    let seed = SplitMix.seed
+    var random = SplitMix(state: seed)
     for _ in 0..<50 {
       let drawn = draw(test, &random)
       let clock = try #require(StageClock(test.order, times: drawn.times))
       let bound = CutBound(
         test.order, drawn.passes, firstChunk: drawn.firstChunk, lastChunk: drawn.lastChunk
       ).step
-      #expect(bound <= (clock.ends.max() ?? .zero).count, "\(drawn)")
+      #expect(bound <= (clock.ends.max() ?? .zero).count, "\(drawn), seed \(seed)")
     }
   }
 
@@ -78,7 +79,8 @@ import Testing
   func `no step of layers is shorter than the bound of the busiest stage`(
     test: ScheduleTests.Case
   ) throws {
-    var random = SystemRandomNumberGenerator()
+    let seed = SplitMix.seed
+    var random = SplitMix(state: seed)
     for _ in 0..<50 {
       func time() -> Picoseconds { Picoseconds(Int.random(in: 1...1000, using: &random)) }
       let each = PassBound(forward: time(), inputGradient: time(), weightGradient: time())
@@ -93,7 +95,7 @@ import Testing
         stages: test.stages, microBatches: test.microBatches, layers: layers.reduce(0, +),
         each: each)
       let step = bound.step(busiest: bound.busiest, isInterleaved: false)
-      #expect(step <= (clock.ends.max() ?? .zero).count, "\(each), \(layers)")
+      #expect(step <= (clock.ends.max() ?? .zero).count, "\(each), \(layers), seed \(seed)")
     }
   }
 
@@ -101,7 +103,8 @@ import Testing
   func `no step of layers in chunks is shorter than the bound of the busiest stage`(
     test: ScheduleTests.Case
   ) throws {
-    var random = SystemRandomNumberGenerator()
+    let seed = SplitMix.seed
+    var random = SplitMix(state: seed)
     for _ in 0..<50 {
       func time() -> Picoseconds { Picoseconds(Int.random(in: 1...1000, using: &random)) }
       let each = PassBound(forward: time(), inputGradient: time(), weightGradient: time())
@@ -120,7 +123,7 @@ import Testing
         stages: test.stages, microBatches: test.microBatches, layers: layers.reduce(0, +),
         each: each)
       let step = bound.step(busiest: bound.busiest, isInterleaved: true)
-      #expect(step <= (clock.ends.max() ?? .zero).count, "\(each), \(layers)")
+      #expect(step <= (clock.ends.max() ?? .zero).count, "\(each), \(layers), seed \(seed)")
     }
   }
 

@@ -1,11 +1,11 @@
-import PlanIR
+package import PlanIR
 
 /// What each stage holds at least: parameters, what layers keep of micro-batches in flight, and what is beside as their
 /// gradients are computed.
 ///
 /// A layer is held whole again as its gradients are computed: of all passes in flight one saves nothing. Where
 /// gradients of weights come later, those of the same micro-batch wait for them.
-struct HeldStages {
+package struct HeldStages {
   let stages, microBatches: Int
   /// Layers to hold.
   let layers: Int
@@ -52,6 +52,32 @@ struct HeldStages {
     gradient = (transient, transient + most)
   }
 
+  /// What layers and ends hold, in bytes.
+  package struct Holdings: Sendable {
+    /// Of one layer, kept by what of it is computed again: see ``LayerMemory``.
+    package var parameters: Int
+    package var kept: [Recomputation: Int] = [:]
+    package var transient = 0
+    package var owed = 0
+    /// Of the ends: see ``EndsBytes``.
+    package var first = 0
+    package var last = 0
+    package var head = 0
+
+    package init(parameters: Int) { self.parameters = parameters }
+  }
+
+  /// The stages of `order`, of `layers` that hold `bytes`.
+  package init(_ order: PipelineOrder, layers: Int, _ bytes: Holdings) {
+    var memory = LayerMemory()
+    memory.kept = ByRecomputation(bytes.kept)
+    (memory.transient, memory.owed) = (bytes.transient, bytes.owed)
+    self.init(
+      stages: order.stages, microBatches: order.microBatches, layers: layers,
+      beside: EndsBytes(first: bytes.first, last: bytes.last, head: bytes.head), memory: memory,
+      storedBytes: bytes.parameters, recompute: nil)
+  }
+
   // MARK: - A stage
 
   /// Bytes of parameters beside layers on `stage`.
@@ -87,7 +113,7 @@ struct HeldStages {
   }
 
   /// What a stage of `count` layers that hold `passes` holds, as much computed again as helps.
-  func bytes(_ stage: Int, layers count: Int, _ passes: HeldPasses) -> Int {
+  package func bytes(_ stage: Int, layers count: Int, _ passes: HeldPasses) -> Int {
     guard count > 0 else { return Int(withoutLayers(stage)) }
     let least = min(
       held(stage, count, passes, saved: 0), held(stage, count, passes, saved: saved))
@@ -113,7 +139,7 @@ struct HeldStages {
 
   /// What the fullest stage holds at least, found at once: all hold as many layers as there are, in parts of them, each
   /// as much computed again as helps.
-  var evenBytes: Int {
+  package var evenBytes: Int {
     let instant = min(gradient.whole, gradient.lean)
     var (rate, taken) = (0.0, 0.0)
     for stage in 0..<stages {
@@ -131,7 +157,7 @@ struct HeldStages {
   }
 
   /// What the fullest stage holds: cut in the best way, as much computed again as helps.
-  func leastBytes(isInterleaved: Bool) -> Int {
+  package func leastBytes(isInterleaved: Bool) -> Int {
     let inFlight = (0..<stages).map { self.inFlight($0, isInterleaved: isInterleaved).all }
     let empty = (0..<stages).reduce(0) { max($0, withoutLayers($1)) }
     let full = (0..<stages).reduce(0) {

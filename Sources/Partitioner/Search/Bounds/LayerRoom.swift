@@ -4,18 +4,18 @@ import PlanIR
 ///
 /// A stage of more layers holds no less, so the most that it can hold is found by halving. Exact searches within little
 /// memory hold it to all cuts.
-struct LayerRoom {
+package struct LayerRoom {
   /// By order, then stage.
   private let most: [[Int]]
   /// Orders under which stages can hold all layers together.
   private let areOpen: [Bool]
   /// Layers that any stage can hold under any of these at most.
-  let fullest: Int
+  package let fullest: Int
   /// Those that cuts can have under any of these at most.
   let limits: CutLimits
 
   /// Of stages that hold `held` in `bytes` each.
-  init(_ held: HeldStages, _ orders: [PipelineOrder], bytes: Int) {
+  package init(_ held: HeldStages, _ orders: [PipelineOrder], bytes: Int) {
     most = orders.map { order in
       (0..<held.stages).map { stage in
         Self.most(held.layers) {
@@ -38,7 +38,7 @@ struct LayerRoom {
   }
 
   /// Whether stages can hold as many layers each under an order.
-  func holds(_ order: Int, _ counts: [Int]) -> Bool {
+  package func holds(_ order: Int, _ counts: [Int]) -> Bool {
     guard areOpen[order] else { return false }
     let most = most[order]
     for (stage, count) in counts.enumerated() where count > most[stage] { return false }
@@ -47,12 +47,6 @@ struct LayerRoom {
 
   /// The last of the numbers up to `limit` that fit, where none does after one that does not; -1 where none does.
   private static func most(_ limit: Int, _ fits: (Int) -> Bool) -> Int {
-    if fits(limit) { return limit }
-    var (low, high) = (-1, limit)
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if fits(middle) { low = middle } else { high = middle }
-    }
-    return low
+    fits(limit) ? limit : (0..<limit).first(toMeet: { !fits($0) }) - 1
   }
 }
