@@ -20,7 +20,7 @@ final class CalibrationBench: TaskBench {
     switch task.work {
     case .product(let product): try products.prepare(product)
     case .kernel(let probe, _): try kernels.prepare(probe)
-    case .collective, .interpretation: break
+    case .collective, .interpretation, .sharing: break
     }
   }
 
@@ -32,6 +32,7 @@ final class CalibrationBench: TaskBench {
     case .collective(let probe):
       try collectives.seconds(of: probe, repetitions: repetitions)
     case .interpretation(let probe): try probe.seconds(repetitions: repetitions)
+    case .sharing(let probe): try probe.seconds(repetitions: repetitions)
     }
   }
 

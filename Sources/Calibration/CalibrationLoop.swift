@@ -50,7 +50,7 @@ struct CalibrationLoop<Bench: TaskBench> {
       one.repetitions = found.repetitions
       let timing = timing(of: one.task, one.samples)
       bench.note(one.task, timing)
-      let joined = known[one.key].map { $0.joined(with: timing) } ?? timing
+      let joined = known[one.key].map { join($0, timing, one.task) } ?? timing
       try sink.record([(key: one.key, timing: joined)])
       return joined
     }
@@ -110,7 +110,7 @@ struct CalibrationLoop<Bench: TaskBench> {
     of task: Bench.Task, _ repetitions: Int?, on bench: Bench, end: Double
   ) throws -> (samples: [Double], repetitions: Int) {
     try bench.prepare(task)
-    let last = min(end, clock.wall() + policy.limitSeconds)
+    let last = min(end, clock.wall() + max(policy.limitSeconds, task.leastLimitSeconds))
     var policy = policy
     policy.maximumSamples = min(policy.maximumSamples, task.maximumSamples)
     return try policy.samples(of: repetitions, until: { clock.wall() >= last }) { repetitions in
@@ -118,8 +118,15 @@ struct CalibrationLoop<Bench: TaskBench> {
     }
   }
 
+  /// What was known and what was measured now amount to.
+  private func join(_ known: Timing, _ timing: Timing, _ task: Bench.Task) -> Timing {
+    guard task.countsLeast else { return known.joined(with: timing) }
+    return known.medianNanoseconds < timing.medianNanoseconds ? known : timing
+  }
+
   private func timing(of task: Bench.Task, _ samples: [Double]) -> Timing {
-    guard var timing = Timing(seconds: samples, origin: origin) else {
+    let counted = task.countsLeast ? samples.min().map { [$0] } ?? samples : samples
+    guard var timing = Timing(seconds: counted, origin: origin) else {
       preconditionFailure("a clock that runs backwards")
     }
     timing.amount = task.amount

@@ -13,6 +13,8 @@ package struct CalibrationTask: MeasuredTask {
     case collective(CollectiveProbe)
     /// Running a kernel that computes nothing.
     case interpretation(InterpretationProbe)
+    /// Sharing cores with other threads.
+    case sharing(SharingProbe)
   }
 
   package let work: Work
@@ -44,6 +46,11 @@ package struct CalibrationTask: MeasuredTask {
     CalibrationTask(.interpretation(probe))
   }
 
+  /// Sharing cores with other threads, and meeting them.
+  package static func sharing(_ probe: SharingProbe) -> CalibrationTask {
+    CalibrationTask(.sharing(probe))
+  }
+
   /// What runs kernels other than products, in keys.
   static let kernelBackend = "swift"
   /// What runs collectives, in keys.
@@ -69,6 +76,10 @@ package struct CalibrationTask: MeasuredTask {
       TimingKey(
         kernel: InterpretationProbe.name, dtype: .float32, shape: [probe.devices],
         backend: Self.programBackend, fingerprint: fingerprint)
+    case .sharing(let probe):
+      TimingKey(
+        kernel: SharingProbe.name, dtype: .float32, shape: [probe.devices],
+        backend: Self.programBackend, fingerprint: fingerprint)
     }
   }
 
@@ -85,13 +96,26 @@ package struct CalibrationTask: MeasuredTask {
     case .kernel(let probe, _): probe.operands.reduce(0) { $0 + Double($1.bytes) }
     case .collective(let probe): Double(probe.bytes)
     case .interpretation: 0
+    case .sharing(let probe): Double(probe.bytes)
     }
+  }
+
+  /// All times of a plan are stretched by it, and one of a tenth of a second says little of it.
+  package var leastLimitSeconds: Double {
+    if case .sharing = work { return 2 }
+    return 0
+  }
+
+  /// Cores are shared with no other programs but by chance.
+  package var countsLeast: Bool {
+    if case .sharing = work { return true }
+    return false
   }
 
   /// Each sample of what threads do together starts them and faults their memory in.
   package var maximumSamples: Int {
     switch work {
-    case .collective, .interpretation: 9
+    case .collective, .interpretation, .sharing: 9
     case .product, .kernel: .max
     }
   }

@@ -13,6 +13,15 @@ package protocol MeasuredTask: Sendable {
   var bytes: Double { get }
   /// Samples of it that are never exceeded.
   var maximumSamples: Int { get }
+  /// Seconds of the wall clock that it may be measured for at a time, where a policy's limit is shorter.
+  var leastLimitSeconds: Double { get }
+  /// Whether the least that was measured counts, not the median: of what only other programs make longer.
+  var countsLeast: Bool { get }
+}
+
+extension MeasuredTask {
+  package var leastLimitSeconds: Double { 0 }
+  package var countsLeast: Bool { false }
 }
 
 /// Runs tasks of one kind on one machine.

@@ -1,3 +1,4 @@
+import Executor
 import PlanIR
 
 /// How fast products of each element type have run, to foresee whether the next one fits a budget.
@@ -9,10 +10,11 @@ struct Rates {
   private static let mostBytes = 1e11
 
   /// Seconds one run of `task` takes at least: of a product by its arithmetic, of others by what they
-  /// touch.
+  /// touch or say.
   mutating func expectedSeconds(
     of task: CalibrationTask, on bench: ProductBench
   ) throws(CalibrationError) -> Double {
+    if case .sharing = task.work { return SharingProbe.leastSeconds }
     guard case .product(let product) = task.work else { return task.bytes / Self.mostBytes }
     // Threads share it evenly at best.
     return try expectedSeconds(of: product, on: bench) / Double(task.threads)

@@ -51,18 +51,23 @@ struct CalibrationTasks {
     }
   }
 
-  /// What threads do together: run kernels, and every collective in groups of up to 16.
+  /// Every collective in groups of up to 16 threads.
   var collectives: [CalibrationTask] {
-    (dtype == .float32 ? [interpretation] : [])
-      + CollectiveProbe.Pattern.allCases.flatMap { pattern in
-        [2, 4, 8, 16].flatMap { collective(pattern.rawValue, devices: $0) }
-      }
+    CollectiveProbe.Pattern.allCases.flatMap { pattern in
+      [2, 4, 8, 16].flatMap { collective(pattern.rawValue, devices: $0) }
+    }
   }
+
+  /// What each kernel that threads run takes beside what it computes; measured in float32 alone.
+  var shared: [CalibrationTask] { dtype == .float32 ? [interpretation, sharing] : [] }
 
   /// What running a kernel takes beside what it computes, on as many threads as there are cores, two at least.
   var interpretation: CalibrationTask {
     .interpretation(InterpretationProbe(devices: max(2, machine.cores)))
   }
+
+  /// How much longer threads take for sharing cores, of which there are half as many.
+  var sharing: CalibrationTask { .sharing(SharingProbe(devices: 2 * machine.cores)) }
 
   /// Elements of what is communicated, so far apart that times between follow: from what latency decides
   /// to what bandwidth does.

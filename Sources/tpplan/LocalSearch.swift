@@ -60,7 +60,7 @@ struct LocalSearch {
       .filter { !table.has(collective: $0.pattern, devices: $0.devices) }
     // Kernels that do different amounts may have one key: measured in turns, they would never all be known.
     return
-      ([tasks.interpretation] + kernels
+      (tasks.shared + kernels
       + collectives.flatMap { tasks.collective($0.pattern, devices: $0.devices) })
       .filter { !stored.keys.contains($0.key(on: tasks.machine)) }
   }

@@ -33,6 +33,9 @@ struct StoredTimings {
     case (InterpretationProbe.name, _, _) where key.backend == CalibrationTask.programBackend:
       table.record(interpretation: seconds / Double(InterpretationProbe.unit))
       note(key, key.shape, seconds)
+    case (SharingProbe.name, _, _) where key.backend == CalibrationTask.programBackend:
+      table.record(sharing: seconds / SharingProbe.unit)
+      note(key, key.shape, seconds)
     case (let name, _, let amount?):
       table.record(name, amount, seconds: seconds)
       note(key, [amount.elements, amount.flops], seconds)

@@ -94,4 +94,14 @@ struct KernelProbeTests {
       #expect(outcome.measured[0].key.backend == "threads")
     }
   }
+
+  @Test("What threads take that share cores is kept for so many, and is no less than one takes")
+  func sharing() throws {
+    let outcome = try calibrator.calibrate(
+      [.sharing(SharingProbe(devices: 3))], budget: 60, into: RecordingSink())
+    let (key, timing) = try #require(outcome.measured.first)
+    #expect(key.kernel == SharingProbe.name && key.shape == [3] && key.backend == "mesh")
+    // Cores may be slower while one thread runs than while all do, but not by half.
+    #expect(timing.medianNanoseconds > SharingProbe.unit * 1e9 / 2)
+  }
 }

@@ -38,6 +38,9 @@ import Testing
     #expect(text.contains("\ntimes        measured "))
     #expect(text.contains(" (measured), communication "))
     #expect(text.contains(" (interpolated +- "))
+    #expect(
+      text.contains(" for 2 threads, which take ") && text.contains("x as long for sharing them"))
+    #expect(try seconds(explained["cores"], "sharing") >= 1)
     let uncertainty = try seconds(sources, "interpolated_uncertainty")
     #expect(uncertainty > 0 && uncertainty < 10)
   }
@@ -48,7 +51,11 @@ import Testing
     let search = try line.run("\(Self.pins) --emit @/plan.json \(file)")
     #expect(search.code == 0, "\(search.error)")
     #expect((try line.run("timings list --json").json()["timings"] as? [Any])?.isEmpty == true)
-    #expect(try line.run("explain @/plan.json").output.contains("\ntimes        modelled\n"))
+    let modelled = try line.run("explain @/plan.json").output
+    #expect(modelled.contains("\ntimes        modelled\ncores        "))
+    #expect(
+      modelled.contains(
+        " for 2 threads, how much longer they take for sharing them is not measured\n"))
     #expect(
       try line.run("explain @/plan.json \(file)").output.contains("\ntimes        measured "))
   }
@@ -58,6 +65,7 @@ import Testing
     _ = try line.run("search tiny-gpt2 --devices 2 --layout megatron --tensor 2 --emit @/plan.json")
     let text = try line.run("explain @/plan.json").output
     #expect(text.contains("\ntimes        modelled\n"))
-    #expect(!text.contains("(modelled)"))
+    #expect(!text.contains("(modelled)") && !text.contains("\ncores"))
+    #expect(try line.run("explain @/plan.json --json").json()["cores"] is NSNull)
   }
 }

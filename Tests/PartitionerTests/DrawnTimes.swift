@@ -30,6 +30,7 @@ extension TimingTable {
       }
     }
     if draw() < share { table.record(interpretation: 1e-6 * draw()) }
+    if draw() < share { table.record(sharing: 1 + draw()) }
     return table
   }
 }

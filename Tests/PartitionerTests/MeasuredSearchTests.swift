@@ -62,6 +62,34 @@ import Testing
     }
   }
 
+  @Test(arguments: [(2, 2), (4, 2), (8, 2), (4, 64)])
+  func
+    `all that threads on shared cores do takes longer by what sharing costs, but where one is alone`(
+      devices: Int, cores: Int
+    ) throws
+  {
+    var request = try request(layout: .data, devices: devices)
+    request.cluster.sharedCores = cores
+    request.pins.pipeline = 1
+    request.timings = try TimingTable.drawn(request, seed: 2, share: 1)
+    request.timings.record(sharing: 1)
+    let plan = try #require(Search.run(request).plans.first)
+    func seconds(_ factor: Double, _ request: SearchRequest) throws -> Double {
+      var request = request
+      request.timings.record(sharing: factor)
+      return try Partitioner.predict(
+        request.training, choices: plan.choices, cluster: request.cluster,
+        timings: request.timings
+      ).step.seconds
+    }
+    let alike = try seconds(1, request)
+    #expect(abs(try seconds(1.25, request) / alike - 1.25) < 1e-6)
+    // Nothing is faster for being shared.
+    #expect(try seconds(0.5, request) == alike)
+    request.cluster.sharedCores = nil
+    #expect(try seconds(1.25, request) == seconds(1, request))
+  }
+
   @Test func `a plan all of whose kernels are measured takes their times and no other`() throws {
     var request = try request(layout: .data, devices: 1)
     request.pins.recompute = Recomputation.none

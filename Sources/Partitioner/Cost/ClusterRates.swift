@@ -5,7 +5,8 @@ final class ClusterRates: Sendable {
   let cluster: Cluster
   let precision: Precision
   let timings: TimingTable
-  /// How many devices share one core, of a cluster whose devices are threads.
+  /// How many devices share one core, of a cluster whose devices are threads, times how much longer they
+  /// take for sharing them.
   let contention: Double
   /// Of 16-bit products; nil where a roofline has to do.
   let products: ProductModel?
@@ -29,7 +30,7 @@ final class ClusterRates: Sendable {
   /// Of a plan on as many `devices` of `cluster`.
   init(_ cluster: Cluster, _ precision: Precision, _ timings: TimingTable, devices: Int) {
     (self.cluster, self.precision, self.timings) = (cluster, precision, timings)
-    contention = cluster.contention(among: devices)
+    contention = cluster.contention(among: devices, timings)
     let device = cluster.device
     products =
       precision == .fp32

@@ -103,9 +103,11 @@ extension Collective {
 }
 
 extension Cluster {
-  /// How many of `devices` share one core, of a cluster whose devices are threads.
-  func contention(among devices: Int) -> Double {
-    sharedCores.map { max(1, Double(devices) / Double($0)) } ?? 1
+  /// How many of `devices` share one core, of a cluster whose devices are threads, times how much longer they
+  /// take for sharing them.
+  func contention(among devices: Int, _ timings: TimingTable) -> Double {
+    guard let cores = sharedCores, devices > 1 else { return 1 }
+    return max(1, Double(devices) / Double(cores)) * (timings.sharing ?? 1)
   }
 }
 

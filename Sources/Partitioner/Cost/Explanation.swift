@@ -7,6 +7,15 @@ package struct Explanation: Sendable {
   package var stages: [StageExplanation] = []
   /// What the layers of all blocks take of a step, by where it comes from.
   package var sources = SourcedTime()
+  /// Cores that devices share, which are threads; nil where they are none, or one.
+  package var cores: Cores?
+
+  /// Cores that threads share.
+  package struct Cores: Sendable {
+    package var count: Int
+    /// How many times as long as one by itself they take for sharing them; nil where that was not measured.
+    package var sharing: Double?
+  }
 
   /// One block class.
   package struct BlockExplanation: Sendable {
@@ -108,6 +117,9 @@ extension Partitioner {
     var explanation = Explanation(
       blocks: explainer.blocks(), joints: explainer.joints(),
       stages: pricing.stages(of: choices, cost))
+    if let cores = cluster.sharedCores, choices.mesh.deviceCount > 1 {
+      explanation.cores = Explanation.Cores(count: cores, sharing: timings.sharing)
+    }
     for block in explanation.blocks { explanation.sources.add(block.sources, times: 1) }
     return explanation
   }

@@ -15,6 +15,10 @@ package struct TimingTable: Sendable {
   /// kernels leave it out.
   private(set) var interpretation = 0.0
 
+  /// How many times as long as one thread by itself threads take that share cores and meet, each having its share of
+  /// them; nil where that was not measured.
+  private(set) var sharing: Double?
+
   /// A product's identity.
   package struct MatmulSize: Hashable, Comparable, Sendable {
     package var m, n, k: Int
@@ -65,6 +69,9 @@ package struct TimingTable: Sendable {
 
   /// Notes that running a kernel or a collective takes `seconds` of a core beside what it does.
   package mutating func record(interpretation seconds: Double) { interpretation = seconds }
+
+  /// Notes that threads which share cores take `factor` times as long as one by itself; nothing is faster for that.
+  package mutating func record(sharing factor: Double) { sharing = max(1, factor) }
 
   /// The measured time of a product of that size, or nil.
   package func seconds(of size: MatmulSize) -> Double? { matmuls[size] }

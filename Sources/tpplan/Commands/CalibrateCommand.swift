@@ -109,14 +109,15 @@ struct CalibrateCommand: ParsableCommand {
     }
   }
 
-  /// What programs of the model run, and collectives.
+  /// What programs of the model run, products first, what is added to all that threads run, and collectives.
   private func tasks() throws -> [CalibrationTask] {
     let programs = try CalibrationPrograms(
       model: Inputs.model(model ?? "tiny-gpt2"), workload: workload.overrides
     ).all()
     return (dtype.map { [$0.dtype] } ?? [.float32, .float64]).flatMap { dtype in
       let tasks = CalibrationTasks(dtype: dtype)
-      return tasks.kernels(of: programs) + tasks.collectives
+      return tasks.kernels(of: programs) { $0.product != nil } + tasks.shared
+        + tasks.kernels(of: programs) { $0.product == nil } + tasks.collectives
     }
   }
 }

@@ -22,12 +22,20 @@ enum ExplainJSON {
       JSONMember(key: "joints", value: .array(explanation.joints.map(joint))),
       JSONMember(key: "stages", value: .array(explanation.stages.map(StageJSON.stage))),
       JSONMember(key: "sources", value: SourceText.value(explanation.sources)),
+      JSONMember(key: "cores", value: explanation.cores.map(cores) ?? .null),
     ]
     if let comparison {
       members.append(JSONMember(key: "against", value: against(comparison)))
     }
     if let runnersUp { members += RunnersUpJSON.members(plan.ranked, runnersUp) }
     return .object(members)
+  }
+
+  private static func cores(_ cores: Explanation.Cores) -> JSONValue {
+    .object([
+      JSONMember(key: "count", value: .integer(cores.count)),
+      JSONMember(key: "sharing", value: cores.sharing.map { .number($0) } ?? .null),
+    ])
   }
 
   private static func against(_ comparison: Comparison) -> JSONValue {

@@ -14,7 +14,9 @@ enum ExplainText {
         limit: plan.cluster.device.memory - plan.cluster.device.reserved),
       "plan         \(PlanText.name(plan.choices)); micro-batch \(plan.choices.microBatch) x "
         + "\(plan.choices.microBatches)",
-      PlanText.breakdown(plan.predicted), "times        \(SourceText.text(explanation.sources))",
+      PlanText.breakdown(plan.predicted),
+      "times        \(SourceText.text(explanation.sources))"
+        + (explanation.cores.map { "\ncores        " + cores($0, devices: devices) } ?? ""),
       PlanText.memory(plan.predicted.memory),
       PlanText.communication(plan.predicted.communication, devices: devices),
     ]
@@ -25,6 +27,15 @@ enum ExplainText {
     if let runnersUp { parts.append(RunnersUpText.text(plan.ranked, runnersUp)) }
     if let comparison { parts.append(difference(comparison)) }
     return parts.joined(separator: "\n\n")
+  }
+
+  /// `2 for 4 threads, which take 1.12x as long for sharing them (measured)`.
+  private static func cores(_ cores: Explanation.Cores, devices: Int) -> String {
+    let sharing = cores.sharing.map {
+      "which take \(Units.ratio($0)) as long for sharing them (measured)"
+    }
+    return "\(cores.count) for \(devices) threads, "
+      + (sharing ?? "how much longer they take for sharing them is not measured")
   }
 
   private static func block(

@@ -19,7 +19,8 @@ struct ClosestReplicas {
       let digits = MeshDigits(mesh: mesh, placement: placement)
       return Route(
         span: GroupSpan(over: mesh.whole("data"), digits, cluster), levels: cluster.levels,
-        contention: cluster.contention(among: request.devices), measured: CollectiveTimes(),
+        contention: cluster.contention(among: request.devices, request.timings),
+        measured: CollectiveTimes(),
         width: request.training.workload.precision.bytes(of: .activation),
         bucket: cluster.device.operators.gradientBucket)
     }

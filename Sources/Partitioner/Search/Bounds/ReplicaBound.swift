@@ -182,7 +182,7 @@ struct ReplicaNetwork {
     digits = MeshDigits(mesh: whole, placement: own)
     cluster = request.cluster
     precision = request.training.workload.precision
-    contention = request.cluster.contention(among: request.devices)
+    contention = request.cluster.contention(among: request.devices, request.timings)
   }
 
   /// Whether a group over `axes`, of any number of replicas, is of several.
