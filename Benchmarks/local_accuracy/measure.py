@@ -10,7 +10,7 @@ from statistics import fmean
 
 from local_accuracy import figures
 from local_accuracy.models import MODELS
-from local_accuracy.plans import FASTEST, Pool
+from local_accuracy.plans import Pool
 from local_accuracy.trial import CORES, Trial
 from program import Planner, run
 from samples import blas_core, load
@@ -117,7 +117,7 @@ class Benchmark:
         for trial in trials:
             trial.predict(self.options.tpplan, self.timings)
         trials.sort(key=lambda trial: trial.predicted)
-        group = Group(f"{name}, {devices}", trials, len(pool.candidates), self.again(trials))
+        group = Group(f"{name}, {devices}", trials, len(pool.candidates), self.again(pool, trials))
         if self.options.recorded:
             self.record(trials, folder / "recorded.sqlite")
         for trial in trials:
@@ -129,14 +129,15 @@ class Benchmark:
         for trial in trials:
             trial.measure(self.planner, self.options.seconds / self.options.rounds)
 
-    def again(self, trials: list[Trial]) -> list[Trial]:
+    def again(self, pool: Pool, trials: list[Trial]) -> list[Trial]:
         """The plans that are predicted fastest, and that which was, run in turns."""
-        chosen = trials[:FASTEST]
-        fastest = min(trials, key=lambda trial: trial.wall)
+        chosen = pool.fastest()
+        fastest = min(trials, key=lambda trial: trial.wall).candidate
         if fastest not in chosen:
-            chosen = [*chosen, fastest]
-        fresh = [
-            Trial(trial.model, trial.devices, trial.candidate, trial.explained, start=trial.start) for trial in chosen]
+            chosen.append(fastest)
+        fresh = [Trial(trials[0].model, trials[0].devices, candidate) for candidate in chosen]
+        for trial in fresh:
+            trial.predict(self.options.tpplan, self.timings)
         for _ in range(self.options.rounds):
             self.round(fresh)
         return fresh

@@ -1,4 +1,4 @@
-"""The plans of a model on so many devices, and an even sample of them as plan files."""
+"""The plans of a model on so many devices, the fastest and an even sample of them as plan files."""
 
 import json
 import subprocess
@@ -18,6 +18,9 @@ PINS = [
       for layout in ("megatron", "summa", "sequence") for schedule in SCHEDULES),
     *(["--layout", "megatron", "--schedule", schedule, "--recompute", "full"] for schedule in SCHEDULES),
 ]
+# Beside these each layout on every number of stages and replicas, of which a few plans are taken.
+DEGREES = (1, 2, 4, 8, 16)
+TOP_OF_DEGREES = 2
 FASTEST = 5
 # Plans that do the same but for what is gathered again and where tables lie are told apart where their steps are
 # predicted to differ by more than this: no measurement here tells them apart otherwise.
@@ -41,23 +44,26 @@ class Candidate:
 
 
 class Pool:
-    """All plans that the searches of PINS list for a model on so many devices."""
+    """All plans that the searches of PINS, and of DEGREES, list for a model on so many devices."""
 
     def __init__(self, program: Path, model: Path, devices: int, timings: Path, folder: Path, top: int):
         self.emitted = folder / "emitted.json"
         self.folder = folder
         found: dict[str, Candidate] = {}
-        for pins in PINS:
+        for pins, most in [(pins, top) for pins in PINS] + [(pins, TOP_OF_DEGREES) for pins in degrees(devices)]:
             for plan in plans([
                 program, "search", model, "--cluster", "local", "--devices", devices, "--timings", timings,
-                "--top", top, "--emit", self.emitted, "--json", *pins,
+                "--top", most, "--emit", self.emitted, "--json", *pins,
             ]):
                 found.setdefault(key(plan), Candidate(plan))
         self.candidates = apart(sorted(found.values(), key=lambda candidate: candidate.plan["step_seconds"]))
 
+    def fastest(self) -> list[Candidate]:
+        return [self.written(candidate) for candidate in self.candidates[:FASTEST]]
+
     def sample(self, count: int) -> list[Candidate]:
-        """The fastest five, and of even slices of the others each that whose kinds were taken least."""
-        taken, rest = self.candidates[:FASTEST], self.candidates[FASTEST:]
+        """The fastest, and of even slices of the others each that whose kinds were taken least."""
+        taken, rest = self.candidates[:1], self.candidates[1:]
         seen = Counter(label for candidate in taken for label in candidate.labels)
         slices = min(count - len(taken), len(rest))
         for index in range(slices):
@@ -65,9 +71,13 @@ class Pool:
             chosen = min(part, key=lambda candidate: sum(seen[label] for label in candidate.labels))
             seen.update(chosen.labels)
             taken.append(chosen)
-        for index, candidate in enumerate(taken):
-            candidate.file = self.write(candidate.plan, f"plan-{index}")
-        return taken
+        return [self.written(candidate) for candidate in taken]
+
+    def written(self, candidate: Candidate) -> Candidate:
+        """The same with its plan file."""
+        if candidate.file is None:
+            candidate.file = self.write(candidate.plan, f"plan-{self.candidates.index(candidate)}")
+        return candidate
 
     def write(self, plan: dict, name: str) -> Path:
         """A plan file: that which the search wrote, with another plan's choices."""
@@ -79,6 +89,14 @@ class Pool:
         file = self.folder / f"{name}.json"
         file.write_text(json.dumps(document))
         return file
+
+
+def degrees(devices: int) -> list[list]:
+    """The pins of each layout on every number of stages and replicas that there may be."""
+    return [
+        ["--layout", layout, "--pipeline", stages, "--data", replicas, "--recompute", "none"]
+        for layout in LAYOUTS for stages in DEGREES for replicas in DEGREES
+        if stages * replicas <= devices and (layout == "data") == (stages * replicas == devices)]
 
 
 def apart(candidates: list[Candidate]) -> list[Candidate]:

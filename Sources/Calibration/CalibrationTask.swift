@@ -102,7 +102,7 @@ package struct CalibrationTask: MeasuredTask {
 
   /// All times of a plan are stretched by it, and one of a tenth of a second says little of it.
   package var leastLimitSeconds: Double {
-    if case .sharing = work { return 2 }
+    if case .sharing = work { return 1.5 }
     return 0
   }
 
@@ -115,7 +115,8 @@ package struct CalibrationTask: MeasuredTask {
   /// Each sample of what threads do together starts them and faults their memory in.
   package var maximumSamples: Int {
     switch work {
-    case .collective, .interpretation, .sharing: 9
+    case .collective, .interpretation: 9
+    case .sharing: 2
     case .product, .kernel: .max
     }
   }

@@ -59,8 +59,9 @@ struct LocalSearch {
     let collectives = programs.flatMap { Partitioner.collectives(of: $0) }
       .filter { !table.has(collective: $0.pattern, devices: $0.devices) }
     // Kernels that do different amounts may have one key: measured in turns, they would never all be known.
+    let shared = request.devices > 1 ? tasks.shared : [tasks.interpretation]
     return
-      (tasks.shared + kernels
+      (shared + kernels
       + collectives.flatMap { tasks.collective($0.pattern, devices: $0.devices) })
       .filter { !stored.keys.contains($0.key(on: tasks.machine)) }
   }
