@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [(2, 2), (4, 2), (8, 2), (4, 64)])
+  @Test(arguments: [(1, 2), (2, 2), (4, 2), (8, 2), (4, 64)])
   func
     `all that threads on shared cores do takes longer by what sharing costs, but where one is alone`(
       devices: Int, cores: Int
@@ -83,7 +83,7 @@ import Testing
       ).step.seconds
     }
     let alike = try seconds(1, request)
-    #expect(abs(try seconds(1.25, request) / alike - 1.25) < 1e-6)
+    #expect(abs(try seconds(1.25, request) / alike - (devices > 1 ? 1.25 : 1)) < 1e-6)
     // Nothing is faster for being shared.
     #expect(try seconds(0.5, request) == alike)
     request.cluster.sharedCores = nil

@@ -11,8 +11,9 @@ import Synchronization
 /// that take turns on a core find less of theirs in its caches; and threads that meet leave cores idle, as the last to come
 /// has others wait, and waking them takes time.
 ///
-/// Threads compute two products and an activation of a small layer, whose weights come from memory as they do in a
-/// step, and meet in an all-reduce of a few numbers, over and over; one thread by itself does the same before and after.
+/// Threads compute two products and an activation of a small layer, whose weights are not in a core's nearer caches, and
+/// meet in an all-reduce of a few numbers, over and over; one thread by itself does the same before and after. CPU time of
+/// meeting is left out: collectives have prices of their own.
 package struct SharingProbe: Hashable, Sendable {
   /// Threads that share the cores.
   package let devices: Int
@@ -40,13 +41,13 @@ package struct SharingProbe: Hashable, Sendable {
     let cores = min(ProcessInfo.processInfo.activeProcessorCount, devices)
     var total = 0.0
     for _ in 0..<repetitions {
-      var (alone, together) = (try span(of: 1).cpu, 0.0)
+      var (alone, together) = (try span(of: 1).kernels, 0.0)
       for _ in 0..<Self.turns {
-        together += try span(of: devices).clock
-        alone += try span(of: 1).cpu
+        let all = try span(of: devices)
+        together += all.clock * Double(cores) / Double(devices) - all.meeting
+        alone = min(alone, try span(of: 1).kernels)
       }
-      let each = together / Double(Self.turns) * Double(cores) / Double(devices)
-      total += each / (alone / Double(Self.turns + 1)) * Self.unit
+      total += together / Double(Self.turns) / alone * Self.unit
     }
     return total
   }
@@ -54,9 +55,10 @@ package struct SharingProbe: Hashable, Sendable {
   /// How often threads are run together for one time.
   private static let turns = 3
 
-  /// What the kernels of a thread take on average, by CPU time, and until all have done theirs, by the clock.
+  /// What kernels and meeting take a thread on average, by CPU time, and until all are done, by the clock.
   private struct Span {
-    var cpu = 0.0
+    var kernels = 0.0
+    var meeting = 0.0
     var clock = 0.0
   }
 
@@ -81,7 +83,8 @@ package struct SharingProbe: Hashable, Sendable {
     if let failure = shared.failures.withLock({ $0.first }) { throw failure }
     let spans = shared.spans.withLock { $0 }
     return Span(
-      cpu: spans.reduce(0) { $0 + $1.cpu } / Double(threads),
+      kernels: spans.reduce(0) { $0 + $1.kernels } / Double(threads),
+      meeting: spans.reduce(0) { $0 + $1.meeting } / Double(threads),
       clock: spans.reduce(0) { max($0, $1.clock) })
   }
 
@@ -94,8 +97,10 @@ package struct SharingProbe: Hashable, Sendable {
     for round in 0..<Self.rounds {
       let start = ThreadClock.now
       layer.compute(round)
-      span.cpu += ThreadClock.now - start
+      let computed = ThreadClock.now
       try layer.meet()
+      span.kernels += computed - start
+      span.meeting += ThreadClock.now - computed
     }
     span.clock = Double(DispatchTime.now().uptimeNanoseconds - begin) * 1e-9
     return span
