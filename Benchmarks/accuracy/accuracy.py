@@ -11,7 +11,9 @@ import subprocess
 import numpy as np
 
 import frames
+import megatron_v1
 import products
+import ptdp
 import published
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -83,19 +85,34 @@ def show_steps(options, planner):
     print(f"  memory: mean {np.mean(np.abs(memory)):.1f} %, worst {max(map(abs, memory)):.1f} %")
 
 
-def show_published(options, planner):
+def show_published(planner, study, describe):
     """Published steps, and each predicted with constants fitted to the others."""
-    table = rows(options.data / "ptdp_table1_weak_scaling.csv")
-    cluster = options.cluster.parent / "a100-sxm-80gb.json"
-    fitted, left = published.left_out(planner, cluster, table)
-    for row, own, out in zip(table, fitted, left):
-        plan = published.plan(planner, cluster, row)
+    fitted, left = published.left_out(planner, study)
+    for row, own, out in zip(study.rows, fitted, left):
+        plan = study.plan(planner, study.profile, row)
         print(
-            f"  {row['params_b']:>5s}B  micro-batch {plan['micro_batch']:2d}  interleave"
-            f" {plan['interleave']}  {plan['step_seconds']:7.3f} s  fitted {own:+5.1f} %"
-            f"  left out {out:+5.1f} %")
+            f"  {row['params_b']:>5s}B  {describe(row, plan)}  {plan['step_seconds']:7.3f} s"
+            f"  fitted {own:+5.1f} %  left out {out:+5.1f} %")
     for name, error in (("fitted", fitted), ("left out", left)):
         print(f"  {name}: mean {np.mean(np.abs(error)):.1f} %, worst {max(abs(error)):.1f} %")
+
+
+def show_a100s(options, planner):
+    table = rows(options.data / "ptdp_table1_weak_scaling.csv")
+    show_published(
+        planner, ptdp.study(table, options.cluster.parent),
+        lambda row, plan: f"micro-batch {plan['micro_batch']:2d}  interleave {plan['interleave']}")
+
+
+def show_v100s(options, planner):
+    study = megatron_v1.study(
+        rows(options.data / "megatron_v1_weak_scaling.csv"), options.cluster.parent)
+    show_published(planner, study, lambda row, plan: f"tensor {row['model_parallel_gpus']}")
+    table = rows(options.data / "megatron_table8_strong_scaling.csv")
+    for row, own in zip(table, megatron_v1.speedups(planner, study, table)):
+        print(
+            f"  {row['params_b']:>5s}B  tensor {row['model_parallel_gpus']}  {own:4.2f} times as fast"
+            f"  {percent(own, float(row['speedup'])):+5.1f} %  not fitted")
 
 
 def main():
@@ -114,7 +131,9 @@ def main():
     print("steps of an H100")
     show_steps(options, planner)
     print("published steps on A100s")
-    show_published(options, planner)
+    show_a100s(options, planner)
+    print("published steps on V100s")
+    show_v100s(options, planner)
 
 
 if __name__ == "__main__":

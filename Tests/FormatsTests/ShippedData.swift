@@ -16,7 +16,7 @@ enum ShippedData {
 
   static let clusterNames = [
     "a100-sxm-40gb", "a100-sxm-80gb", "h100-sxm", "h200-sxm", "local", "rtx5000-16gb",
-    "v100-sxm-32gb",
+    "v100-sxm-32gb", "v100-sxm3-32gb",
   ]
 
   /// The text of a file of the repository.
