@@ -93,21 +93,17 @@ extension LayerPoint {
     return result
   }
 
-  /// What embedding and head hold of a micro-batch of `size` at least, in any form that the pins leave.
+  /// What embedding and head hold of a micro-batch of `size` at least, in any form that the pins leave: what is gathered
+  /// again is held for a part of the time in which it is held where it is saved, so such forms alone are looked at.
   func leanEnds(_ size: Int, _ space: CandidateSpace, _ chains: inout ChainTable) -> EndsMemory {
     guard let layout = try? LayoutCatalog.layout(choices.layout) else { return EndsMemory() }
     let (pins, keeps) = (space.request.pins, trunk.ends.keepsGathered(&chains))
-    func options(_ pinned: GatherChoice?, _ matters: Bool) -> [GatherChoice] {
-      pinned.map { [$0] } ?? (matters ? GatherChoice.allCases : [.saved])
-    }
+    let inputs = pins.gathersInputs ?? (keeps.inputs ? .again : .saved)
+    let weights = pins.gathersWeights ?? (keeps.weights ? .again : .saved)
     var least: EndsMemory?
     for matmul in space.matmuls(layout, shape) {
-      for inputs in options(pins.gathersInputs, keeps.inputs) {
-        for weights in options(pins.gathersWeights, keeps.weights) {
-          let own = trunk.ends.memory(size, GatherForm(inputs, weights, matmul), &chains)
-          least = least?.least(own) ?? own
-        }
-      }
+      let own = trunk.ends.memory(size, GatherForm(inputs, weights, matmul), &chains)
+      least = least?.least(own) ?? own
     }
     return least ?? EndsMemory()
   }
