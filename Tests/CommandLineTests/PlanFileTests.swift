@@ -112,6 +112,28 @@ import Testing
     #expect(outcome.error.contains("a step lasts no more than 100 days"))
   }
 
+  @Test(arguments: [1.0, 1e3, 1e6])
+  func `bandwidths in other units than bytes a second end in a reason, not in an overflow`(
+    _ unit: Double
+  ) throws {
+    let line = try CommandLine()
+    let search = "search tiny-llama --devices 2 --emit @/plan.json"
+    #expect(try line.run(search + " --cluster a100-sxm-80gb").code == 0)
+    let plan = try JSONSerialization.jsonObject(with: Data(line.text("plan.json").utf8))
+    var cluster = try #require((plan as? [String: Any])?["cluster"] as? [String: Any])
+    var levels = try #require(cluster["levels"] as? [[String: Any]])
+    for (index, rate) in [271, 22.5].enumerated() {
+      levels[index]["bandwidth_bytes_per_second"] = rate * unit
+    }
+    cluster["levels"] = levels
+    let text = try JSONSerialization.data(withJSONObject: cluster)
+    try line.write(String(decoding: text, as: UTF8.self), "slow.json")
+    for model in ["gpt2", "llama-3-8b"] {
+      let outcome = try line.run("search \(model) --devices 16 --cluster @/slow.json --json")
+      #expect(outcome.code == 0 || outcome.code == 1, "\(model): \(outcome.error)")
+    }
+  }
+
   @Test func `damaged plans never crash the program`() throws {
     let line = try CommandLine()
     let sample = Array(try plan(line).utf8)

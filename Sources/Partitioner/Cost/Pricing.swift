@@ -153,7 +153,7 @@ struct Pricing {
     /// The share of the next `part`.
     mutating func next(_ part: Picoseconds) -> Picoseconds {
       rest -= part
-      let own = rest > .zero ? Picoseconds(Int(Double(part.count) * share)) : left
+      let own = rest > .zero ? Picoseconds(whole: Double(part.count) * share) : left
       let taken = min(own, part, left)
       left -= taken
       return taken
@@ -173,8 +173,8 @@ extension Prediction.Breakdown {
     let all = compute + communicationExposed + optimizer
     let share = Double(step.count) / Double(max(1, all.count))
     var shrunk = self
-    shrunk.communicationExposed = Picoseconds(Int(Double(communicationExposed.count) * share))
-    shrunk.optimizer = Picoseconds(Int(Double(optimizer.count) * share))
+    shrunk.communicationExposed = Picoseconds(whole: Double(communicationExposed.count) * share)
+    shrunk.optimizer = Picoseconds(whole: Double(optimizer.count) * share)
     shrunk.compute = step - shrunk.communicationExposed - shrunk.optimizer
     return shrunk
   }

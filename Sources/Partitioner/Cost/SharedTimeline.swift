@@ -24,10 +24,10 @@ package struct SharedTimeline: Sendable {
     let place = (0..<marks.count - 1).first(toMeet: { marks[$0].time >= time.count })
     let (next, last) = (marks[place], marks[max(0, place - 1)])
     guard next.time > last.time, time.count < next.time else {
-      return min(end, Picoseconds(Int(min(next.shared, 9e18))))
+      return min(end, Picoseconds(whole: next.shared))
     }
     let rate = (next.shared - last.shared) / Double(next.time - last.time)
     let shared = last.shared + Double(time.count - last.time) * rate
-    return min(end, Picoseconds(Int(min(shared, 9e18))))
+    return min(end, Picoseconds(whole: shared))
   }
 }

@@ -69,10 +69,18 @@ struct NodeBound {
   private func bound(
     _ request: SearchRequest, _ memory: LayerMemory, _ beside: EndsBytes
   ) -> Int? {
-    layers.compactMap {
+    // What is held does not depend on how long layers take.
+    let placed = request.objective == .time ? layers[...] : layers.prefix(1)
+    return placed.compactMap {
       request.bound(
         $0.clock, $0.layer, memory, stored: stored, beside: beside, framework, interleaves)
     }.min()
+  }
+
+  /// Whether a step takes longer than any may, where memory is asked for: bounds do not say so then.
+  func isTooLong(_ request: SearchRequest) -> Bool {
+    request.objective == .memory && !request.exhaustive
+      && layers.allSatisfy { $0.clock.step(interleaves) > Picoseconds.longestStep.count }
   }
 
   /// The same whatever they hold.

@@ -159,7 +159,12 @@ struct PlanSearch {
       let own = bound(choices, bounds, parts, interleaves)
       let node = PlanNode(
         choices: choices, shape: points[point].shape, point: point, bound: own)
-      if let bound = own.bound(asked) {
+      if own.isTooLong(request) {
+        // What is leaner takes no less.
+        certify(CertificatePath.sharded(choices) + [Certificate.others], nil)
+        certify(CertificatePath.node(choices), nil)
+        ranking.refuse(.tooLong, count: counts.of(node))
+      } else if let bound = own.bound(asked) {
         heap.push(.open(node), bound: bound)
       } else {
         certify(CertificatePath.node(choices), nil)
@@ -175,9 +180,7 @@ struct PlanSearch {
     _ interleaves: [Bool]
   ) -> NodeBound {
     let isWhole = choices.zero <= 1 && choices.weightsOver.isEmpty
-    // What is held does not depend on how long layers take.
-    let placed = request.objective == .time ? bounds.layers : Array(bounds.layers.prefix(1))
-    let layers = placed.map { layer, replicas in
+    let layers = bounds.layers.map { layer, replicas in
       let own = replicas.bound(sharding: ShardedWeights(choices))
       let layer = own.added(
         to: isWhole ? layer.withWholeGradients : layer, layers: training.layers)

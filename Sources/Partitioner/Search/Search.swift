@@ -180,7 +180,9 @@ package struct Search {
     let others = violations.filter { $0.indivisible == nil }
     // What is nearest divides: memory stands in its way.
     reasons.add(oneOfEach(nearest == nil ? others + violations : others))
-    guard nearest == nil, !violations.contains(where: \.isUnbuilt) else { return reasons.all }
+    guard nearest == nil, !violations.contains(where: { $0.isUnbuilt || $0 == .tooLong }) else {
+      return reasons.all
+    }
     var sizes = NearestSizes(request)
     return reasons.all + sizes.reasons()
   }

@@ -11,9 +11,16 @@ package struct Picoseconds: Hashable, Comparable, Sendable, AdditiveArithmetic {
 
   /// The duration nearest to `seconds`, which must be finite; it saturates at about 100 days.
   package init(seconds: Double) {
-    let limit = 9.0e18
-    count = Int(min(max((seconds * 1e12).rounded(), -limit), limit))
+    count = Int(min(max((seconds * 1e12).rounded(), -Self.limit), Self.limit))
   }
+
+  /// The duration of `count` picoseconds, which must be a number, rounded down; it saturates, too.
+  package init(whole count: Double) {
+    self.count = Int(min(max(count.rounded(.down), -Self.limit), Self.limit))
+  }
+
+  /// Below what fits into an integer.
+  private static let limit = 9.0e18
 
   /// The duration in seconds.
   package var seconds: Double { Double(count) / 1e12 }

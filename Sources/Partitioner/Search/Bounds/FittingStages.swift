@@ -40,7 +40,7 @@ struct FittingStages {
     let layer = Double(passes.layer)
     let least = (missing / (layer * held.saved) * (1 - 1e-9)).rounded(.up)
     guard least <= Double(count) else { return nil }
-    return Picoseconds(Int(min(max(least * again, missing / layer * rate) * (1 - 1e-9), 9e18)))
+    return Picoseconds(whole: max(least * again, missing / layer * rate) * (1 - 1e-9))
   }
 
   /// Layers that a stage can hold if it may take `time` of a micro-batch.
@@ -83,6 +83,6 @@ struct FittingStages {
       let middle = (low + high) / 2
       if holds(middle, isInterleaved: isInterleaved) { high = middle } else { low = middle }
     }
-    return Int(low)
+    return Picoseconds(whole: low).count
   }
 }

@@ -104,7 +104,7 @@ package struct StageBound {
     let ahead = (least.forward + least.weightGradient) * min(stages, microBatches)
     let passing = (least.forward + least.inputGradient) * layers
     let owed = Double((ahead + least.inputGradient).count) * longest
-    let after = work + passing - Picoseconds(Int(min(owed.rounded(.up), 9e18)))
+    let after = work + passing - Picoseconds(whole: owed.rounded(.up))
     return max(work.count, held, after.count)
   }
 
