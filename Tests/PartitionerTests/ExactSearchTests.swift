@@ -15,8 +15,26 @@ import Testing
 
     var testDescription: String { "seed \(seed)" + (isMeasured ? ", measured" : "") }
 
-    /// Rooflines alone, or a profile that prices tiles, launches and buckets.
+    /// Networks as they are shipped, or some that join parts of nodes, other nodes, or are no slower further out.
     private func cluster() throws -> Cluster {
+      var cluster = try shipped()
+      guard seed % 5 == 0 else { return cluster }
+      var random = SplitMix(state: ~seed)
+      cluster.devicesPerNode = [2, 3, 4, 8].randomElement(using: &random) ?? 2
+      var devices: Int? = 1
+      cluster.levels = (0..<Int.random(in: 1...3, using: &random)).map { _ in
+        devices = devices.map { $0 * Int.random(in: 2...4, using: &random) }
+        return Cluster.Level(
+          name: "drawn", devices: devices,
+          bandwidth: pow(10, .random(in: 6...11, using: &random)),
+          latency: pow(10, .random(in: -7 ... -4, using: &random)))
+      }
+      cluster.levels[cluster.levels.count - 1].devices = nil
+      return cluster
+    }
+
+    /// Rooflines alone, or a profile that prices tiles, launches and buckets.
+    private func shipped() throws -> Cluster {
       let shipped = ClusterCatalog(folders: [Golden.root.path + "/models/clusters"])
       switch seed % 3 {
       case 0:

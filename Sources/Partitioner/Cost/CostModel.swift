@@ -41,6 +41,13 @@ package struct CollectiveUse: Hashable, Sendable {
   /// Bytes that cross between devices, over all groups.
   package var total: Int
 
+  package init(
+    pattern: Pattern, axes: [AxisReference], bytes: Int, width: Int, total: Int
+  ) {
+    (self.pattern, self.axes) = (pattern, axes)
+    (self.bytes, self.width, self.total) = (bytes, width, total)
+  }
+
   /// What moves in the same way.
   package enum Pattern: String, Hashable, Sendable {
     case allGather = "all-gather"

@@ -75,10 +75,10 @@ struct MeshDigits: Sendable {
 
   private var perNode: Int { inside.reduce(1, *) }
 
-  /// How many of the mesh's devices a unit of `devices` holds, where nodes have `devicesPerNode`: nodes that the
-  /// mesh does not fill count as full.
+  /// How many of the mesh's devices a unit of `devices` holds, where nodes have `devicesPerNode`: all where it has room
+  /// for them; beyond, nodes that the mesh does not fill count as full.
   fileprivate func unit(_ devices: Int, _ devicesPerNode: Int) -> Int {
-    if mesh.deviceCount <= devices { return devices }
+    if mesh.deviceCount <= devices { return mesh.deviceCount }
     if devices <= devicesPerNode { return min(devices, perNode) }
     return max(1, devices / devicesPerNode) * perNode
   }

@@ -10,7 +10,7 @@ struct CandidateSpace {
   private(set) var request: SearchRequest
   private var distinct = DistinctList<ConstraintViolation>()
 
-  /// What prices of all candidates follow from.
+  /// What bounds of all candidates follow from: of networks as no plan meets faster ones.
   let rates: ClusterRates
   /// What their ends take at least.
   let ends: EndsBound
@@ -20,8 +20,8 @@ struct CandidateSpace {
   init(_ request: SearchRequest) {
     self.request = request
     rates = ClusterRates(
-      request.cluster, request.training.workload.precision, request.timings,
-      devices: request.devices)
+      request.cluster.relaxed(for: request.devices), request.training.workload.precision,
+      request.timings, devices: request.devices)
     ends = EndsBound(request, rates)
     attention = LayerFloor(request, rates)
   }

@@ -9,7 +9,8 @@ extension LayerPoint {
     let hasTimes = (count > 1 || !sets.isEmpty) && request.timings.isEmpty
     let made = costs.all.map { cost in
       guard hasTimes else { return ReplicaTimes() }
-      let network = ReplicaNetwork(choices.mesh, cost.placement, replicas: count, request)
+      let network = ReplicaNetwork(
+        choices.mesh, cost.placement, of: cost.cluster, replicas: count, request)
       return replicaTimes(network, sets, isAlone: count == 1)
     }
     knownReplicas[count] = made

@@ -26,7 +26,7 @@ extension PlanSearch {
   mutating func leastExchange(_ point: Int, _ split: DeviceSplit, _ size: Int) -> ReplicaBound? {
     let open = openShards(point, split, size)
     guard let first = open.all.first else { return open.isPartial ? nil : ReplicaBound() }
-    let routes = closest.routes(split.data, request)
+    let routes = closest.routes(split.data, of: space.rates.cluster, request)
     guard request.objective == .time, !routes.isEmpty else { return ReplicaBound() }
     let times = ReplicaTimes(
       bytes: points[point].exchanged(), meeting: routes, training.workload.precision,

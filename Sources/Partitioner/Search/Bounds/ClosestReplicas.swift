@@ -5,12 +5,11 @@ import PlanIR
 struct ClosestReplicas {
   private var known: [Int: [Route]] = [:]
 
-  /// The routes one of which `count` replicas meet at least; none where that is not known: of measured times, and of
-  /// nodes whose networks lie inside each other.
-  mutating func routes(_ count: Int, _ request: SearchRequest) -> [Route] {
-    guard count > 1, request.timings.isEmpty, request.cluster.levels.count <= 2 else { return [] }
+  /// The routes one of which `count` replicas meet at least on nodes of `cluster`, which is relaxed; none where that is
+  /// not known: of measured times.
+  mutating func routes(_ count: Int, of cluster: Cluster, _ request: SearchRequest) -> [Route] {
+    guard count > 1, request.timings.isEmpty else { return [] }
     if let found = known[count] { return found }
-    let cluster = request.cluster
     let mesh = Mesh([MeshAxis("data", count)])
     let made = divisors(of: greatestCommonDivisor(count, cluster.devicesPerNode)).map { inside in
       let placement = [

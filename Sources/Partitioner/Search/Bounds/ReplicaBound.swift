@@ -165,10 +165,11 @@ struct ReplicaNetwork {
   private let precision: Precision
   private let contention: Double
 
-  /// Of `count` replicas of `mesh`, which has some, its other axes over nodes as `placement` says: where it
-  /// has replicas inside a node there may be no more.
+  /// Of `count` replicas of `mesh`, which has some, its other axes over nodes of `cluster` as `placement` says: where
+  /// it has replicas inside a node there may be no more.
   init(
-    _ mesh: Mesh, _ placement: [AxisPlacement], replicas count: Int, _ request: SearchRequest
+    _ mesh: Mesh, _ placement: [AxisPlacement], of cluster: Cluster, replicas count: Int,
+    _ request: SearchRequest
   ) {
     // One is numbered as the first of two.
     let replicas = max(count, LayerPoint.replicas)
@@ -180,7 +181,7 @@ struct ReplicaNetwork {
     }
     self.mesh = whole
     digits = MeshDigits(mesh: whole, placement: own)
-    cluster = request.cluster
+    self.cluster = cluster
     precision = request.training.workload.precision
     contention = request.cluster.contention(among: request.devices, request.timings)
   }
