@@ -118,6 +118,26 @@ import Testing
       """)
   }
 
+  /// Embedding and head in layouts of which one loops over panels, and of like tables one that does not.
+  @Test func `mixtures with loops over panels cost what their whole programs do, in their order`()
+    throws
+  {
+    let training = try training(Case(devices: 2, tensor: 2, batch: 4, microBatches: [4]))
+    var pins = Pins.flat
+    (pins.layout, pins.tensor, pins.matmul, pins.zero) = (.mixed, 2, .stepped, 0)
+    (pins.gathersInputs, pins.gathersWeights) = (.saved, .saved)
+    let answer = Search.run(
+      SearchRequest(
+        training: training, cluster: SyntheticCluster.cluster, devices: 2, pins: pins, keep: 3_000))
+    let steps = answer.plans.map(\.predicted.step)
+    #expect(answer.mispriced.isEmpty, "\(answer.mispriced.count), \(answer.mispriced.first ?? "")")
+    #expect(steps == steps.sorted())
+    #expect(
+      answer.plans.contains { plan in
+        plan.choices.blocks[.embedding] == .summa && plan.choices.blocks[.head] == .stationary
+      })
+  }
+
   /// The best of all mixtures, and how many there are.
   private func best(
     _ test: Case, _ training: TrainingGraph, _ timings: TimingTable

@@ -15,4 +15,9 @@ package enum LayoutCatalog {
       found: name.rawValue, needed: all.map(\.name.rawValue).joined(separator: " or "),
       remedy: "--layout megatron")
   }
+
+  /// Whether products of the layout called `name` may loop over panels.
+  static func hasPanels(_ name: LayoutName) -> Bool {
+    all.contains { $0.name == name && $0.hasPanels }
+  }
 }

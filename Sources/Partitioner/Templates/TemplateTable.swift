@@ -133,7 +133,8 @@ struct TemplateTable {
 /// The choices that decide how a group is lowered, where its tables are known.
 private struct TemplateChoices: Hashable {
   var gathersInputs, gathersWeights: GatherChoice
-  let matmul: MatmulSchedule
+  /// The classes whose products loop over panels: tables may be those of a layout that has none.
+  let looping: [BlockClass]
   /// Of loops over panels, and of rings, the mesh: they are as long as its degrees say.
   let degrees: [Int]
   let isRing: Bool
@@ -148,10 +149,10 @@ private struct TemplateChoices: Hashable {
   init(_ choices: PlanChoices, _ classes: [BlockClass], isAnnotated: Bool) {
     gathersInputs = choices.gathersInputs
     gathersWeights = choices.gathersWeights
-    let layouts = Set(classes.map { choices.blocks[$0] ?? choices.layout })
-    let loops = LayoutCatalog.all.contains { $0.hasPanels && layouts.contains($0.name) }
-    let matmul = loops ? choices.matmul : .gathered
-    self.matmul = matmul
+    let looping =
+      choices.matmul == .gathered
+      ? [] : classes.filter { LayoutCatalog.hasPanels(choices.blocks[$0] ?? choices.layout) }
+    self.looping = looping
     // Blocks without attention know nothing of the order in which keys come round.
     let isRing = choices.contextAttention == .ring && classes.contains(.attention)
     self.isRing = isRing
@@ -159,9 +160,9 @@ private struct TemplateChoices: Hashable {
     let looped: (String) -> Bool = { name in
       if choices.blockMeshes.isEmpty {
         return (isRing && name == "context")
-          || (matmul == .stepped && !["data", "pipeline", "context", "depth"].contains(name))
+          || (!looping.isEmpty && !["data", "pipeline", "context", "depth"].contains(name))
       }
-      return matmul == .stepped && !["data", "pipeline"].contains(name)
+      return !looping.isEmpty && !["data", "pipeline"].contains(name)
     }
     degrees = choices.mesh.axes.map { looped($0.name) ? $0.size : 0 }
     let hasEnds = classes.contains { $0 == .embedding || $0 == .head }
