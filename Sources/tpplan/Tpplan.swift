@@ -23,7 +23,26 @@ struct Tpplan: ParsableCommand {
 
   static func main() {
     BLASLibrary.endIdleThreads()
-    main(nil)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch  where exitCode(for: error) == .success {
+      show(fullMessage(for: error))
+    } catch {
+      exit(withError: error)
+    }
+  }
+
+  /// Prints a help text, the version or a completion script.
+  private static func show(_ text: String) {
+    do {
+      try StandardOutput.print(text)
+    } catch let failure as CommandFailure {
+      StandardError.print("tpplan: \(failure.message)")
+      exit(withError: ExitCode(failure.code))
+    } catch {
+      exit(withError: error)
+    }
   }
 }
 

@@ -65,8 +65,12 @@ import Testing
     ("--fp16", { $0.workload.precision == .mixed }),
     ("--optimizer sgd", { $0.workload.optimizer == .sgd }),
     ("--make-vocab-size-divisible-by 1024", { $0.workload.padVocabulary == 1024 }),
-    ("--sequence-parallel", { !$0.sequenceParallel }),
+    // It acts once there is a tensor degree.
+    ("--sequence-parallel", { $0.sequenceParallel && $0.tensor == 1 }),
     ("--sequence-parallel --tensor-model-parallel-size 2", { $0.sequenceParallel }),
+    (
+      "--micro-batch-size 4 --rampup hooks.py ; python --micro-batch-size 8", { $0.microBatch == 4 }
+    ),
     (
       "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params",
       { $0.zero == 3 }

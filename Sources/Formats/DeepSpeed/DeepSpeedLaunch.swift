@@ -169,11 +169,21 @@ private struct DeepSpeedReader {
     }
     if let node = try root.optional("sequence_parallel_size") {
       reading.configuration.context = try node.positiveInteger(upTo: PlanLimits.devices)
+      if reading.configuration.context > 1 && reading.configuration.zero > 0 {
+        reading.notes.append(
+          "DeepSpeed shards over data x sequence what is sharded over data alone here: a device holds less "
+            + "than is told")
+      }
     }
     guard let section = try root.optional("pipeline") else { return }
     let stages = try section.optional("stages")
     if let stages, stages.value != .string("auto") {
       reading.configuration.pipeline = try stages.positiveInteger(upTo: 1 << 16)
+      if reading.configuration.pipeline > 1 && reading.configuration.zero > 1 {
+        throw stages.malformed(
+          expected: "1, as zero_optimization.stage is \(reading.configuration.zero)",
+          remedy: "stage 0 or 1: DeepSpeed's pipelines take no more")
+      }
     } else {
       reading.unpriced.append("pipeline (its stages are \"auto\")")
     }

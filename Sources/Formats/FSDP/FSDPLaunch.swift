@@ -68,10 +68,12 @@ private struct FSDPReader {
         expected: "an FSDP configuration with fsdp_config",
         remedy: "give the file that `accelerate config` writes for FSDP")
     }
-    if case .string(let name)? = type?.value, name.uppercased() != "FSDP" {
-      reading.notes.append("distributed_type \(name): accelerate shards nothing unless it is FSDP")
-    }
     try readSharding(config)
+    if case .string(let name)? = type?.value, name.uppercased() != "FSDP" {
+      reading.notes.append(
+        "distributed_type \(name): accelerate shards nothing unless it is FSDP, nor does this")
+      (reading.configuration.zero, reading.configuration.shardsWithinNodes) = (0, false)
+    }
     return reading
   }
 

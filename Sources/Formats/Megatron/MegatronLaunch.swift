@@ -7,17 +7,22 @@ package enum MegatronLaunch {
   ///
   /// - Throws: ``LaunchError`` where a value cannot be, flags contradict each other or the model.
   package static func read(_ line: String, model: Model) throws(LaunchError) -> LaunchReading {
-    var words = try ShellWords.split(line)
-    var launcher = LaunchFlags([])
-    if let script = words.lastIndex(where: { $0.hasSuffix(".py") && !$0.hasPrefix("--") }) {
-      launcher = LaunchFlags(Array(words[..<script]))
-      words = Array(words[(script + 1)...])
-    } else {
-      words = Array(words.drop { !$0.hasPrefix("--") })
+    let words = try ShellWords.split(line)
+    // The launcher's words end with the script's name; later scripts are values of flags, or other commands.
+    let script = words.firstIndex { $0.hasSuffix(".py") && !$0.hasPrefix("--") }
+    let launcher = script.map { Array(words[..<$0]) } ?? []
+    let rest = words[(script.map { $0 + 1 } ?? 0)...].drop { script == nil && !$0.hasPrefix("--") }
+    let end = rest.firstIndex { separators.contains($0) } ?? rest.endIndex
+    var reader = MegatronReader(
+      flags: LaunchFlags(Array(rest[..<end])), launcher: LaunchFlags(launcher), model: model)
+    if end < rest.endIndex {
+      reader.note("what follows \(rest[end].quoted()) is another command, and is not read")
     }
-    var reader = MegatronReader(flags: LaunchFlags(words), launcher: launcher, model: model)
     return try reader.read()
   }
+
+  /// What ends a command in a shell, where it stands by itself.
+  private static let separators: Set<String> = [";", "&", "&&", "|", "||", "|&"]
 }
 
 /// One launch being read.
@@ -35,6 +40,7 @@ struct MegatronReader {
     try readSharding()
     try checkModel()
     try readLauncher()
+    noteContext()
     sortRest()
     return reading
   }
@@ -49,7 +55,7 @@ struct MegatronReader {
       "--micro-batch-size", in: 1...PlanLimits.sequences)
     reading.configuration.stagesBeforeData = flags.flag("--use-tp-pp-dp-mapping")
     let isParallel = flags.flag("--sequence-parallel")
-    reading.configuration.sequenceParallel = isParallel && reading.configuration.tensor > 1
+    reading.configuration.sequenceParallel = isParallel
     if isParallel && reading.configuration.tensor == 1 {
       note("--sequence-parallel changes nothing with a tensor degree of 1, as in Megatron")
     }
@@ -120,6 +126,9 @@ struct MegatronReader {
           found: "selective with \(method)", remedy: "drop --recompute-method")
       }
       reading.configuration.recompute = .selective
+      if layers != nil {
+        note("--recompute-num-layers changes nothing beside selective; newer Megatron refuses it")
+      }
     case "full": try readFull(method, layers)
     default:
       if method != nil || layers != nil {
@@ -144,6 +153,9 @@ struct MegatronReader {
       return
     }
     reading.configuration.recompute = .full
+    if layers == nil {
+      note("no --recompute-num-layers: 1; newer Megatron asks for it")
+    }
     if let layers, layers > 1 {
       note("--recompute-num-layers \(layers) is priced as 1: each layer keeps its input")
     }
@@ -152,6 +164,7 @@ struct MegatronReader {
   private mutating func readSharding() throws(LaunchError) {
     reading.configuration.overlapsGradients = flags.flag("--overlap-grad-reduce")
     let isDistributed = flags.flag("--use-distributed-optimizer")
+    try checkGathers(isDistributed)
     let usesFSDP = flags.flag("--use-megatron-fsdp") || flags.flag("--use-custom-fsdp")
     let strategies = ["no_shard", "optim", "optim_grads", "optim_grads_params"]
     let strategy = try flags.choice("--data-parallel-sharding-strategy", of: strategies)
@@ -160,6 +173,11 @@ struct MegatronReader {
     } else if flags.flag("--use-torch-fsdp2") {
       let isKept = flags.flag("--torch-fsdp2-no-reshard-after-forward")
       reading.configuration.zero = isKept ? 2 : 3
+      if reading.configuration.pipeline > 1 {
+        throw LaunchError(
+          "--use-torch-fsdp2", expected: "--pipeline-model-parallel-size 1, as Megatron asks",
+          found: "\(reading.configuration.pipeline)", remedy: "drop one of them")
+      }
     } else {
       reading.configuration.zero = isDistributed ? 1 : 0
       if strategy != nil {
@@ -168,25 +186,60 @@ struct MegatronReader {
     }
   }
 
+  /// Weights are gathered beside the forward pass by the distributed optimizer alone.
+  private mutating func checkGathers(_ isDistributed: Bool) throws(LaunchError) {
+    guard flags.flag("--overlap-param-gather") else { return }
+    reading.unpriced.append("--overlap-param-gather")
+    let missing = [
+      ("--use-distributed-optimizer", isDistributed),
+      ("--overlap-grad-reduce", reading.configuration.overlapsGradients),
+    ].filter { !$0.1 }.map(\.0)
+    guard !missing.isEmpty, !flags.names.contains("--use-megatron-fsdp") else { return }
+    throw LaunchError(
+      "--overlap-param-gather", expected: "\(missing.joined(separator: " and ")) beside it",
+      found: "none", remedy: "add it, or drop --overlap-param-gather")
+  }
+
+  /// What is sharded over data is so over context too in Megatron; here over data alone.
+  private mutating func noteContext() {
+    guard reading.configuration.zero > 0, reading.configuration.context > 1 else { return }
+    note(
+      "Megatron shards over data x context what is sharded over data alone here: a device holds less than "
+        + "is told")
+  }
+
   /// Devices as the launcher counts them; a range of nodes, or a variable, leaves them open.
   private mutating func readLauncher() throws(LaunchError) {
     let perNode = try count(["--nproc_per_node", "--nproc-per-node"])
     let nodes = try count(["--nnodes"])
-    guard let perNode else { return }
-    let (product, overflow) = perNode.multipliedReportingOverflow(by: nodes ?? 1)
-    reading.devices = overflow ? nil : product
+    guard case .number(let each)? = perNode else { return }
+    switch nodes {
+    case .open: return
+    case .number(let count):
+      let (product, overflow) = each.multipliedReportingOverflow(by: count)
+      reading.devices = overflow ? nil : product
+    case nil: reading.devices = each
+    }
   }
 
-  private mutating func count(_ names: [String]) throws(LaunchError) -> Int? {
-    var found: Int?
+  /// What a launcher's flag counts.
+  private enum Count {
+    case number(Int)
+    /// A range, a variable, or a word like `gpu`.
+    case open
+  }
+
+  private mutating func count(_ names: [String]) throws(LaunchError) -> Count? {
+    var found: Count?
     for name in names {
       let (first, second) = (try launcher.text(name), try flags.text(name))
       guard let text = first ?? second else { continue }
-      guard let number = Int(text), number > 0 else {
+      if let number = Int(text), number > 0 {
+        found = .number(number)
+      } else {
         note("\(name) \(text.quoted()) is no number: devices are not checked against it")
-        continue
+        found = .open
       }
-      found = number
     }
     return found
   }
@@ -205,7 +258,8 @@ struct MegatronReader {
         reading.unknown.append(name)
       }
     }
-    reading.unknown += flags.loose.map { $0.quoted() }
+    let variables = launcher.loose.filter { $0.hasPrefix("$") }
+    reading.unknown += (variables + flags.loose).map { $0.quoted() }
   }
 
   private mutating func refuse(_ name: String, use other: String) throws(LaunchError) {

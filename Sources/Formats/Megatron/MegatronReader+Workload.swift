@@ -80,12 +80,7 @@ extension MegatronReader {
     try checkSize("--num-attention-heads", sizes[.heads])
     try checkSize("--ffn-hidden-size", sizes[.wide])
     try checkSize("--kv-channels", sizes[.headWidth])
-    let hasGroups = flags.flag("--group-query-attention")
-    if hasGroups {
-      try checkSize("--num-query-groups", sizes[.keyValueHeads])
-    } else {
-      _ = try flags.integer("--num-query-groups")
-    }
+    try checkGroups()
     try checkPositions()
     try checkVocabulary()
     try checkKinds()
@@ -104,9 +99,35 @@ extension MegatronReader {
       remedy: "give the MODEL that is trained, or correct the flag")
   }
 
-  /// A table of learned positions has its size from the model; others have none.
+  /// Megatron's groups of key/value heads: as many as heads without `--group-query-attention`, and one with it alone.
+  private mutating func checkGroups() throws(LaunchError) {
+    let (heads, groups) = (model.sizes[.heads], model.sizes[.keyValueHeads])
+    guard flags.flag("--group-query-attention") else {
+      let isGiven = try flags.integer("--num-query-groups") != nil
+      if isGiven || (groups != heads && describesModel) {
+        note(
+          "no --group-query-attention\(isGiven ? " beside --num-query-groups" : ""): Megatron trains a group a "
+            + "head; priced with the \(groups) groups of \(model.name)")
+      }
+      return
+    }
+    if try flags.integer("--num-query-groups") == nil, groups != 1 {
+      throw contradiction(
+        "--num-query-groups", "\(groups)", "none beside --group-query-attention, which is one group"
+      )
+    }
+    try checkSize("--num-query-groups", groups)
+  }
+
+  /// A table of learned positions has its size from the model; others have none. No sequence may be longer.
   private mutating func checkPositions() throws(LaunchError) {
     guard let found = try flags.integer("--max-position-embeddings") else { return }
+    if let sequence = reading.configuration.workload.sequence, sequence > found {
+      throw LaunchError(
+        "--seq-length", expected: "at most --max-position-embeddings, \(found)",
+        found: "\(sequence)",
+        remedy: "shorten sequences, or raise --max-position-embeddings")
+    }
     let size = model.sizes[.positions]
     if size > 0 && size != found {
       throw contradiction("--max-position-embeddings", "\(size)", "\(found)")
@@ -142,10 +163,11 @@ extension MegatronReader {
         break
       }
     }
-    if flags.flag("--swiglu") && !isGated {
-      throw contradiction("--swiglu", "no gate", "a gated activation")
-    }
+    let isSwiGLU = flags.flag("--swiglu")
+    if isSwiGLU && !isGated { throw contradiction("--swiglu", "no gate", "a gated activation") }
+    if isGated && !isSwiGLU { noteDefault("--swiglu", "a gated activation") }
     let norm = try flags.choice("--normalization", of: ["LayerNorm", "RMSNorm"])
+    if isRMS && norm == nil { noteDefault("--normalization RMSNorm", "RMS norms") }
     if let norm, (norm == "RMSNorm") != isRMS {
       throw contradiction("--normalization", isRMS ? "RMSNorm" : "LayerNorm", norm)
     }
@@ -153,6 +175,9 @@ extension MegatronReader {
       "--position-embedding-type", of: ["learned_absolute", "rope", "mrope", "relative", "none"])
     if flags.flag("--use-rotary-position-embeddings") { position = "rope" }
     _ = flags.flag("--no-position-embedding")
+    if isRotary && position == nil {
+      noteDefault("--position-embedding-type rope", "rotary positions")
+    }
     if let position, (position == "rope") != isRotary {
       let own = isRotary ? "rope" : "learned_absolute"
       throw contradiction("--position-embedding-type", own, position)
@@ -164,6 +189,12 @@ extension MegatronReader {
   /// Whether the launch describes its model: what it leaves out is then Megatron's default.
   private var describesModel: Bool {
     flags.names.contains("--num-layers") || flags.names.contains("--hidden-size")
+  }
+
+  /// What a launch that describes its model leaves out is Megatron's default, which the model is not.
+  private mutating func noteDefault(_ flag: String, _ own: String) {
+    guard describesModel else { return }
+    note("no \(flag), while \(model.name) has \(own): priced as \(model.name)")
   }
 
   private mutating func checkTies() {

@@ -1,23 +1,32 @@
 package import PlanIR
 
 extension PlanFile {
-  /// Whether the bytes and memory computed anew are those in the file; times may differ where
-  /// timings do, but are there.
+  /// Whether the bytes and memory computed anew are those in the file; so is the time of a step, unless it comes from
+  /// timings, which may differ. Other times are there.
   ///
   /// - Throws: ``FormatError`` that names the first key that differs.
   package func check(_ computed: Prediction) throws(FormatError) {
     try predicted.refuseFields(besides: [
       "step_seconds", "model_flops_utilization", "breakdown", "memory", "communication",
     ])
-    for name in ["step_seconds", "model_flops_utilization"] {
-      _ = try predicted.field(name).nonNegativeNumber()
-    }
     try checkBreakdown()
     let devices = choices.mesh.deviceCount
     let expected = JSONNode(
       JSONValue(computed, devices: devices), file: predicted.file, path: predicted.path)
     try checkMemory(expected)
     try checkTraffic(expected)
+    try checkTime("step_seconds", computed.step.seconds)
+    try checkTime("model_flops_utilization", computed.utilization)
+  }
+
+  /// Whether a figure that follows from times is as computed, but for how another machine's mathematics rounds.
+  private func checkTime(_ name: String, _ expected: Double) throws(FormatError) {
+    let node = try predicted.field(name)
+    let found = try node.nonNegativeNumber()
+    if cluster.isLocal || abs(found - expected) <= 1e-6 * expected { return }
+    throw node.malformed(
+      expected: "\(JSONValue.number(expected).summary), as the choices give",
+      remedy: "search again: the plan was edited or made by another version")
   }
 
   private func checkBreakdown() throws(FormatError) {

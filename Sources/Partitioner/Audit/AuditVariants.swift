@@ -58,7 +58,10 @@ struct AuditVariants {
       }
     }
     let stageVariants = stages.map { degree in
-      variant(.pipeline, "\(words.pipeline) \(base.pipeline)", "\(words.pipeline) \(degree)") {
+      let alone = degree == 1 && base.chunks != .one ? " and \(words.text(.one))" : ""
+      return variant(
+        .pipeline, "\(words.pipeline) \(base.pipeline)", "\(words.pipeline) \(degree)\(alone)"
+      ) {
         $0.pipeline = degree
         ($0.firstStageLayers, $0.lastStageLayers) = (nil, nil)
         if degree == 1 { ($0.chunks, $0.schedule) = (.one, nil) }

@@ -139,6 +139,8 @@ package struct Shrinker {
     model.maximumSequence = max(workload.sequence, model.sizes[.positions])
     for (dimension, size) in old.named { note(dimension.rawValue, size, model.sizes[dimension]) }
     for index in model.segments.indices { shrinkSegment(index, old) }
+    // Layers that are as few as can be lie as they did.
+    guard model.layers < plan.model.layers else { return }
     let counts = StageMap.even(layers: model.layers, stages: choices.degree("pipeline"))
     choices.stages = counts.enumerated().map { stage, layers in
       shrunk(plan.choices.stages[min(stage, plan.choices.stages.count - 1)], to: layers)

@@ -90,7 +90,8 @@ struct ExportCommand: ParsableCommand {
   func run() throws {
     try answering {
       _ = try Inputs.plan(plan)
-      throw CommandFailure.no("export to \(to) is not built in this version; no format is")
+      throw CommandFailure.no(
+        "export to \(to.debugDescription) is not built in this version; no format is")
     }
   }
 }

@@ -79,6 +79,11 @@ struct ExecuteCommand: ParsableCommand {
       throw ValidationError("--shrink contradicts --weights and --batch: the twin is smaller")
     }
     if noRecord, timings != nil { throw ValidationError("--no-record contradicts --timings") }
+    var outputs = OutputPaths(
+      reading: [("the plan", plan), ("--weights", weights), ("--batch", batch)])
+    try outputs.add("--dump", dump)
+    try outputs.add("--trace", trace)
+    try outputs.add("--timings", timings)
   }
 
   func run() throws {

@@ -55,9 +55,10 @@ struct SearchCommand: ParsableCommand {
       throw ValidationError("--devices: expected 1 to \(PlanLimits.devices), found \(devices)")
     }
     if let top, top < 1 { throw ValidationError("--top: expected at least 1, found \(top)") }
-    if emit == "" || certificate == "" {
-      throw ValidationError("--emit, --certificate: expected the name of a file, found none")
-    }
+    var outputs = OutputPaths(reading: [("MODEL", target.model), ("--cluster", target.cluster)])
+    try outputs.add("--emit", emit)
+    try outputs.add("--certificate", certificate)
+    try outputs.add("--timings", timings)
     guard certificate != nil else { return }
     if pareto {
       throw ValidationError("--certificate contradicts --pareto: it is of one best plan")

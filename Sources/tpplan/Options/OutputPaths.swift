@@ -1,0 +1,35 @@
+import ArgumentParser
+import Foundation
+
+/// The files that a command writes, by the options that name them.
+struct OutputPaths {
+  private var known: [(option: String, path: String)] = []
+
+  /// Those of `inputs` are read: none of them may be written, too.
+  init(reading inputs: [(name: String, path: String?)]) {
+    for input in inputs {
+      if let path = input.path { known.append((input.name, Self.resolved(path))) }
+    }
+  }
+
+  /// Takes the file of `option`.
+  ///
+  /// - Throws: `ValidationError` where it has no name, or is another's.
+  mutating func add(_ option: String, _ path: String?) throws {
+    guard let path else { return }
+    guard !path.isEmpty else {
+      throw ValidationError("\(option): expected the name of a file, found none")
+    }
+    let own = Self.resolved(path)
+    // What is written to a device is no file.
+    if let other = known.first(where: { $0.path == own }), !own.hasPrefix("/dev/") {
+      throw ValidationError(
+        "\(option) contradicts \(other.option): both are \(path.debugDescription)")
+    }
+    known.append((option, own))
+  }
+
+  private static func resolved(_ path: String) -> String {
+    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
+  }
+}
