@@ -69,7 +69,8 @@ import Testing
     ("--sequence-parallel", { $0.sequenceParallel && $0.tensor == 1 }),
     ("--sequence-parallel --tensor-model-parallel-size 2", { $0.sequenceParallel }),
     (
-      "--micro-batch-size 4 --rampup hooks.py ; python --micro-batch-size 8", { $0.microBatch == 4 }
+      "pretrain_gpt.py --micro-batch-size 4 --hook a.py ; python --micro-batch-size 8",
+      { $0.microBatch == 4 }
     ),
     (
       "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params",
