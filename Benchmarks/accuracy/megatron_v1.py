@@ -9,8 +9,8 @@ import published
 
 SEQUENCE, VOCABULARY = 1024, 51200
 FITTED = {"tiles": 0.15, "nvlink": 0.15, "memory_efficiency": 0.10, "scores": 0.30}
-# Hidden width, heads and layers by billions of parameters: those that come to what the page says of each, 1.16, 2.03,
-# 4.24 and 8.67 billion.
+# Hidden width, heads and layers by billions of parameters, which the table does not say: from memory of the page. They
+# come to 1.16, 2.03, 4.24 and 8.67 billion.
 SIZES = {"1.2": (1920, 15, 24), "2.0": (2304, 18, 30), "4.2": (3072, 24, 36), "8.7": (4096, 32, 42)}
 
 

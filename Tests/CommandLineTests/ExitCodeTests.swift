@@ -122,6 +122,10 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ExitCase("execute @/plan.json --timings @", 74, "timings"),
     ExitCase("execute @/plan.json --dump @/no/x.st", 74, "no/x.st"),
     ExitCase("execute @/plan.json --dump @", 74, "folder"),
+    ExitCase("execute @/plan.json --dump @/plan.json", 64, "the plan"),
+    ExitCase("execute @/plan.json --dump @/x --trace @/./x", 64, "--dump"),
+    ExitCase(tiny + "--emit @/p --certificate @/p", 64, "--emit"),
+    ExitCase("search @/model.json --devices 4 --emit @/model.json", 64, "MODEL"),
     ExitCase(tiny + "--emit @/no/p.json", 74, "no/p.json"),
     ExitCase(tiny + "--emit /dev/full", 74, "/dev/full"),
     ExitCase("timings import @/none.json", 66, "none.json"),
@@ -152,6 +156,7 @@ private let tiny = "search tiny-gpt2 --devices 4 "
 
   @Test(arguments: [
     "models", "clusters --json", tiny, tiny + "--json", "sweep tiny-gpt2 --devices 4 --csv",
+    "--help", "help search", "--version", "--generate-completion-script zsh",
   ])
   func `an answer that cannot be written is no answer`(_ command: String) throws {
     let outcome = try CommandLine().run(command, device: "/dev/full")

@@ -71,6 +71,11 @@ import Testing
     (#""tensor": 2"#, #""tensor": 4"#, "degrees"), (#""none": 2"#, #""none": 1"#, "stages"),
     (#""full": 0"#, #""full": 7"#, "stages"), (#""full": 0"#, #""half": 0"#, "recompute"),
     (#""step_seconds": "#, #""step_seconds": -"#, "step_seconds"),
+    (#""step_seconds": "#, #""step_seconds": 1"#, "$.predicted.step_seconds"),
+    (
+      #""model_flops_utilization": "#, #""model_flops_utilization": 1"#,
+      "$.predicted.model_flops_utilization"
+    ),
     (#""step_seconds": "#, #""steps": "#, "$.predicted"),
     (#""exposed_seconds": "#, #""exposed_seconds": -"#, "exposed_seconds"),
     (#""device_bytes": "#, #""device_bytes": 1"#, "device_bytes"),

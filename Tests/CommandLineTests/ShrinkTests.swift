@@ -11,6 +11,21 @@ import Testing
     #expect(outcome.code == 0, "\(outcome)")
   }
 
+  @Test func `layers that are too few to shrink stay on the chunks that they lie on`() throws {
+    let line = try CommandLine()
+    try line.write(
+      """
+      {"model_type":"gpt2","n_embd":16,"n_head":2,"n_layer":3,"vocab_size":50,"n_positions":16,
+       "n_inner":64}
+      """, "model.json")
+    let search = try line.run(
+      "search @/model.json --devices 2 --pipeline 2 --interleave 2 --global-batch 8 --top 1 "
+        + "--emit @/plan.json")
+    #expect(search.code == 0, "\(search)")
+    let outcome = try line.run("execute @/plan.json --no-record --shrink")
+    #expect(outcome.code == 0, "\(outcome)")
+  }
+
   @Test func `heads that an axis splits stay divisible where their width does not`() throws {
     let line = try CommandLine()
     try line.write(

@@ -108,7 +108,25 @@ import Testing
     "[]", "{\"train_batch_size\": 0}", "{\"zero_optimization\": {\"stage\": 4}}",
     "{\"bf16\": {\"enabled\": 1}}", "{\"optimizer\": {}}", "{\"zero_optimization\": 3}",
     "{\"pipeline\": {\"stages\": 0}}", "{\"train_micro_batch_size_per_gpu\": \"many\"}",
+    "{\"zero_optimization\": {\"stage\": 2}, \"pipeline\": {\"stages\": 2}}",
   ]
+
+  @Test func `DeepSpeed's pipelines take ZeRO 1; what is sharded over sequences, too, is told`()
+    throws
+  {
+    let reading = try deepSpeed(
+      """
+      {"zero_optimization": {"stage": 1}, "pipeline": {"stages": 2}, "sequence_parallel_size": 2}
+      """)
+    #expect(reading.configuration.zero == 1 && reading.configuration.pipeline == 2)
+    #expect(reading.notes.contains { $0.contains("data x sequence") })
+  }
+
+  @Test func `accelerate shards nothing unless it is told to run FSDP`() throws {
+    let reading = try accelerate(Self.yaml.replacing("_type: FSDP", with: "_type: MULTI_GPU"))
+    #expect(reading.configuration.zero == 0)
+    #expect(reading.notes.contains { $0.contains("MULTI_GPU") })
+  }
 
   @Test(arguments: wrongDeepSpeed)
   func `a DeepSpeed field that cannot be is refused`(_ text: String) {

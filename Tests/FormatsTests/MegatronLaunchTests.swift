@@ -117,7 +117,11 @@ import Testing
     ("--num-virtual-stages-per-pipeline-rank 2", "2 or more"),
     (
       "--num-layers-per-virtual-pipeline-stage 2 --num-virtual-stages-per-pipeline-rank 2", "both"
-    ), ("'", "closing"),
+    ), ("'", "closing"), ("--overlap-param-gather", "--use-distributed-optimizer and"),
+    ("--overlap-param-gather --use-distributed-optimizer", "--overlap-grad-reduce beside"),
+    ("--use-torch-fsdp2 --pipeline-model-parallel-size 2", "size 1, as Megatron"),
+    ("--max-position-embeddings 2048 --seq-length 4096", "at most"),
+    ("--group-query-attention", "one group"),
   ]
 
   @Test(arguments: wrong.indices)
@@ -127,6 +131,39 @@ import Testing
     let message = error.map { "\($0)" } ?? ""
     let tells = message.contains(words) && message.contains("expected")
     #expect(tells, "\(line): \(message)")
+  }
+
+  @Test(arguments: [
+    ("--nproc_per_node 8", 8), ("--nproc_per_node 8 --nnodes 3", 24),
+    ("--nproc_per_node 8 --nnodes $NODES", nil), ("--nproc-per-node 8 --nnodes 1:2", nil),
+    ("--nproc_per_node gpu --nnodes 2", nil), ("--nnodes 2", nil),
+  ])
+  func `devices are those that the launcher counts, where it does`(words: String, devices: Int?)
+    throws
+  {
+    let reading = try read("torchrun \(words) pretrain_gpt.py --micro-batch-size 1")
+    #expect(reading.devices == devices)
+    #expect(reading.configuration.microBatch == 1)
+  }
+
+  /// A gated model with rotary positions and groups of key/value heads, whose launch says nothing of it.
+  @Test func `what a launch leaves to Megatron's defaults is told where the model is otherwise`()
+    throws
+  {
+    let flags = [
+      "--swiglu", "--normalization", "--position-embedding-type", "--group-query-attention",
+    ]
+    let told = try read("--hidden-size 4096", "llama-3-8b").notes.joined()
+    #expect(flags.allSatisfy { told.contains("no \($0)") }, "\(told)")
+    let silent = try read("--micro-batch-size 1", "llama-3-8b").notes.joined()
+    #expect(!flags.contains { silent.contains($0) }, "\(silent)")
+  }
+
+  @Test func `what is sharded over context, too, is told, and what follows a command`() throws {
+    let reading = try read("--use-distributed-optimizer --context-parallel-size 2 && true $MORE")
+    #expect(reading.notes.contains { $0.contains("data x context") })
+    #expect(reading.notes.contains { $0.contains("\"&&\"") } && reading.unknown.isEmpty)
+    #expect(try read("torchrun $DISTRIBUTED pretrain_gpt.py").unknown == ["\"$DISTRIBUTED\""])
   }
 
   @Test func `a vocabulary may be the model's or become it by padding`() throws {

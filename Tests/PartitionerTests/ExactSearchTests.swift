@@ -103,6 +103,39 @@ import Testing
     #expect(pruned.plans.map(\.predicted) == whole.plans.map(\.predicted))
   }
 
+  /// Nodes of so many devices, and networks of so many with their bandwidths, the last joining all.
+  static let networks: [(perNode: Int, levels: [(devices: Int, bandwidth: Double)])] = [
+    (3, [(9, 2.5e11), (0, 1e9)]), (6, [(6, 1e10), (18, 1e8), (0, 1e6)]),
+    (8, [(6, 1e10), (0, 1e7)]), (4, [(4, 1e7), (0, 1e10)]),
+  ]
+
+  @Test(arguments: networks.indices)
+  func `nothing is missed where networks join parts of nodes, several, or are faster further out`(
+    index: Int
+  ) throws {
+    var sample = SampleModel()
+    (sample.hidden, sample.heads, sample.headWidth, sample.wide) = (48, 6, 8, 96)
+    (sample.keyValueHeads, sample.layers) = (6, 2)
+    var cluster = SyntheticCluster.cluster
+    cluster.devicesPerNode = Self.networks[index].perNode
+    cluster.levels = Self.networks[index].levels.map {
+      Cluster.Level(
+        name: "\($0.devices)", devices: $0.devices > 0 ? $0.devices : nil, bandwidth: $0.bandwidth,
+        latency: 1e-5)
+    }
+    var request = SearchRequest(
+      training: try TrainingGraph(
+        model: sample.gpt2(), workload: Workload(globalBatch: 8, sequence: 16)),
+      cluster: cluster, devices: 8, memory: .unlimited, keep: 3)
+    (request.pins.context, request.pins.recompute) = (1, Recomputation.none)
+    let pruned = Search.run(request)
+    request.exhaustive = true
+    let whole = Search.run(request)
+    #expect(
+      pruned.plans.map(\.choices.canonicalText) == whole.plans.map(\.choices.canonicalText))
+    #expect(pruned.plans.map(\.predicted) == whole.plans.map(\.predicted))
+  }
+
   @Test(arguments: [Objective.time, .memory])
   func `a stage without layers may hold all that fits beside them`(objective: Objective) throws {
     var sample = SampleModel()

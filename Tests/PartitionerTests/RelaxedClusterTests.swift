@@ -62,6 +62,35 @@ import Testing
     }
   }
 
+  /// A tensor mesh beside as many replicas as a node has devices, which is what bounds know of a plan.
+  @Test func `a part of a plan's mesh lies in some way as close together as in the plan`() {
+    let seed = SplitMix.seed
+    var random = SplitMix(state: seed)
+    for _ in 0..<2_000 {
+      let (cluster, mesh) = (cluster(&random), mesh(&random))
+      let relaxed = cluster.relaxed(for: mesh.deviceCount)
+      let own = mesh.axes.filter { $0.name == "row" || $0.name == "col" }
+      let part = Mesh([MeshAxis("data", max(relaxed.devicesPerNode, 2))] + own)
+      let placements = Placement.all(mesh, perNode: cluster.devicesPerNode)
+      guard let placement = placements.randomElement(using: &random) else { continue }
+      let names = own.map(\.name).filter { _ in Bool.random(using: &random) }
+      let pattern = Self.patterns.randomElement(using: &random) ?? .allGather
+      let bytes = Int.random(in: 1...1 << 30, using: &random)
+      func time(_ cluster: Cluster, _ mesh: Mesh, _ placement: [AxisPlacement]) -> Double {
+        let use = CollectiveUse(
+          pattern: pattern, axes: names.flatMap { mesh.whole($0) }, bytes: bytes, width: 2, total: 0
+        )
+        return cost(cluster, mesh, placement).time(of: use).seconds
+      }
+      let least = Placement.all(part, perNode: relaxed.devicesPerNode)
+        .map { time(relaxed, part, $0) }.min()
+      #expect(
+        least ?? 0 <= time(cluster, mesh, placement) * (1 + 1e-12) + 2e-12,
+        "seed \(seed): \(cluster.devicesPerNode) a node, \(cluster.levels), \(mesh), \(names), \(pattern)"
+      )
+    }
+  }
+
   @Test func `nodes that fill with one network inside and a slower one outside stay as they are`() {
     let cluster = SyntheticCluster.cluster
     let relaxed = cluster.relaxed(for: 4 * cluster.devicesPerNode)

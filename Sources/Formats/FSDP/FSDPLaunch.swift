@@ -71,7 +71,7 @@ private struct FSDPReader {
     try readSharding(config)
     if case .string(let name)? = type?.value, name.uppercased() != "FSDP" {
       reading.notes.append(
-        "distributed_type \(name): accelerate shards nothing unless it is FSDP, nor does this")
+        "distributed_type \(name): accelerate shards nothing unless it is FSDP: priced unsharded")
       (reading.configuration.zero, reading.configuration.shardsWithinNodes) = (0, false)
     }
     return reading

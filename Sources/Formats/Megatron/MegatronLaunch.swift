@@ -164,8 +164,8 @@ struct MegatronReader {
   private mutating func readSharding() throws(LaunchError) {
     reading.configuration.overlapsGradients = flags.flag("--overlap-grad-reduce")
     let isDistributed = flags.flag("--use-distributed-optimizer")
-    try checkGathers(isDistributed)
     let usesFSDP = flags.flag("--use-megatron-fsdp") || flags.flag("--use-custom-fsdp")
+    try checkGathers(isDistributed, usesFSDP)
     let strategies = ["no_shard", "optim", "optim_grads", "optim_grads_params"]
     let strategy = try flags.choice("--data-parallel-sharding-strategy", of: strategies)
     if usesFSDP {
@@ -186,15 +186,17 @@ struct MegatronReader {
     }
   }
 
-  /// Weights are gathered beside the forward pass by the distributed optimizer alone.
-  private mutating func checkGathers(_ isDistributed: Bool) throws(LaunchError) {
+  /// Weights are gathered beside the forward pass by the distributed optimizer, or by Megatron's FSDP, alone.
+  private mutating func checkGathers(
+    _ isDistributed: Bool, _ usesFSDP: Bool
+  ) throws(LaunchError) {
     guard flags.flag("--overlap-param-gather") else { return }
     reading.unpriced.append("--overlap-param-gather")
     let missing = [
       ("--use-distributed-optimizer", isDistributed),
       ("--overlap-grad-reduce", reading.configuration.overlapsGradients),
     ].filter { !$0.1 }.map(\.0)
-    guard !missing.isEmpty, !flags.names.contains("--use-megatron-fsdp") else { return }
+    guard !missing.isEmpty, !usesFSDP else { return }
     throw LaunchError(
       "--overlap-param-gather", expected: "\(missing.joined(separator: " and ")) beside it",
       found: "none", remedy: "add it, or drop --overlap-param-gather")

@@ -160,9 +160,7 @@ struct PlanSearch {
       let node = PlanNode(
         choices: choices, shape: points[point].shape, point: point, bound: own)
       if own.isTooLong(request) {
-        // What is leaner takes no less.
-        certify(CertificatePath.sharded(choices) + [Certificate.others], nil)
-        certify(CertificatePath.node(choices), nil)
+        // What is leaner takes no less; certificates are of time alone.
         ranking.refuse(.tooLong, count: counts.of(node))
       } else if let bound = own.bound(asked) {
         heap.push(.open(node), bound: bound)

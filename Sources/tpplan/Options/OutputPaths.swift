@@ -5,10 +5,10 @@ import Foundation
 struct OutputPaths {
   private var known: [(option: String, path: String)] = []
 
-  /// Those of `inputs` are read: none of them may be written, too.
+  /// Those of `inputs` that are files, and not the names of what is shipped, are read: none may be written, too.
   init(reading inputs: [(name: String, path: String?)]) {
-    for input in inputs {
-      if let path = input.path { known.append((input.name, Self.resolved(path))) }
+    for case (let name, let path?) in inputs where FileManager.default.fileExists(atPath: path) {
+      known.append((name, Self.resolved(path)))
     }
   }
 

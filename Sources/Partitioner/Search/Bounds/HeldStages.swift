@@ -171,6 +171,6 @@ package struct HeldStages {
       }
       if count >= Double(layers) { high = middle } else { low = middle }
     }
-    return Int(low)
+    return Int(low * (1 - 1e-9))
   }
 }
