@@ -20,11 +20,36 @@ struct TimingOpening {
   /// A connection for reading, or nil where there is nothing to read.
   func readOnly() throws -> DatabaseQueue? {
     guard FileManager.default.fileExists(atPath: path) else { return nil }
+    do {
+      return try readOnly(at: plainPath)
+    } catch let error as DatabaseError where isRefused(error) && isAtRest {
+      return try readOnly(at: immutablePath)
+    }
+  }
+
+  /// Whether the log's index could not be opened or made.
+  private func isRefused(_ error: DatabaseError) -> Bool {
+    [.SQLITE_CANTOPEN, .SQLITE_READONLY].contains(error.resultCode)
+  }
+
+  private func readOnly(at path: String) throws -> DatabaseQueue? {
     var configuration = self.configuration
     configuration.readonly = true
-    let queue = try DatabaseQueue(path: plainPath, configuration: configuration)
+    let queue = try DatabaseQueue(path: path, configuration: configuration)
     // What an earlier version lacks, rows have not: its columns may be null.
     return try version(queue) == .none ? nil : queue
+  }
+
+  /// Whether the file holds all that was written: no log lies beside it.
+  private var isAtRest: Bool {
+    (try? Data(contentsOf: URL(fileURLWithPath: path + "-wal")).isEmpty) ?? true
+  }
+
+  /// The path of a file that nobody writes, for readers who may not make the log's index in its folder.
+  private var immutablePath: String {
+    let plain = CharacterSet.urlPathAllowed
+    let escaped = plainPath.addingPercentEncoding(withAllowedCharacters: plain) ?? plainPath
+    return "file:\(escaped)?immutable=1"
   }
 
   /// The path as SQLite takes it literally; `:memory:` and `file:` mean something else to it.

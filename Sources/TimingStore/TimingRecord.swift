@@ -50,7 +50,7 @@ struct TimingRecord: Codable, FetchableRecord, PersistableRecord {
   /// - Parameter file: The name that the error gives.
   /// - Returns: The entry.
   /// - Throws: ``TimingStoreError/damaged(file:reason:)`` where the row has no dtype or shape that
-  ///   we know.
+  ///   we know, or times that nobody measured.
   func entry(file: String) throws(TimingStoreError) -> (key: TimingKey, timing: Timing) {
     guard let dtype = DType(rawValue: dtype) else {
       throw .damaged(file: file, reason: "the dtype \(self.dtype.debugDescription)")
@@ -66,6 +66,9 @@ struct TimingRecord: Codable, FetchableRecord, PersistableRecord {
       samples: samples, medianNanoseconds: medianNanoseconds,
       spreadNanoseconds: spreadNanoseconds, date: date, version: version,
       amount: elements.map { KernelAmount(elements: $0, flops: flops ?? 0) })
+    if let flaw = timing.flaw {
+      throw .damaged(file: file, reason: "the timing of \(kernel) \(shape): \(flaw)")
+    }
     return (key, timing)
   }
 }
@@ -78,9 +81,9 @@ extension TimingKey {
 extension Timing {
   /// Why this cannot be stored, or nil.
   var flaw: String? {
-    if samples < 1 { return "it has \(samples) samples" }
+    if !(1...Self.mostSamples).contains(samples) { return "it has \(samples) samples" }
     for (name, time) in [("median", medianNanoseconds), ("spread", spreadNanoseconds)]
-    where !(time.isFinite && time >= 0) {
+    where !(0...Self.longestNanoseconds).contains(time) {
       return "its \(name) is \(time) ns"
     }
     return nil

@@ -54,6 +54,7 @@ struct LaunchWorkload {
     guard let data = data(configuration) else { return }
     let framework = configuration.framework
     let steps = configuration.microBatches
+    let words = LaunchWords(framework)
     if let size = configuration.microBatch {
       let counts = [size, data, steps ?? 1]
       let product = ModelLimits.product(counts, upTo: ModelLimits.globalBatch)
@@ -72,7 +73,17 @@ struct LaunchWorkload {
       }
     } else if let global = merged.globalBatch, steps != nil || framework == .deepspeed {
       let (unit, overflow) = data.multipliedReportingOverflow(by: steps ?? 1)
-      guard !overflow, global % unit == 0 else { return }
+      guard !overflow, global % unit == 0 else {
+        let nearest = overflow ? [] : [global / unit * unit, (global / unit + 1) * unit]
+        let fitting = nearest.filter { $0 > 0 }.map(String.init).joined(separator: " or ")
+        let isGiven = given.globalBatch != nil
+        throw CommandFailure(
+          code: isGiven ? 64 : 65,
+          message:
+            "\(isGiven ? "--global-batch" : "\(source): \(words.globalBatch)"): expected a multiple of "
+            + "\(data) x \(steps ?? 1) (data, accumulation), found \(global); "
+            + (overflow ? "correct one of them" : "try \(fitting)"))
+      }
       reading.configuration.microBatch = global / unit
       reading.notes.append("no micro-batch given: \(global) over data \(data) x \(steps ?? 1)")
     }

@@ -26,7 +26,12 @@ struct LocalTimings {
   /// The file: as given, `TPPLAN_TIMINGS`, or the user's data folder.
   func file() throws -> String {
     let environment = ProcessInfo.processInfo.environment
-    if let path = path ?? environment["TPPLAN_TIMINGS"] { return path }
+    if path == "" {
+      throw CommandFailure(
+        code: 64, message: "--timings: expected a file, found an empty path; name one, or drop it")
+    }
+    if let path { return path }
+    if let path = environment["TPPLAN_TIMINGS"], !path.isEmpty { return path }
     return try TimingDatabase.defaultPath(environment: environment)
   }
 

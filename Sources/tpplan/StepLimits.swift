@@ -5,6 +5,8 @@ import PlanIR
 enum StepLimits {
   /// Of elements of the widest activation of every layer, over the whole step.
   private static let elements = 0x1p53
+  /// Of multiplications of one product, over the whole step: twice as many are counted.
+  private static let products = 0x1p61
   /// Of parameters times devices.
   private static let copies = 0x1p57
 
@@ -20,12 +22,28 @@ enum StepLimits {
         found: "\(activations) elements", needed: "at most \(elements)",
         remedy: "a smaller --global-batch or --sequence")
     }
+    let products = tokens * widestProduct(model, workload)
+    guard products <= self.products else {
+      throw ConstraintViolation(
+        constraint: "tokens x rows x columns of the widest product <= 2^61",
+        found: "\(products) multiplications", needed: "at most \(self.products)",
+        remedy: "a smaller --global-batch or --sequence")
+    }
     let parameters = Double(model.parameterCount) * Double(devices)
     guard parameters <= copies else {
       throw ConstraintViolation(
         constraint: "parameters x devices <= 2^57", found: "\(parameters)",
         needed: "at most \(copies)", remedy: "fewer --devices")
     }
+  }
+
+  /// Multiplications of a token in the product that has most: a weight's, or attention's.
+  private static func widestProduct(_ model: Model, _ workload: Workload) -> Double {
+    let sizes = model.sizes
+    let heads = Double(sizes[.heads]) * Double(sizes[.headWidth])
+    let vocabulary = Double(sizes[.vocabulary]) + Double(workload.padVocabulary)
+    let columns = max(Double(sizes[.wide]), heads, vocabulary)
+    return max(Double(sizes[.hidden]) * columns, heads * Double(workload.sequence))
   }
 
   private static func widest(_ model: Model, _ workload: Workload) -> Double {

@@ -29,26 +29,57 @@ import Testing
     #expect(launch["ignored"] as? [String] == ["--lr"])
   }
 
-  @Test func `a change that is offered takes what it is said to`() throws {
-    let launch =
-      "--micro-batch-size 4 --global-batch-size 64 --bf16 --attention-dropout 0 --hidden-dropout 0 "
-      + "--overlap-grad-reduce --tensor-model-parallel-size 4"
+  /// Launches whose changes say more than one flag, each with knobs that must be among them.
+  private static let launches: [Offer] = [
+    Offer(
+      "--micro-batch-size 4 --global-batch-size 64 --overlap-grad-reduce --tensor-model-parallel-size 4",
+      "3GiB", ["context", "micro_batch"]
+    ),
+    // The global batch follows from the micro-batch.
+    Offer(
+      "--micro-batch-size 8 --tensor-model-parallel-size 4", "4GiB",
+      ["pipeline", "micro_batch", "context", "tensor"]
+    ),
+    Offer(
+      "--micro-batch-size 1 --global-batch-size 32 --pipeline-model-parallel-size 4 "
+        + "--decoder-first-pipeline-num-layers 10 --decoder-last-pipeline-num-layers 2",
+      "unlimited", ["pipeline", "stages"]
+    ),
+    Offer(
+      "--tensor-model-parallel-size 8 --pipeline-model-parallel-size 4 --micro-batch-size 1 "
+        + "--global-batch-size 128 --seq-length 8192 --sequence-parallel "
+        + "--use-distributed-optimizer --overlap-grad-reduce --overlap-param-gather "
+        + "--recompute-granularity full --recompute-method uniform --recompute-num-layers 1",
+      "80GB", ["zero"], model: "llama-3-70b", devices: 64
+    ),
+    Offer(
+      "--micro-batch-size 2 --global-batch-size 32 --recompute-granularity full "
+        + "--recompute-method uniform --recompute-num-layers 4",
+      "unlimited", ["recompute"]
+    ),
+  ]
+
+  @Test(arguments: launches.indices)
+  func `a change that is made as it is written takes what it is said to`(_ index: Int) throws {
+    let launch = Self.launches[index]
     func audited(_ flags: String) throws -> [String: Any] {
-      try CommandLine().run(
+      let own = flags + " --bf16 --attention-dropout 0 --hidden-dropout 0"
+      let outcome = try CommandLine().run(
         words: [
-          "audit", "gpt2-medium", "--devices", "8", "--memory", "3GiB", "--json", "--megatron",
-          launch + flags,
-        ]
-      ).json()
+          "audit", launch.model, "--devices", "\(launch.devices)", "--memory", launch.memory,
+          "--json", "--layout",
+          "megatron", "--megatron", own,
+        ])
+      return try outcome.json()
     }
-    let changes = try #require(try audited("")["changes"] as? [[String: Any]])
-    let knobs = ["context", "micro_batch"]
-    let tried = changes.filter { knobs.contains($0["knob"] as? String ?? "") }
-    #expect(tried.contains { $0["knob"] as? String == "context" })
-    for change in tried {
-      let flags = try #require(change["to"] as? String)
+    let changes = try #require(try audited(launch.flags)["changes"] as? [[String: Any]])
+    let knobs = changes.compactMap { $0["knob"] as? String }
+    for knob in launch.knobs { #expect(knobs.contains(knob), "\(knobs)") }
+    for change in changes where launch.knobs.contains(change["knob"] as? String ?? "") {
+      let (from, to) = (change["from"] as? String ?? "", change["to"] as? String ?? "")
+      let flags = LaunchEdit(launch.flags).replacing(from, with: to)
       let plan = try #require(change["plan"] as? [String: Any])
-      let again = try #require(try audited(" \(flags)")["present"] as? [String: Any])
+      let again = try #require(try audited(flags)["present"] as? [String: Any], "\(flags)")
       #expect(plan["step_seconds"] as? Double == again["step_seconds"] as? Double, "\(flags)")
     }
   }
@@ -102,7 +133,23 @@ import Testing
     (["--fsdp", "@/none.yaml"], 66, "none.yaml"),
     (["--deepspeed", "@/bad.json"], 65, "bad.json"), (["--fsdp", "@/bad.json"], 65, "bad.json"),
     (["--deepspeed", "@/mismatch.json"], 65, "mismatch.json: expected a global batch"),
+    (
+      ["--deepspeed", "@/indivisible.json"], 65,
+      "indivisible.json: train_batch_size: expected a multiple of 16 x 1 (data, accumulation), found 30; try 16 or 32"
+    ),
+    (
+      ["--fsdp", "@/steps.yaml", "--global-batch", "8"], 64,
+      "--global-batch: expected a multiple of 16 x 3 (data, accumulation), found 8; try 48"
+    ),
     (["--fsdp", "@"], 74, "directory"),
+    (
+      ["--megatron", "--micro-batch-size 1", "--cluster", "local", "--timings", "@/bad.json"], 65,
+      "bad.json: expected a database of timings"
+    ),
+    (
+      ["--megatron", "--micro-batch-size 1", "--cluster", "local", "--timings", ""], 64,
+      "--timings: expected a file"
+    ),
     (["--fsdp", "@/hybrid.yaml", "--micro-batch", "1"], 1, ""),
   ]
 
@@ -112,6 +159,8 @@ import Testing
     let line = try CommandLine()
     try line.write("{\"bf16\": 1}", "bad.json")
     try line.write("fsdp_config:\n  fsdp_sharding_strategy: HYBRID_SHARD\n", "hybrid.yaml")
+    try line.write("{\"train_batch_size\": 30}", "indivisible.json")
+    try line.write("gradient_accumulation_steps: 3\nfsdp_config: {}\n", "steps.yaml")
     try line.write(
       """
       {"train_batch_size": 8, "train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 3}
@@ -150,5 +199,50 @@ import Testing
     #expect(second["zero"] as? Int == 3 && gathers["weights"] == "again")
     let workload = try #require(document["workload"] as? [String: Any])
     #expect(workload["global_batch"] as? Int == 8)
+  }
+}
+
+/// A launch, and what of it an audit must offer to change.
+private struct Offer {
+  let flags, memory: String
+  let knobs: [String]
+  let model: String
+  let devices: Int
+
+  init(
+    _ flags: String, _ memory: String, _ knobs: [String], model: String = "gpt2-medium",
+    devices: Int = 8
+  ) {
+    (self.flags, self.memory, self.knobs) = (flags, memory, knobs)
+    (self.model, self.devices) = (model, devices)
+  }
+}
+
+/// Edits the flags of a launch as advice says.
+private struct LaunchEdit {
+  private var flags: [[String]]
+
+  init(_ line: String) { flags = Self.flags(line).map(\.words) }
+
+  /// The flags of a text, each with its values, and whether "no" stands before it.
+  private static func flags(_ text: String) -> [(words: [String], isNone: Bool)] {
+    var found: [(words: [String], isNone: Bool)] = []
+    var isNone = false
+    for word in text.split(separator: " ").map(String.init) {
+      if word.hasPrefix("--") {
+        found.append(([word], isNone))
+      } else if word != "no" && word != "and" && !found.isEmpty {
+        found[found.count - 1].words.append(word)
+      }
+      isNone = word == "no"
+    }
+    return found
+  }
+
+  func replacing(_ old: String, with new: String) -> String {
+    let (old, new) = (Self.flags(old), Self.flags(new))
+    let gone = Set((old + new).compactMap(\.words.first))
+    let kept = flags.filter { flag in flag.first.map { !gone.contains($0) } ?? false }
+    return (kept + new.filter { !$0.isNone }.map(\.words)).joined().joined(separator: " ")
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// A command, the code it must end with, and what its message must name.
@@ -46,6 +47,7 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ("--recompute selective", "unfused attention", "--attention unfused"),
     ("--pipeline 2 --interleave 2 --micro-batch 8", "divisible by stages", "--schedule 1f1b"),
     ("--pipeline 3", "pipeline", "--devices"),
+    ("--data 4 --micro-batch 5 --global-batch 24", "data x micro_batch", "--micro-batch 6"),
     ("--pipeline 64 --devices 64", "a layer on every pipeline stage", "--pipeline 2"),
     ("--interleave 1000000", "a layer on every pipeline stage", "--schedule 1f1b"),
     ("--pipeline 2 --schedule interleaved", "a layer on every pipeline stage", "--schedule 1f1b"),
@@ -73,6 +75,32 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     let remedies = reasons.compactMap { $0["try"] }.joined(separator: "; ")
     #expect(constraints.contains(refused.constraint), "\(constraints)")
     #expect(remedies.contains(refused.remedy), "\(remedies)")
+  }
+
+  /// A GPT-2 of one layer, with as many tokens and as wide a table as there may be.
+  private static let wide = """
+    {"model_type": "gpt2", "n_embd": 4096, "n_head": 32, "n_layer": 1, "n_positions": 64,
+     "vocab_size": 16777216}
+    """
+
+  /// Steps whose counts of bytes or multiplications are more than 64 bits hold.
+  @Test(arguments: [
+    ("@/wide.json --devices 2 --global-batch 16777216 --sequence 8 --layout data", 1),
+    ("tiny-gpt2 --devices 2 --global-batch 16777216 --pad-vocabulary 16777216", 1),
+    (
+      "llama-3-70b --devices 4096 --data 4096 --layout data --micro-batch 1 --recompute none "
+        + "--global-batch 16777216 --sequence 8 --zero 3 --precision fp32 --memory unlimited", 0
+    ),
+  ])
+  func `a step beyond all measure is refused or priced`(_ search: String, _ code: Int32) throws {
+    let line = try CommandLine()
+    try line.write(Self.wide, "wide.json")
+    let outcome = try line.run("search \(search) --json")
+    #expect(outcome.code == code, "\(outcome.error)")
+    let constraints = (try outcome.json()["reasons"] as? [[String: String]])?.map {
+      $0["constraint"] ?? ""
+    }
+    #expect(code == 0 || constraints?.contains { $0.contains("<= 2^") } == true)
   }
 
   private static let contradictions = [
@@ -126,6 +154,10 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ExitCase("execute @/plan.json --dump @/x --trace @/./x", 64, "--dump"),
     ExitCase(tiny + "--emit @/p --certificate @/p", 64, "--emit"),
     ExitCase("search @/model.json --devices 4 --emit @/model.json", 64, "MODEL"),
+    ExitCase("search @/folder --devices 2 --emit @/folder/config.json", 64, "MODEL"),
+    ExitCase(
+      "execute @/plan.json --weights @/folder --dump @/folder/x.safetensors", 64, "--weights"),
+    ExitCase("timings export @/timings.db", 64, "the database"),
     ExitCase(tiny + "--emit @/no/p.json", 74, "no/p.json"),
     ExitCase(tiny + "--emit /dev/full", 74, "/dev/full"),
     ExitCase("timings import @/none.json", 66, "none.json"),
@@ -144,6 +176,11 @@ private let tiny = "search tiny-gpt2 --devices 4 "
   func `a command ends with the documented code and one message`(_ wrong: ExitCase) throws {
     let line = try CommandLine()
     try line.write("{\"schema\":\"tpplan.model/2\"}", "model.json")
+    try FileManager.default.createDirectory(
+      at: line.folder.appendingPathComponent("folder"), withIntermediateDirectories: false)
+    for name in ["folder/config.json", "folder/x.safetensors", "timings.db"] {
+      try line.write("", name)
+    }
     _ = try line.run(tiny + "--emit @/plan.json")
     let before = try line.contents()
     let outcome = try line.run(wrong.arguments)

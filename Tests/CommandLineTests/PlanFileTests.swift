@@ -77,11 +77,23 @@ import Testing
       "$.predicted.model_flops_utilization"
     ),
     (#""step_seconds": "#, #""steps": "#, "$.predicted"),
+    (#""compute": "#, #""compute": 1"#, "$.predicted.breakdown.compute"),
+    (#""bubble": "#, #""bubble": 1"#, "$.predicted.breakdown.bubble"),
+    (#""exposed_seconds": "#, #""exposed_seconds": 1"#, "exposed_seconds"),
     (#""exposed_seconds": "#, #""exposed_seconds": -"#, "exposed_seconds"),
     (#""device_bytes": "#, #""device_bytes": 1"#, "device_bytes"),
     (#""total_bytes": "#, #""total_bytes": 1"#, "total_bytes"),
     (#""activations": "#, #""activations": 1"#, "activations"),
     (#""weights_over": []"#, #""weights_over": {}"#, "weights_over"),
+    (
+      #""weights_over": []"#, #""weights_over": ["data", "data"]"#,
+      "$.choices.weights_over[1]: expected an axis of the mesh, once"
+    ),
+    (#""weights_over": []"#, #""weights_over": ["depth"]"#, "$.choices.weights_over[0]"),
+    (
+      #""recompute": "none""#, #""recompute": "mixed""#,
+      #"$.choices.recompute: expected "none", as the stages have it"#
+    ),
     (#""zero": 0"#, #""zero": 1"#, "$.predicted"), (#""zero": 0"#, #""zero": 2"#, "$.predicted"),
     (#""zero": 0"#, #""zero": 3"#, "weights_over"), (#""zero": 0"#, #""zero": 4"#, "zero"),
     (#""schema": "tpplan.plan/1""#, #""schema": "tpplan.plan/2""#, "schema"),

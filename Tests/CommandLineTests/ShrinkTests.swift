@@ -26,6 +26,19 @@ import Testing
     #expect(outcome.code == 0, "\(outcome)")
   }
 
+  @Test(arguments: [
+    "gpt2 --devices 6 --global-batch 12 --layout summa --mesh 3x2 --sequence 32",
+    "tiny-gpt2 --devices 8 --layout summa --mesh 4x2",
+    "gpt2 --devices 12 --global-batch 12 --layout tesseract --mesh 3x2x2 --sequence 32",
+  ])
+  func `products of a twin step over as many heads as rows divide`(_ plan: String) throws {
+    let line = try CommandLine()
+    let search = "search \(plan) --matmul stepped --precision fp32 --top 1 --emit @/plan.json"
+    #expect(try line.run(search).code == 0)
+    let outcome = try line.run("execute @/plan.json --no-record --shrink")
+    #expect(outcome.code == 0, "\(outcome)")
+  }
+
   @Test func `heads that an axis splits stay divisible where their width does not`() throws {
     let line = try CommandLine()
     try line.write(

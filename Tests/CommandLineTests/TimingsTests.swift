@@ -54,6 +54,52 @@ import Testing
     #expect(samples(first).contains { $1 < later[$0] ?? 0 })
   }
 
+  /// What runs the program as one whom permissions bind: itself, or as nobody where tests run as root.
+  private static func bound() throws -> [String] {
+    let program = try CommandLine.program().path
+    return geteuid() == 0
+      ? ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups", program]
+      : ["/usr/bin/env", program]
+  }
+
+  private static var canBeBound: Bool {
+    get throws {
+      let (line, words) = (try CommandLine(), try bound())
+      line.other = URL(fileURLWithPath: words[0])
+      return try line.run(words: words.dropFirst() + ["--version"]).code == 0
+    }
+  }
+
+  @Test func `a database at rest is read where its folder may not be written`() throws {
+    guard try Self.canBeBound else { return }
+    let line = try CommandLine()
+    let folder = line.path("shelf %41?b#c")
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+    let (document, database) = (try line.write(Self.one, "one.json"), folder + "/t.db")
+    let words = ["timings", "import", document, "--timings", database]
+    #expect(try line.run(words: words).code == 0)
+    let here = line.folder.path
+    for (path, mode) in [(here, 0o755), (database, 0o444), (folder, 0o555)] {
+      try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+    }
+    defer { chmod(folder, 0o755) }
+    let bound = try Self.bound()
+    line.other = URL(fileURLWithPath: bound[0])
+    let list = bound.dropFirst() + ["timings", "list", "--json", "--timings", database]
+    let outcome = try line.run(words: Array(list))
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect((try outcome.json()["timings"] as? [Any])?.count == 1)
+    let refused = try line.run(
+      words: bound.dropFirst() + ["timings", "prune", "--all", "--timings", database])
+    #expect(refused.code == 74 && refused.error.contains(database))
+  }
+
+  private static let one = """
+    {"schema": "tpplan.timings/1", "timings": [{"kernel": "k", "dtype": "float32", "shape": [5],
+     "transposition": "", "backend": "b", "fingerprint": "f", "samples": 9, "median_ns": 1.5,
+     "spread_ns": 0, "date": "2026-11-23", "version": "0.1"}]}
+    """
+
   /// On a machine of one core there is nothing to tell apart.
   @Test(.enabled(if: ProcessInfo.processInfo.activeProcessorCount > 1))
   func `products of one device are priced by what they take on all cores`() throws {

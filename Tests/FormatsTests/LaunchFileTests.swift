@@ -7,7 +7,7 @@ import Testing
   private static let deepSpeed = """
     {"train_batch_size": 512, "train_micro_batch_size_per_gpu": 2,
      "gradient_accumulation_steps": "auto", "bf16": {"enabled": true}, "steps_per_print": 10,
-     "zero_optimization": {"stage": 3, "overlap_comm": true, "contiguous_gradients": true,
+     "zero_optimization": {"stage": 2, "overlap_comm": true, "contiguous_gradients": true,
        "offload_optimizer": {"device": "cpu"}, "offload_param": {"device": "none"}},
      "optimizer": {"type": "AdamW", "params": {"lr": "auto"}}, "tensor_parallel": {"autotp_size": 2},
      "activation_checkpointing": {"partition_activations": false}, "brand_new": 1}
@@ -25,7 +25,7 @@ import Testing
     let reading = try deepSpeed(Self.deepSpeed)
     let configuration = reading.configuration
     #expect(
-      configuration.zero == 3 && configuration.tensor == 2 && configuration.recompute == .full)
+      configuration.zero == 2 && configuration.tensor == 2 && configuration.recompute == .full)
     #expect(configuration.microBatch == 2 && configuration.microBatches == nil)
     #expect(configuration.workload.globalBatch == 512)
     #expect(configuration.workload.precision == .mixed)
@@ -62,6 +62,73 @@ import Testing
     #expect(configuration.workload.precision == .mixed)
     #expect(reading.unknown == ["\"brand_new\""])
     #expect(reading.unpriced == ["fsdp_backward_prefetch"])
+  }
+
+  /// Which stages of ZeRO DeepSpeed overlaps gradients in, where the file says so, does not, and is silent.
+  private static let overlaps: [(zero: Int, asked: Bool?, pipeline: Int, expected: Bool)] = [
+    (0, true, 1, false), (1, true, 1, false), (2, true, 1, true), (2, false, 1, false),
+    (2, nil, 1, false), (3, nil, 1, true), (3, false, 1, false), (1, true, 2, false),
+  ]
+
+  @Test(arguments: overlaps.indices)
+  func `DeepSpeed overlaps gradients where it shards them`(_ index: Int) throws {
+    let row = Self.overlaps[index]
+    let asked = row.asked.map { ", \"overlap_comm\": \($0)" } ?? ""
+    let reading = try deepSpeed(
+      "{\"zero_optimization\": {\"stage\": \(row.zero)\(asked)}, \"pipeline\": {\"stages\": \(row.pipeline)}}"
+    )
+    #expect(reading.configuration.overlapsGradients == row.expected)
+    let tells = reading.notes.contains { $0.contains("overlap_comm") }
+    #expect(tells == (row.asked == true && row.zero < 2))
+  }
+
+  @Test func `DeepSpeed's other forms of mixed precision are told`() throws {
+    let reading = try deepSpeed("{\"torch_autocast\": {\"enabled\": true}, \"data_types\": {}}")
+    #expect(reading.configuration.workload.precision == .mixed)
+    #expect(reading.unpriced == ["torch_autocast", "data_types"] && reading.unknown.isEmpty)
+    #expect(reading.notes.contains { $0.contains("torch_autocast is priced as mixed") })
+  }
+
+  @Test func `accelerate's mesh is read, and FSDP 2 reads no strategy`() throws {
+    let head = "num_processes: 8\nmixed_precision: bf16\nfsdp_config:\n  fsdp_version: 2\n"
+    let mesh =
+      head + "  fsdp_sharding_strategy: NO_SHARD\n  fsdp_reshard_after_forward: true\n"
+      + "parallelism_config:\n  parallelism_config_cp_comm_strategy: allgather\n"
+    func sizes(_ copies: Int, _ shards: Int, _ context: Int, _ tensor: Int) -> String {
+      "  parallelism_config_dp_replicate_size: \(copies)\n  parallelism_config_dp_shard_size: \(shards)\n"
+        + "  parallelism_config_cp_size: \(context)\n  parallelism_config_tp_size: \(tensor)\n"
+    }
+    let reading = try accelerate(mesh + sizes(1, 2, 2, 2))
+    let configuration = reading.configuration
+    #expect(configuration.zero == 3 && configuration.context == 2 && configuration.tensor == 2)
+    #expect(reading.ignored.contains("fsdp_sharding_strategy"))
+    #expect(reading.notes.contains { $0.contains("data x context") })
+    #expect(try accelerate(mesh + sizes(4, 1, 1, 2)).configuration.zero == 0)
+    for wrong in [sizes(2, 2, 1, 2), sizes(1, 2, 1, 2)] {
+      #expect(throws: FormatError.self) { try accelerate(mesh + wrong) }
+    }
+  }
+
+  @Test func `gradients that accumulate are told to be priced otherwise`() throws {
+    let text = "mixed_precision: bf16\nfsdp_config: {}\ngradient_accumulation_steps: "
+    for (steps, tells) in [(1, false), (4, true)] {
+      let notes = try accelerate(text + "\(steps)\n").notes
+      #expect(notes.contains { $0.contains("sync_each_batch") } == tells)
+    }
+  }
+
+  @Test func `lines may end as they do on Windows, after a byte order mark`() throws {
+    let plain = try accelerate(Self.yaml)
+    let other = try accelerate("\u{FEFF}" + Self.yaml.replacing("\n", with: "\r\n"))
+    #expect(other.configuration == plain.configuration && other.unknown == plain.unknown)
+    let error = #expect(throws: FormatError.self) { try accelerate("a: 1\r\n\r\nb: [\r\n") }
+    #expect(error?.description.contains("line 3") == true)
+  }
+
+  @Test(arguments: ["bf16", "no"])
+  func `bytes a parameter are told of mixed precision alone`(_ precision: String) throws {
+    let notes = try accelerate("mixed_precision: \(precision)\nfsdp_config: {}\n").notes
+    #expect(notes.contains { $0.contains("18 bytes") } == (precision == "bf16"), "\(notes)")
   }
 
   private static let strategies: [(String, Int, Bool)] = [
@@ -109,6 +176,7 @@ import Testing
     "{\"bf16\": {\"enabled\": 1}}", "{\"optimizer\": {}}", "{\"zero_optimization\": 3}",
     "{\"pipeline\": {\"stages\": 0}}", "{\"train_micro_batch_size_per_gpu\": \"many\"}",
     "{\"zero_optimization\": {\"stage\": 2}, \"pipeline\": {\"stages\": 2}}",
+    "{\"zero_optimization\": {\"stage\": 3}, \"tensor_parallel\": {\"autotp_size\": 2}}",
   ]
 
   @Test func `DeepSpeed's pipelines take ZeRO 1; what is sharded over sequences, too, is told`()

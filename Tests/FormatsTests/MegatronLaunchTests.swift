@@ -52,6 +52,9 @@ import Testing
     }
   }
 
+  private static let fsdp2 =
+    "--use-torch-fsdp2 --untie-embeddings-and-output-weights --no-gradient-accumulation-fusion"
+
   private static let meanings: [(String, @Sendable (LaunchConfiguration) -> Bool)] = [
     ("--recompute-activations", { $0.recompute == .selective }),
     ("--recompute-granularity selective", { $0.recompute == .selective }),
@@ -76,8 +79,19 @@ import Testing
       "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params",
       { $0.zero == 3 }
     ),
-    ("--use-torch-fsdp2", { $0.zero == 3 }),
-    ("--use-torch-fsdp2 --torch-fsdp2-no-reshard-after-forward", { $0.zero == 2 }),
+    (fsdp2, { $0.zero == 3 && $0.written.sharding == "--use-torch-fsdp2" }),
+    (fsdp2 + " --torch-fsdp2-no-reshard-after-forward", { $0.zero == 2 }),
+    ("--num-layers-per-virtual-pipeline-stage 96", { $0.chunks == .one }),
+    (
+      "--recompute-granularity selective --recompute-modules mlp layernorm",
+      { $0.recompute == .none && $0.written.recompute?.hasSuffix("modules mlp layernorm") == true }
+    ),
+    (
+      "--recompute-granularity selective --recompute-modules core_attn mlp --attention-backend unfused",
+      { $0.recompute == .selective }
+    ),
+    ("--recompute-activations --recompute-modules core_attn", { $0.recompute == .selective }),
+    ("--optimizer fusedadamw", { $0.workload.optimizer == .adamw }),
     ("--use-tp-pp-dp-mapping", { $0.stagesBeforeData }),
     (
       "--pipeline-model-parallel-size 4 --num-virtual-stages-per-pipeline-rank 2",
@@ -88,6 +102,7 @@ import Testing
     ("--context-parallel-size 2", { $0.context == 2 && $0.contextAttention == .ring }),
     ("--context-parallel-size 2 --cp-comm-type a2a", { $0.contextAttention == .allToAll }),
     ("--context-parallel-size 2 --cp-comm-type allgather", { $0.contextAttention == .ring }),
+    ("--transformer-impl inference_optimized", { $0.workload.attention == .fused }),
     ("--attention-dropout 0 --hidden-dropout 0", { $0.workload.dropout == 0 }),
   ]
 
@@ -120,6 +135,23 @@ import Testing
     ), ("'", "closing"), ("--overlap-param-gather", "--use-distributed-optimizer and"),
     ("--overlap-param-gather --use-distributed-optimizer", "--overlap-grad-reduce beside"),
     ("--use-torch-fsdp2 --pipeline-model-parallel-size 2", "size 1, as Megatron"),
+    ("--use-torch-fsdp2", "--untie-embeddings-and-output-weights beside"),
+    (fsdp2 + " --fp16", "no --fp16"), (fsdp2 + " --use-distributed-optimizer", "no --use-dist"),
+    (
+      "--use-torch-fsdp2 --untie-embeddings-and-output-weights",
+      "--no-gradient-accumulation-fusion beside"
+    ),
+    (
+      "--pipeline-model-parallel-size 4 --account-for-loss-in-pipeline-split "
+        + "--decoder-last-pipeline-num-layers 3", "no layers of the first or the last stage"
+    ),
+    ("--tp-comm-overlap --tensor-model-parallel-size 2", "--sequence-parallel beside"),
+    ("--context-parallel-size 2 --seq-length 2046", "a multiple of 2 x"),
+    ("--context-parallel-size 2 --cp-comm-type a2a+p2p", "--hierarchical-context"),
+    (
+      "--pipeline-model-parallel-size 2 --num-virtual-stages-per-pipeline-rank 2 "
+        + "--no-overlap-p2p-communication", "3 or more"
+    ),
     ("--max-position-embeddings 2048 --seq-length 4096", "at most"),
     ("--group-query-attention", "one group"),
   ]
@@ -170,6 +202,36 @@ import Testing
     _ = try read("--vocab-size 50257")
     _ = try read("--vocab-size 50257 --tensor-model-parallel-size 8", "megatron-22b")
     #expect(throws: LaunchError.self) { try read("--vocab-size 50257", "megatron-22b") }
+    let padded = ["50304": false, "50432": true]
+    for (size, isTold) in padded {
+      let reading = try read("--padded-vocab-size \(size)")
+      #expect(reading.notes.contains { $0.contains("--padded-vocab-size") } == isTold)
+    }
+    #expect(throws: LaunchError.self) { try read("--padded-vocab-size 50256") }
+  }
+
+  @Test(arguments: ["rope", "yarn", "mrope"])
+  func `rotary positions cost the same by any angles`(_ type: String) throws {
+    _ = try read("--position-embedding-type \(type)", "llama-3-8b")
+    #expect(throws: LaunchError.self) { try read("--position-embedding-type \(type)") }
+  }
+
+  @Test func `widths that a launch leaves to Megatron are told where the model has others`() throws
+  {
+    let shape = "--num-layers 32 --hidden-size 4096 --swiglu"
+    let notes = try read(shape, "llama-3-8b").notes
+    #expect(notes.contains { $0.contains("would train 10880") && $0.contains("14336") }, "\(notes)")
+    #expect(!notes.contains { $0.contains("--kv-channels") })
+    let given = try read(shape + " --ffn-hidden-size 14336", "llama-3-8b").notes
+    #expect(!given.contains { $0.contains("would train") })
+    #expect(!(try read("--num-layers 96").notes.contains { $0.contains("would train") }))
+  }
+
+  @Test func `nodes of another size than the cluster's are counted`() throws {
+    let line = "torchrun --nproc_per_node 4 --nnodes 4 pretrain_gpt.py --bf16"
+    let reading = try read(line)
+    #expect(reading.devicesPerNode == 4 && reading.devices == 16)
+    #expect(try read("torchrun --nproc_per_node 4 pretrain_gpt.py --bf16").devicesPerNode == nil)
   }
 
   @Test func `no flag is dropped in silence`() throws {
@@ -177,6 +239,14 @@ import Testing
     #expect(reading.unknown == ["--new-flag", "\"7\""])
     #expect(reading.ignored == ["--lr"])
     #expect(reading.unpriced == ["--num-experts", "--fp8-format"])
+    let selective = try read(
+      "--recompute-activations --recompute-modules mlp --optimizer fusedadamw")
+    #expect(
+      selective.unpriced == [
+        "--optimizer fusedadamw (priced as adam)", "--recompute-modules mlp (priced as kept)",
+      ])
+    let ended = try read("--bf16; echo done > log 2>&1")
+    #expect(ended.unknown.isEmpty && ended.configuration.workload.precision == .mixed)
   }
 
   @Test func `hostile flags are read or refused`() {

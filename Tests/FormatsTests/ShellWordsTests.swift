@@ -8,6 +8,9 @@ import Testing
     ("a\\\nb", ["ab"]), ("a \\\n  b", ["a", "b"]), ("a \\\r\n  b", ["a", "b"]),
     ("--x='1 2'3", ["--x=1 23"]), ("''", [""]), ("a\\ b", ["a b"]),
     ("a # the rest\nb#c", ["a", "b#c"]), ("\"a\\\"b\\$c\\d\"", ["a\"b$c\\d"]), ("a\\", ["a\\"]),
+    ("a; b&&c | d", ["a", ";", "b", "&&", "c", "|", "d"]), ("a 2>&1 b >> log c", ["a", "b", "c"]),
+    ("a &> 'a log' b & c", ["a", "b", "&", "c"]), ("--x <path> --y", ["--x", "<path>", "--y"]),
+    ("a |& b > ; c", ["a", "|&", "b", ";", "c"]), ("'a;b' c\\;d", ["a;b", "c;d"]),
     ("'a\\b'", ["a\\b"]), ("ä 'ö ü'", ["ä", "ö ü"]),
   ]
 
@@ -29,7 +32,7 @@ import Testing
 
   @Test func `quoting words in apostrophes gives them back`() throws {
     let generator = CounterGenerator(seed: 7, name: "shell words")
-    let letters = Array("a b\\\"#$\n\t=-")
+    let letters = Array("a b\\\"#$\n\t=-;&|>")
     for number in 0..<300 {
       let words = (0..<4).map { word in
         String(

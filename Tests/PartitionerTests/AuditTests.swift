@@ -182,6 +182,59 @@ struct LaunchCase: Sendable, CustomTestStringConvertible {
     #expect(answer.best?.fits == true || answer.path.last?.fits == true)
   }
 
+  @Test func `stages that differ are told by their layers, not as micro-batches that are few`()
+    throws
+  {
+    let launch = LaunchCase(
+      "ends too light", "llama-3-8b", 8,
+      "--pipeline-model-parallel-size 4 --decoder-first-pipeline-num-layers 2 "
+        + "--decoder-last-pipeline-num-layers 2 --micro-batch-size 1 --global-batch-size 64 "
+        + "--use-distributed-optimizer --seq-length 2048")
+    let answer = Audit.run(try launch.request())
+    let rules = answer.advice.map(\.rule)
+    #expect(!rules.contains(.fewMicroBatches) && rules.contains(.unevenStages), "\(answer.advice)")
+    let text = answer.advice.first { $0.rule == .unevenStages }?.text ?? ""
+    #expect(text.hasPrefix("stages have 2 to 14 layers, and all wait for the slowest: "), "\(text)")
+    #expect(text.contains("in place of --decoder-first-pipeline-num-layers 2 --decoder-last"))
+  }
+
+  @Test func `a bubble is no reason for what makes it larger`() throws {
+    let launch = LaunchCase(
+      "interleaved, and too large", "llama-3-8b", 8,
+      "--pipeline-model-parallel-size 4 --num-layers-per-virtual-pipeline-stage 1 "
+        + "--use-distributed-optimizer --micro-batch-size 1 --global-batch-size 8 --seq-length 8192"
+    )
+    var request = try launch.request()
+    request.memory = .bytes(Bytes(48 << 30))
+    let answer = Audit.run(request)
+    let advice = answer.advice.first { $0.rule == .fewMicroBatches }
+    #expect(advice?.text.contains("no virtual stages") != true, "\(advice?.text ?? "")")
+  }
+
+  @Test func `selective recomputation of more than attention's core frees something`() throws {
+    let flags =
+      "--tensor-model-parallel-size 4 --recompute-granularity selective --micro-batch-size 1 "
+      + "--global-batch-size 512"
+    for (modules, isTold) in [("", true), (" --recompute-modules mlp layernorm", false)] {
+      let answer = Audit.run(
+        try LaunchCase("selective", "llama-3-8b", 64, flags + modules).request())
+      #expect(answer.advice.contains { $0.rule == .selectiveOfFused } == isTold)
+    }
+  }
+
+  @Test func `DeepSpeed is not offered tensor parallelism beside sharded weights`() throws {
+    var request = try LaunchCase(
+      "x", "llama-3-8b", 16, "--micro-batch-size 2 --global-batch-size 256"
+    ).request()
+    request.configuration.framework = .deepspeed
+    request.configuration.zero = 3
+    let knobs = Audit.run(request).changes.map(\.knob)
+    #expect(!knobs.contains(.tensor) && !knobs.isEmpty, "\(knobs)")
+    // What gains nothing is no change.
+    request.configuration.zero = 2
+    #expect(!Audit.run(request).changes.contains { $0.knob == .gradientOverlap })
+  }
+
   private static let impossible: [(flags: String, constraint: String, remedy: String)] = [
     ("--tensor-model-parallel-size 3 --micro-batch-size 1", "devices divisible", "63 or 66"),
     (
@@ -215,6 +268,19 @@ struct LaunchCase: Sendable, CustomTestStringConvertible {
     let reasons = answer.reasons.map { "\($0)" }.joined(separator: "; ")
     let tells = reasons.contains(constraint) && reasons.contains(remedy)
     #expect(answer.present == nil && tells, "\(reasons)")
+  }
+
+  @Test func `stages that are offered leave whole data ranks, chunks that differ are not built`()
+    throws
+  {
+    let flags = "--micro-batch-size 1 --global-batch-size 80 --pipeline-model-parallel-size 5"
+    let stages = Audit.run(try LaunchCase("x", "gpt2", 10, flags).request()).reasons
+    #expect(stages.first?.remedy == "--pipeline-model-parallel-size 2", "\(stages)")
+    let counted =
+      " --account-for-loss-in-pipeline-split --num-virtual-stages-per-pipeline-rank 5"
+    let chunks = Audit.run(try LaunchCase("x", "gpt2-medium", 10, flags + counted).request())
+      .reasons
+    #expect(chunks.first?.isUnbuilt == true, "\(chunks)")
   }
 
   @Test func `ranks lie in nodes as Megatron numbers them`() throws {

@@ -110,6 +110,21 @@ struct TimingRefusalTests {
     #expect(try database.timing(for: .sample()) == .sample())
   }
 
+  @Test("A time that nobody measured is told")
+  func oddTime() throws {
+    let database = try TimingDatabase(folder.database)
+    try database.record([(.sample(), .sample())])
+    let odd = [("samples", "9223372036854775807"), ("median_ns", "2e18"), ("spread_ns", "9e999")]
+    for (column, value) in odd {
+      try DatabaseQueue(path: folder.database).write {
+        try $0.execute(sql: "UPDATE timing SET samples = 9, median_ns = 1.0, spread_ns = 1.0")
+        try $0.execute(sql: "UPDATE timing SET \(column) = \(value)")
+      }
+      let error = #expect(throws: TimingStoreError.self) { try database.all() }
+      #expect(error?.description.contains("the timing of matmul 512x1024x1024: it") == true)
+    }
+  }
+
   @Test("An empty file is a new database")
   func empty() throws {
     try Data().write(to: URL(fileURLWithPath: folder.database))

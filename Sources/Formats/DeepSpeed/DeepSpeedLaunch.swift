@@ -37,13 +37,27 @@ private struct DeepSpeedReader {
     "steps_per_print", "wall_clock_breakdown", "scheduler", "tensorboard", "wandb", "csv_monitor",
     "comet", "flops_profiler", "comms_logger", "gradient_clipping", "prescale_gradients",
     "gradient_predivide_factor", "dump_state", "memory_breakdown", "checkpoint", "data_efficiency",
-    "zero_allow_untested_optimizer", "zero_force_ds_cpu_optimizer", "seed", "$schema",
+    "zero_allow_untested_optimizer", "zero_force_ds_cpu_optimizer", "seed", "$schema", "timers",
+    "aio", "dataloader_drop_last", "eigenvalue", "nebula",
+  ]
+  /// What changes time or memory in a way that is not priced.
+  private static let unpriced: Set<String> = [
+    "communication_data_type", "data_types", "seq_parallel_communication_data_type",
+    "sparse_gradients", "fp32_allreduce", "disable_allgather", "amp", "torch_autocast", "compile",
+    "compression_training", "progressive_layer_drop", "sparse_attention", "hybrid_engine",
   ]
   private static let ignoredOfZero: Set<String> = [
     "stage", "allgather_partitions", "allgather_bucket_size", "reduce_scatter",
     "reduce_bucket_size", "contiguous_gradients", "sub_group_size", "round_robin_gradients",
     "stage3_gather_16bit_weights_on_model_save", "stage3_gather_fp16_weights_on_model_save",
     "elastic_checkpoint", "load_from_fp32_weights", "ignore_unused_parameters", "legacy_stage1",
+    "gather_16bit_weights_on_model_save", "memory_efficient_linear",
+  ]
+  /// Names without a prefix that says so.
+  private static let unpricedOfZero: Set<String> = [
+    "max_live_parameters", "max_reuse_distance", "prefetch_bucket_size", "cpu_offload",
+    "cpu_offload_params", "cpu_offload_use_pin_memory", "param_persistence_threshold",
+    "module_granularity_threshold", "use_all_reduce_for_fetch_params",
   ]
 
   mutating func read(_ root: JSONNode) throws(FormatError) -> LaunchReading {
@@ -61,6 +75,8 @@ private struct DeepSpeedReader {
     for (key, _) in try root.members() where !Self.read.contains(key) {
       if Self.ignored.contains(key) {
         reading.ignored.append(key)
+      } else if Self.unpriced.contains(key) {
+        reading.unpriced.append(key)
       } else {
         reading.unknown.append(key.quoted())
       }
@@ -106,7 +122,14 @@ private struct DeepSpeedReader {
         reading.configuration.workload.precision = .mixed
       }
     }
-    if reading.configuration.workload.precision == nil {
+    var automatic: String?
+    for name in ["amp", "torch_autocast"] {
+      if try root.optional(name)?.optional("enabled")?.bool() == true { automatic = name }
+    }
+    if reading.configuration.workload.precision == nil, let automatic {
+      reading.configuration.workload.precision = .mixed
+      reading.notes.append("\(automatic) is priced as mixed precision")
+    } else if reading.configuration.workload.precision == nil {
       if isOpen {
         reading.notes.append("bf16 or fp16 is \"auto\": precision mixed, unless --precision")
       } else {
@@ -123,8 +146,10 @@ private struct DeepSpeedReader {
   private mutating func readSharding(_ root: JSONNode) throws(FormatError) {
     guard let section = try root.optional("zero_optimization") else { return }
     reading.configuration.zero = try section.optional("stage")?.integer(in: 0...3) ?? 0
-    reading.configuration.overlapsGradients =
-      try section.optional("overlap_comm")?.bool() ?? (reading.configuration.zero == 3)
+    reading.configuration.gradientOverlap = try section.optional("overlap_comm")?.bool()
+    if reading.configuration.gradientOverlap == true, reading.configuration.zero < 2 {
+      reading.notes.append("overlap_comm changes nothing below stage 2, as in DeepSpeed")
+    }
     for (key, node) in try section.members() {
       let name = "zero_optimization.\(key)"
       if key.hasPrefix("offload_") {
@@ -135,7 +160,9 @@ private struct DeepSpeedReader {
         if key != "stage" { reading.ignored.append(name) }
       } else if key == "overlap_comm" {
         continue
-      } else if key.hasPrefix("stage3_") || key.hasPrefix("zero_") || key.hasPrefix("mics_") {
+      } else if key.hasPrefix("stage3_") || key.hasPrefix("zero_") || key.hasPrefix("mics_")
+        || Self.unpricedOfZero.contains(key)
+      {
         reading.unpriced.append(name)
       } else {
         reading.unknown.append(name.quoted())
@@ -166,6 +193,12 @@ private struct DeepSpeedReader {
       reading.configuration.tensor =
         try section.optional("autotp_size")?.integer(in: 0...PlanLimits.devices) ?? 1
       reading.configuration.tensor = max(reading.configuration.tensor, 1)
+      if reading.configuration.tensor > 1 && reading.configuration.zero == 3 {
+        throw section.malformed(
+          expected: "autotp_size 1, as zero_optimization.stage is 3",
+          found: "autotp_size \(reading.configuration.tensor)",
+          remedy: "stage 2 or less: DeepSpeed's tensor parallelism takes no more")
+      }
     }
     if let node = try root.optional("sequence_parallel_size") {
       reading.configuration.context = try node.positiveInteger(upTo: PlanLimits.devices)

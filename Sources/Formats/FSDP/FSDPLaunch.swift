@@ -24,7 +24,7 @@ package enum FSDPLaunch {
 
 /// One configuration being read.
 private struct FSDPReader {
-  private var reading = LaunchReading(.overlapping(.fsdp))
+  private var reading = LaunchReading(LaunchConfiguration(.fsdp))
   /// Fields that say where and how processes start, how checkpoints are written, and when weights are
   /// fetched.
   private static let ignored: Set<String> = [
@@ -34,11 +34,12 @@ private struct FSDPReader {
     "use_cpu", "gpu_ids", "project_dir", "log_with", "dynamo_config", "mpirun_config",
     "fsdp_auto_wrap_policy", "fsdp_transformer_layer_cls_to_wrap", "fsdp_min_num_params",
     "fsdp_state_dict_type", "fsdp_sync_module_states", "fsdp_use_orig_params",
-    "fsdp_cpu_ram_efficient_loading", "fsdp_version",
+    "fsdp_cpu_ram_efficient_loading", "fsdp_version", "command_file", "commands",
+    "use_parallelism_config",
   ]
   private static let unpriced: Set<String> = [
     "fsdp_backward_prefetch", "fsdp_backward_prefetch_policy", "fsdp_forward_prefetch",
-    "fsdp_offload_params", "fsdp_limit_all_gathers", "gradient_clipping", "parallelism_config",
+    "fsdp_offload_params", "fsdp_limit_all_gathers", "gradient_clipping",
     "fp8_config", "fsdp_ignored_modules",
   ]
 
@@ -53,7 +54,7 @@ private struct FSDPReader {
           reading.configuration.microBatches = try node.positiveInteger(upTo: PlanLimits.sequences)
         }
       case "mixed_precision": try readPrecision(node)
-      case "fsdp_config": break
+      case "fsdp_config", "parallelism_config": break
       default: sort(key, node)
       }
     }
@@ -69,6 +70,10 @@ private struct FSDPReader {
         remedy: "give the file that `accelerate config` writes for FSDP")
     }
     try readSharding(config)
+    if let degrees = try root.optional("parallelism_config"), degrees.value != .null {
+      try readDegrees(degrees)
+    }
+    noteAccumulation()
     if case .string(let name)? = type?.value, name.uppercased() != "FSDP" {
       reading.notes.append(
         "distributed_type \(name): accelerate shards nothing unless it is FSDP: priced unsharded")
@@ -92,6 +97,7 @@ private struct FSDPReader {
 
   private mutating func readSharding(_ config: JSONNode) throws(FormatError) {
     var (strategy, resharding): (JSONNode?, JSONNode?)
+    let isSecond = try config.optional("fsdp_version")?.value == .integer(2)
     for (key, node) in try config.members() {
       switch key {
       case "fsdp_sharding_strategy": strategy = node.value == .null ? nil : node
@@ -103,16 +109,68 @@ private struct FSDPReader {
       default: sort(key, node)
       }
     }
-    // FSDP 1 names the strategy in either field, FSDP 2 says whether weights are sharded again.
-    if let node = strategy ?? resharding {
+    // FSDP 1 names the strategy in either field, FSDP 2 says whether weights are sharded again and reads no strategy.
+    if isSecond && strategy != nil { reading.ignored.append("fsdp_sharding_strategy") }
+    if let node = isSecond ? resharding : strategy ?? resharding {
       try setStrategy(node)
     } else {
       reading.notes.append("no fsdp_sharding_strategy: FULL_SHARD, accelerate's default")
       reading.configuration.zero = 3
     }
+    if reading.configuration.workload.precision == .mixed {
+      reading.notes.append(
+        "weights, gradients and moments of FSDP are priced as 18 bytes a parameter in mixed precision"
+      )
+    }
+  }
+
+  private static let degreePrefix = "parallelism_config_"
+
+  /// The degrees of accelerate's mesh: replicas, shards, context, tensor.
+  private mutating func readDegrees(_ node: JSONNode) throws(FormatError) {
+    var sizes: [String: Int] = [:]
+    for (key, value) in try node.members() {
+      let name =
+        key.hasPrefix(Self.degreePrefix) ? String(key.dropFirst(Self.degreePrefix.count)) : key
+      if ["dp_replicate_size", "dp_shard_size", "tp_size", "cp_size"].contains(name) {
+        sizes[name] = try value.positiveInteger(upTo: PlanLimits.devices)
+      } else {
+        reading.unpriced.append("parallelism_config.\(key)")
+      }
+    }
+    reading.configuration.tensor = sizes["tp_size"] ?? 1
+    reading.configuration.context = sizes["cp_size"] ?? 1
+    reading.configuration.contextAttention = .ring
+    let (copies, shards) = (sizes["dp_replicate_size"] ?? 1, sizes["dp_shard_size"] ?? 1)
+    if shards == 1 { reading.configuration.zero = 0 }
+    if shards > 1 && copies > 1 {
+      throw node.malformed(
+        expected:
+          "dp_replicate_size or dp_shard_size 1: copies of shards are not built in this version",
+        found: "\(copies) copies of \(shards) shards", remedy: "one of them 1")
+    }
+    let all = [copies, shards, reading.configuration.tensor, reading.configuration.context]
+    let product = ModelLimits.product(all, upTo: PlanLimits.devices)
+    if let devices = reading.devices, product != devices {
+      throw node.malformed(
+        expected: "sizes whose product is num_processes, \(devices)",
+        found: all.map(String.init).joined(separator: " x "), remedy: "correct one of them")
+    }
+    if reading.configuration.context > 1 && reading.configuration.zero > 0 {
+      reading.notes.append(
+        "accelerate shards over data x context what is sharded over data alone here: a device holds less than "
+          + "is told")
+    }
+  }
+
+  /// Steps of several micro-batches are not synchronized before the last.
+  private mutating func noteAccumulation() {
+    guard (reading.configuration.microBatches ?? 1) > 1, reading.configuration.zero > 1 else {
+      return
+    }
     reading.notes.append(
-      "weights, gradients and moments of FSDP are priced as 18 bytes a parameter in mixed precision"
-    )
+      "gradients that accumulate are priced as sharded and reduced in every micro-batch; accelerate keeps them whole "
+        + "and reduces once a step, unless sync_each_batch")
   }
 
   private func flag(_ node: JSONNode) throws(FormatError) -> Bool {
@@ -154,14 +212,5 @@ private struct FSDPReader {
     } else {
       reading.unknown.append(key.quoted())
     }
-  }
-}
-
-extension LaunchConfiguration {
-  /// A launch of a framework that always reduces gradients while the last backward pass goes on.
-  fileprivate static func overlapping(_ framework: LaunchFramework) -> LaunchConfiguration {
-    var configuration = LaunchConfiguration(framework)
-    configuration.overlapsGradients = true
-    return configuration
   }
 }

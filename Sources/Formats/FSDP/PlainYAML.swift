@@ -13,7 +13,7 @@ enum PlainYAML {
         remedy: "check that this is the file you meant")
     }
     var reader = Reader(file: file)
-    try reader.split(text)
+    try reader.split(text.hasPrefix("\u{FEFF}") ? String(text.dropFirst()) : text)
     guard !reader.lines.isEmpty else {
       throw reader.wrong(0, "a mapping", "an empty file", "give the configuration")
     }
@@ -43,9 +43,8 @@ enum PlainYAML {
 
     mutating func split(_ text: String) throws(FormatError) {
       var number = 0
-      for raw in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      for line in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
         number += 1
-        let line = raw.hasSuffix("\r") ? raw.dropLast() : raw
         let indent = line.prefix { $0 == " " }.count
         let text = Self.trimmed(Self.withoutComment(line.dropFirst(indent)))
         if text.isEmpty || (text == "---" && lines.isEmpty) { continue }

@@ -1,7 +1,7 @@
 package import PlanIR
 
-/// Splits a command line into words as a POSIX shell does: quotes, backslashes, comments; nothing is
-/// expanded.
+/// Splits a command line into words as a POSIX shell does: quotes, backslashes, comments, operators that end a
+/// command, each a word, and redirections, which are left out; nothing is expanded.
 package enum ShellWords {
   /// The longest line that is split.
   package static let limit = 1 << 20
@@ -23,6 +23,8 @@ package enum ShellWords {
     var rest: ArraySlice<Unicode.Scalar>
     var word: String?
     var found: [String] = []
+    /// Whether the next word is a redirection's file.
+    var skipsWord = false
 
     mutating func words() throws(LaunchError) -> [String] {
       while let scalar = rest.popFirst() {
@@ -32,6 +34,10 @@ package enum ShellWords {
         case "'": try quoted(by: scalar)
         case "\"": try quoted(by: scalar)
         case "\\": escaped()
+        case ";", "|": end(by: scalar)
+        case "&" where rest.first == ">": redirect()
+        case "&": end(by: scalar)
+        case ">" where isDescriptor: redirect()
         default: append(scalar)
         }
       }
@@ -40,8 +46,34 @@ package enum ShellWords {
     }
 
     private mutating func finish() {
-      if let word { found.append(word) }
+      if let word, !skipsWord { found.append(word) }
+      if word != nil { skipsWord = false }
       word = nil
+    }
+
+    /// An operator between commands: one character, or the same twice, or `|&`.
+    private mutating func end(by scalar: Unicode.Scalar) {
+      finish()
+      skipsWord = false
+      append(scalar)
+      if let next = rest.first, next == scalar || (scalar == "|" && next == "&") {
+        rest.removeFirst()
+        append(next)
+      }
+      finish()
+    }
+
+    /// Whether what was read of a word is nothing, or a number: `2` of `2>&1`.
+    private var isDescriptor: Bool {
+      word?.unicodeScalars.allSatisfy { ("0"..."9").contains($0) } ?? true
+    }
+
+    /// What goes to a file, `2>&1`, `&> log`: no word of the command.
+    private mutating func redirect() {
+      if isDescriptor { word = nil }
+      finish()
+      rest = rest.drop { ">&|".unicodeScalars.contains($0) }.drop { $0 == " " || $0 == "\t" }
+      skipsWord = true
     }
 
     private mutating func append(_ scalar: Unicode.Scalar) {

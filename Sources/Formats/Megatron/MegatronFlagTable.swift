@@ -54,7 +54,7 @@ enum MegatronFlagTable {
     "--straggler-ctrlr-port", "--straggler-minmax-count", "--fp8-margin", "--fp8-interval",
     "--accumulate-allreduce-grads-in-fp32", "--no-rope-fusion", "--rotary-percent", "--hf-model",
     "--full-validation", "--multiple-validation-sets", "--legacy-tokenizer", "--trust-remote-code",
-    "--vocab-extra-ids", "--padded-vocab-size", "--replication", "--replication-jump",
+    "--vocab-extra-ids", "--replication", "--replication-jump",
     "--replication-factor", "--object-storage-cache-path", "--mid-level-dataset-surplus",
     "--tiktoken-num-special-tokens", "--tiktoken-special-tokens",
   ]

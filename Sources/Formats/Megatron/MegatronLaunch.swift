@@ -38,6 +38,7 @@ struct MegatronReader {
     try readWorkload()
     try readRecomputation()
     try readSharding()
+    try checkOverlap()
     try checkModel()
     try readLauncher()
     noteContext()
@@ -73,6 +74,9 @@ struct MegatronReader {
         remedy: "give one of them")
     }
     let communication = given.first ?? "p2p"
+    if communication == "a2a+p2p" || communication == "allgather" {
+      reading.configuration.written.contextAttention = "--cp-comm-type \(communication)"
+    }
     reading.configuration.contextAttention = communication == "a2a" ? .allToAll : .ring
     guard reading.configuration.context > 1 else { return }
     if Set(given).count > 1 {
@@ -95,6 +99,10 @@ struct MegatronReader {
     }
     reading.configuration.chunks =
       layers.map { .layers($0) } ?? chunks.map { $0 > 1 ? .count($0) : .one } ?? .one
+    // One chunk of all layers is none.
+    if reading.configuration.pipeline == 1 && layers == model.layers {
+      reading.configuration.chunks = .one
+    }
     if reading.configuration.chunks != .one && reading.configuration.pipeline == 1 {
       throw LaunchError(
         layers == nil
@@ -110,11 +118,26 @@ struct MegatronReader {
         anyOf: ["--decoder-last-pipeline-num-layers", "--num-layers-in-last-pipeline-stage"])
     reading.configuration.countsEmbedding = flags.flag("--account-for-embedding-in-pipeline-split")
     reading.configuration.countsHead = flags.flag("--account-for-loss-in-pipeline-split")
+    try checkEnds()
+  }
+
+  /// Megatron's `get_num_layers_to_build` takes the ends' layers as given, or as counted, not both.
+  private func checkEnds() throws(LaunchError) {
+    let configuration = reading.configuration
+    guard configuration.countsEmbedding || configuration.countsHead,
+      configuration.firstStageLayers != nil || configuration.lastStageLayers != nil
+    else { return }
+    throw LaunchError(
+      configuration.countsEmbedding
+        ? "--account-for-embedding-in-pipeline-split" : "--account-for-loss-in-pipeline-split",
+      expected: "no layers of the first or the last stage beside it", found: "both",
+      remedy: "drop one of them")
   }
 
   private mutating func readRecomputation() throws(LaunchError) {
     try refuse("--checkpoint-activations", use: "--recompute-activations")
     let isSelective = flags.flag("--recompute-activations")
+    if isSelective { reading.configuration.written.recompute = "--recompute-activations" }
     let granularity = try flags.choice("--recompute-granularity", of: ["full", "selective"])
     let method = try flags.choice("--recompute-method", of: ["uniform", "block"])
     let layers = try flags.integer("--recompute-num-layers")
@@ -126,6 +149,7 @@ struct MegatronReader {
           found: "selective with \(method)", remedy: "drop --recompute-method")
       }
       reading.configuration.recompute = .selective
+      readModules()
       if layers != nil {
         note("--recompute-num-layers changes nothing beside selective; newer Megatron refuses it")
       }
@@ -135,6 +159,20 @@ struct MegatronReader {
         note("--recompute-method and --recompute-num-layers change nothing without a granularity")
       }
     }
+  }
+
+  /// What selective recomputation is of: the core of attention, unless the launch says otherwise.
+  private mutating func readModules() {
+    let core = "core_attn"
+    let modules = flags.list("--recompute-modules") ?? [core]
+    let others = modules.filter { $0 != core }
+    guard !others.isEmpty else { return }
+    let isFused = reading.configuration.workload.attention == .fused
+    if isFused || others.count == modules.count { reading.configuration.recompute = .none }
+    reading.configuration.written.recompute =
+      "--recompute-granularity selective --recompute-modules \(modules.joined(separator: " "))"
+    reading.unpriced.append(
+      "--recompute-modules \(others.joined(separator: " ")) (priced as kept)")
   }
 
   private mutating func readFull(_ method: String?, _ layers: Int?) throws(LaunchError) {
@@ -158,56 +196,9 @@ struct MegatronReader {
     }
     if let layers, layers > 1 {
       note("--recompute-num-layers \(layers) is priced as 1: each layer keeps its input")
+      reading.configuration.written.recompute =
+        "--recompute-granularity full --recompute-method uniform --recompute-num-layers \(layers)"
     }
-  }
-
-  private mutating func readSharding() throws(LaunchError) {
-    reading.configuration.overlapsGradients = flags.flag("--overlap-grad-reduce")
-    let isDistributed = flags.flag("--use-distributed-optimizer")
-    let usesFSDP = flags.flag("--use-megatron-fsdp") || flags.flag("--use-custom-fsdp")
-    try checkGathers(isDistributed, usesFSDP)
-    let strategies = ["no_shard", "optim", "optim_grads", "optim_grads_params"]
-    let strategy = try flags.choice("--data-parallel-sharding-strategy", of: strategies)
-    if usesFSDP {
-      reading.configuration.zero = strategies.firstIndex(of: strategy ?? "no_shard") ?? 0
-    } else if flags.flag("--use-torch-fsdp2") {
-      let isKept = flags.flag("--torch-fsdp2-no-reshard-after-forward")
-      reading.configuration.zero = isKept ? 2 : 3
-      if reading.configuration.pipeline > 1 {
-        throw LaunchError(
-          "--use-torch-fsdp2", expected: "--pipeline-model-parallel-size 1, as Megatron asks",
-          found: "\(reading.configuration.pipeline)", remedy: "drop one of them")
-      }
-    } else {
-      reading.configuration.zero = isDistributed ? 1 : 0
-      if strategy != nil {
-        note("--data-parallel-sharding-strategy changes nothing without --use-megatron-fsdp")
-      }
-    }
-  }
-
-  /// Weights are gathered beside the forward pass by the distributed optimizer, or by Megatron's FSDP, alone.
-  private mutating func checkGathers(
-    _ isDistributed: Bool, _ usesFSDP: Bool
-  ) throws(LaunchError) {
-    guard flags.flag("--overlap-param-gather") else { return }
-    reading.unpriced.append("--overlap-param-gather")
-    let missing = [
-      ("--use-distributed-optimizer", isDistributed),
-      ("--overlap-grad-reduce", reading.configuration.overlapsGradients),
-    ].filter { !$0.1 }.map(\.0)
-    guard !missing.isEmpty, !usesFSDP else { return }
-    throw LaunchError(
-      "--overlap-param-gather", expected: "\(missing.joined(separator: " and ")) beside it",
-      found: "none", remedy: "add it, or drop --overlap-param-gather")
-  }
-
-  /// What is sharded over data is so over context too in Megatron; here over data alone.
-  private mutating func noteContext() {
-    guard reading.configuration.zero > 0, reading.configuration.context > 1 else { return }
-    note(
-      "Megatron shards over data x context what is sharded over data alone here: a device holds less than "
-        + "is told")
   }
 
   /// Devices as the launcher counts them; a range of nodes, or a variable, leaves them open.
@@ -218,6 +209,7 @@ struct MegatronReader {
     switch nodes {
     case .open: return
     case .number(let count):
+      if count > 1 { reading.devicesPerNode = each }
       let (product, overflow) = each.multipliedReportingOverflow(by: count)
       reading.devices = overflow ? nil : product
     case nil: reading.devices = each

@@ -51,19 +51,20 @@ extension MegatronReader {
       "--attention-backend", of: ["flash", "fused", "unfused", "local", "auto"])
     let isFlash = flags.flag("--use-flash-attn")
     let implementation = try flags.choice(
-      "--transformer-impl", of: ["transformer_engine", "local"])
+      "--transformer-impl", of: ["transformer_engine", "local", "inference_optimized"])
     if isFlash || backend == "flash" || backend == "fused" { return .fused }
     if backend == "unfused" || backend == "local" || implementation == "local" { return .unfused }
-    note("no --attention-backend: fused attention, which Transformer Engine takes where it can")
+    let given = backend.map { "--attention-backend \($0)" } ?? "no --attention-backend"
+    note("\(given): fused attention, which Transformer Engine takes where it can")
     return .fused
   }
 
   private mutating func optimizer() throws(LaunchError) -> Optimizer {
-    let name = try flags.choice("--optimizer", of: ["adam", "sgd", "muon", "dist_muon"]) ?? "adam"
+    let name = try flags.text("--optimizer") ?? "adam"
     if name == "sgd" {
       note("--optimizer sgd is priced without its momentum, 4 bytes a parameter in Megatron")
     }
-    if name.hasSuffix("muon") {
+    if name != "sgd" && name != "adam" {
       reading.unpriced.append("--optimizer \(name) (priced as adam)")
     }
     return name == "sgd" ? .sgd : .adamw
@@ -80,6 +81,7 @@ extension MegatronReader {
     try checkSize("--num-attention-heads", sizes[.heads])
     try checkSize("--ffn-hidden-size", sizes[.wide])
     try checkSize("--kv-channels", sizes[.headWidth])
+    noteWidths()
     try checkGroups()
     try checkPositions()
     try checkVocabulary()
@@ -89,6 +91,24 @@ extension MegatronReader {
   private mutating func checkSize(_ name: String, _ expected: Int) throws(LaunchError) {
     guard let found = try flags.integer(name), found != expected else { return }
     throw contradiction(name, "\(expected)", "\(found)")
+  }
+
+  /// Widths that Megatron derives where a launch does not say them.
+  private mutating func noteWidths() {
+    let (hidden, heads) = (model.sizes[.hidden], model.sizes[.heads])
+    let gated = Int(Double(4 * hidden) * 2 / 3) / 64 * 64
+    let derived = [
+      (
+        "--ffn-hidden-size", model.sizes[.wide],
+        flags.names.contains("--swiglu") ? gated : 4 * hidden
+      ), ("--kv-channels", model.sizes[.headWidth], heads > 0 ? hidden / heads : 0),
+    ]
+    for (flag, own, other) in derived
+    where describesModel && !flags.names.contains(flag) && own > 0 && own != other {
+      note(
+        "no \(flag): Megatron would train \(other), while \(model.name) has \(own): priced as \(model.name)"
+      )
+    }
   }
 
   private func contradiction(
@@ -136,18 +156,31 @@ extension MegatronReader {
 
   /// A model may have the vocabulary as it is or as Megatron pads it.
   private mutating func checkVocabulary() throws(LaunchError) {
-    guard let found = try flags.integer("--vocab-size", in: 1...ModelLimits.dimension) else {
-      return
+    let expected = model.sizes[.vocabulary]
+    let range = 1...ModelLimits.dimension
+    if let found = try flags.integer("--vocab-size", in: range), found != expected,
+      try padded(found) != expected
+    {
+      throw contradiction("--vocab-size", "\(expected)", "\(found)")
     }
+    guard let found = try flags.integer("--padded-vocab-size", in: range) else { return }
+    if found < expected {
+      throw contradiction("--padded-vocab-size", "\(expected) or more", "\(found)")
+    }
+    if let own = try padded(expected), own != found {
+      note(
+        "--padded-vocab-size \(found) is priced as \(own), which --make-vocab-size-divisible-by gives"
+      )
+    }
+  }
+
+  /// What Megatron pads a vocabulary of `size` to; nil where that is more than any has.
+  private mutating func padded(_ size: Int) throws(LaunchError) -> Int? {
     let divisor = try flags.integer("--make-vocab-size-divisible-by") ?? 128
     let (multiple, overflow) = divisor.multipliedReportingOverflow(
       by: reading.configuration.tensor)
-    let expected = model.sizes[.vocabulary]
-    let isPadded =
-      !overflow && multiple <= 1 << 32 && (found + multiple - 1) / multiple * multiple == expected
-    if found != expected && !isPadded {
-      throw contradiction("--vocab-size", "\(expected)", "\(found)")
-    }
+    guard !overflow, multiple <= 1 << 32 else { return nil }
+    return (size + multiple - 1) / multiple * multiple
   }
 
   private mutating func checkKinds() throws(LaunchError) {
@@ -172,8 +205,12 @@ extension MegatronReader {
       throw contradiction("--normalization", isRMS ? "RMSNorm" : "LayerNorm", norm)
     }
     var position = try flags.choice(
-      "--position-embedding-type", of: ["learned_absolute", "rope", "mrope", "relative", "none"])
-    if flags.flag("--use-rotary-position-embeddings") { position = "rope" }
+      "--position-embedding-type",
+      of: ["learned_absolute", "rope", "yarn", "mrope", "relative", "none"])
+    // What turns by other angles costs the same.
+    if flags.flag("--use-rotary-position-embeddings") || position == "yarn" || position == "mrope" {
+      position = "rope"
+    }
     _ = flags.flag("--no-position-embedding")
     if isRotary && position == nil {
       noteDefault("--position-embedding-type rope", "rotary positions")

@@ -1,39 +1,42 @@
 package import PlanIR
 
 extension PlanFile {
-  /// Whether the bytes and memory computed anew are those in the file; so is the time of a step, unless it comes from
-  /// timings, which may differ. Other times are there.
+  /// Whether the bytes and memory computed anew are those in the file; so are the times, unless they come from
+  /// timings, which may differ: then they are there.
   ///
   /// - Throws: ``FormatError`` that names the first key that differs.
   package func check(_ computed: Prediction) throws(FormatError) {
     try predicted.refuseFields(besides: [
       "step_seconds", "model_flops_utilization", "breakdown", "memory", "communication",
     ])
-    try checkBreakdown()
     let devices = choices.mesh.deviceCount
     let expected = JSONNode(
       JSONValue(computed, devices: devices), file: predicted.file, path: predicted.path)
     try checkMemory(expected)
     try checkTraffic(expected)
-    try checkTime("step_seconds", computed.step.seconds)
-    try checkTime("model_flops_utilization", computed.utilization)
+    for name in ["step_seconds", "model_flops_utilization"] {
+      try checkTime(predicted.field(name), expected.field(name))
+    }
+    try checkBreakdown(expected.field("breakdown"))
   }
 
   /// Whether a figure that follows from times is as computed, but for how another machine's mathematics rounds.
-  private func checkTime(_ name: String, _ expected: Double) throws(FormatError) {
-    let node = try predicted.field(name)
-    let found = try node.nonNegativeNumber()
-    if cluster.isLocal || abs(found - expected) <= 1e-6 * expected { return }
+  private func checkTime(_ node: JSONNode, _ computed: JSONNode) throws(FormatError) {
+    let (found, expected) = (try node.nonNegativeNumber(), try computed.number())
+    if cluster.isLocal || abs(found - expected) <= 1e-6 * abs(expected) + Self.clockTick { return }
     throw node.malformed(
       expected: "\(JSONValue.number(expected).summary), as the choices give",
       remedy: "search again: the plan was edited or made by another version")
   }
 
-  private func checkBreakdown() throws(FormatError) {
+  /// What time is counted in; parts of a step are differences of sums that are rounded so.
+  private static let clockTick = 1e-10
+
+  private func checkBreakdown(_ expected: JSONNode) throws(FormatError) {
     let names = ["compute", "communication_exposed", "bubble", "optimizer"]
     let breakdown = try predicted.field("breakdown")
     try breakdown.refuseFields(besides: names)
-    for name in names { _ = try breakdown.field(name).nonNegativeNumber() }
+    for name in names { try checkTime(breakdown.field(name), expected.field(name)) }
   }
 
   private func checkMemory(_ expected: JSONNode) throws(FormatError) {
@@ -60,7 +63,7 @@ extension PlanFile {
     for (entry, computedEntry) in zip(entries, computed) {
       try entry.refuseFields(besides: compared + times)
       for name in compared { try compare(entry.field(name), computedEntry.field(name).value) }
-      for name in times { _ = try entry.field(name).nonNegativeNumber() }
+      for name in times { try checkTime(entry.field(name), computedEntry.field(name)) }
     }
   }
 

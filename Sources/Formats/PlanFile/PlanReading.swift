@@ -52,7 +52,32 @@ extension JSONNode {
     choices.blockMeshes = try blockMeshes(choices)
     try checkLayout(choices)
     try field("degrees").check(choices)
+    try checkSharding(choices)
+    try checkRecomputation(choices)
     return choices
+  }
+
+  /// Weights are sharded over axes of the mesh, each once.
+  private func checkSharding(_ choices: PlanChoices) throws(FormatError) {
+    var known: Set<String> = []
+    for node in try field("weights_over").array() {
+      let name = try node.string()
+      guard choices.degree(name) > 1, known.insert(name).inserted else {
+        throw node.malformed(
+          expected: "an axis of the mesh, once", found: name.quoted(), remedy: "search again")
+      }
+    }
+  }
+
+  /// The plan's recomputation is mixed only where that of its layers differs.
+  private func checkRecomputation(_ choices: PlanChoices) throws(FormatError) {
+    let uniform = [Recomputation.none, .selective, .full].first { kind in
+      choices.stages.allSatisfy(kind.allows)
+    }
+    guard choices.recompute == .mixed, let uniform else { return }
+    throw try field("recompute").malformed(
+      expected: "\(uniform.rawValue.quoted()), as the stages have it", found: "\"mixed\"",
+      remedy: "search again")
   }
 
   /// In a mixture the degrees of each block's mesh, whose product is the plan's tensor degree.

@@ -28,7 +28,7 @@ package struct TimingsDocument: Sendable {
   /// Reads a document whole.
   ///
   /// - Throws: ``FormatError`` at the first wrong entry: unknown or missing fields, times that are
-  ///   negative, no samples, a date that is none, a key that came before.
+  ///   negative or of more than 30 years, no samples or more than ever were taken, a date that is none, a key that came before.
   package init(_ document: JSONDocument) throws(FormatError) {
     try document.expectSchema(Self.schema)
     try document.root.refuseFields(besides: ["schema", "timings"])
@@ -97,11 +97,15 @@ extension TimingsDocument {
       throw date.malformed(expected: "a day such as \"2026-11-23\"")
     }
     return Timing(
-      samples: try node.field("samples").positiveInteger(),
-      medianNanoseconds: try node.field("median_ns").nonNegativeNumber(),
-      spreadNanoseconds: try node.field("spread_ns").nonNegativeNumber(),
+      samples: try node.field("samples").positiveInteger(upTo: Timing.mostSamples),
+      medianNanoseconds: try nanoseconds(node.field("median_ns")),
+      spreadNanoseconds: try nanoseconds(node.field("spread_ns")),
       date: try date.string(), version: try node.field("version").string(),
       amount: try amount(node))
+  }
+
+  private static func nanoseconds(_ node: JSONNode) throws(FormatError) -> Double {
+    try node.number(in: 0...Timing.longestNanoseconds)
   }
 
   /// What the kernel has to do, of an entry that says it.

@@ -64,8 +64,21 @@ package struct Audit {
   ) -> [AuditChange] {
     var seen: Set<AuditKnob> = []
     return pricing.sorted(changes).filter {
-      pricing.isBetter($0.plan, present) && seen.insert($0.knob).inserted
+      gains($0.plan, present) && seen.insert($0.knob).inserted
     }
+  }
+
+  /// Less than this share of a step is no gain.
+  private static let leastGain = 0.001
+
+  /// Whether a plan is better than another by enough to be worth a word.
+  private func gains(_ plan: RankedPlan, _ other: RankedPlan) -> Bool {
+    guard pricing.isBetter(plan, other) else { return false }
+    guard pricing.fits(other) else {
+      return plan.predicted.memory.total < other.predicted.memory.total
+    }
+    let (now, then) = (other.predicted.step.seconds, plan.predicted.step.seconds)
+    return then <= now * (1 - Self.leastGain)
   }
 
   /// Steepest descent: the best change, then the best from there, while one helps.
@@ -77,7 +90,7 @@ package struct Audit {
     var changes = pricing.sorted(firstChanges)
     while path.count < Self.longestPath {
       guard let next = changes.first(where: { $0.configuration != nil }),
-        let configuration = next.configuration, pricing.isBetter(next.plan, current)
+        let configuration = next.configuration, gains(next.plan, current)
       else { break }
       path.append(next)
       current = next.plan

@@ -24,7 +24,14 @@ extension AuditAdvisor {
       return "\(choices.microBatches) micro-batches over \(choices.stages.count) stages leave a "
         + "bubble of \(share) % of the step"
     case .unevenStages:
-      return "the last stage has the head beside as many layers as the others, and all wait for it"
+      let layers = choices.stages.map(\.layers)
+      guard let (least, most) = layers.min().flatMap({ least in layers.max().map { (least, $0) } }),
+        least < most
+      else {
+        return
+          "the last stage has the head beside as many layers as the others, and all wait for it"
+      }
+      return "stages have \(least) to \(most) layers, and all wait for the slowest"
     case .sequenceParallelismOff:
       return "without sequence parallelism each tensor rank keeps, and computes norms and dropout "
         + "of, the whole stream"

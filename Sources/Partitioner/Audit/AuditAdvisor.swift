@@ -52,7 +52,7 @@ struct AuditAdvisor {
     case .tensorAcrossNodes: return spread("tensor") > 1
     case .tinyMicroBatch: return choices.microBatches > 1
     case .largeMicroBatch: return choices.microBatch > 1 && !pricing.fits(present)
-    case .fewMicroBatches: return stages > 1 && bubble > 0.1
+    case .fewMicroBatches: return stages > 1 && min(bubble(present), filling) > 0.1
     case .unevenStages: return stages > 1
     case .sequenceParallelismOff: return isMegatron && !choices.sequenceParallel
     case .needlessRecomputation: return choices.recompute != .none
@@ -76,7 +76,7 @@ struct AuditAdvisor {
       return change.knob == .microBatch && other.microBatch < choices.microBatch
     case .fewMicroBatches:
       let isFiner = change.knob == .microBatch && other.microBatch < choices.microBatch
-      return isFiner || change.knob == .schedule
+      return (isFiner || change.knob == .schedule) && bubble(change.plan) < bubble(present)
     case .unevenStages: return change.knob == .stages
     case .sequenceParallelismOff: return change.knob == .sequenceParallel
     case .needlessRecomputation:
@@ -95,9 +95,16 @@ struct AuditAdvisor {
     choices.stages.reduce(0) { $0 + 2 * $1.recomputeFull + $1.recomputeSelective }
   }
 
-  private var bubble: Double {
-    let step = present.predicted.step.seconds
-    return step > 0 ? present.predicted.breakdown.bubble.seconds / step : 0
+  /// The share of the step in which the stage that ends last waits.
+  private func bubble(_ plan: RankedPlan) -> Double {
+    let step = plan.predicted.step.seconds
+    return step > 0 ? plan.predicted.breakdown.bubble.seconds / step : 0
+  }
+
+  /// The share that stages as long as each other would wait while the pipeline fills and drains.
+  private var filling: Double {
+    let (others, passes) = (choices.stages.count - 1, choices.microBatches * choices.interleave)
+    return Double(others) / Double(max(1, others + passes))
   }
 
   /// Nodes over which an axis is spread.

@@ -28,11 +28,13 @@ struct AuditVariants {
   }
 
   /// Whether the framework can be launched so: FSDP has no stages, DeepSpeed's stages take no ZeRO 2
-  /// or 3.
+  /// or 3, and its tensor parallelism no ZeRO 3.
   private func isPossible(_ configuration: LaunchConfiguration) -> Bool {
     switch configuration.framework {
     case .megatron: true
-    case .deepspeed: configuration.pipeline == 1 || configuration.zero < 2
+    case .deepspeed:
+      (configuration.pipeline == 1 || configuration.zero < 2)
+        && (configuration.tensor == 1 || configuration.zero < 3)
     case .fsdp: configuration.pipeline == 1
     }
   }
@@ -42,7 +44,28 @@ struct AuditVariants {
   ) -> Variant {
     var changed = base
     change(&changed)
-    return Variant(knob: knob, from: from, to: to, configuration: changed)
+    let beside = keepingBatch(&changed)
+    return Variant(knob: knob, from: from, to: to + beside, configuration: changed)
+  }
+
+  /// What must be said beside a change for the step to stay of as many sequences.
+  private func keepingBatch(_ changed: inout LaunchConfiguration) -> String {
+    let (before, after) = (sequences(base), sequences(changed))
+    let global = training.workload.globalBatch
+    guard let before, let after, before != after, global % after == 0 else { return "" }
+    if base.microBatches != nil {
+      changed.microBatches = global / after
+      return " and gradient_accumulation_steps \(global / after)"
+    }
+    guard base.workload.globalBatch == nil else { return "" }
+    return base.framework == .megatron
+      ? " \(words.globalBatch) \(global)" : " and \(words.globalBatch) \(global)"
+  }
+
+  /// Sequences of one micro-batch on all data ranks.
+  private func sequences(_ configuration: LaunchConfiguration) -> Int? {
+    let model = configuration.tensor * configuration.pipeline * configuration.context
+    return configuration.microBatch.map { $0 * (devices / model) }
   }
 
   private func degrees() -> [Variant] {
@@ -59,8 +82,9 @@ struct AuditVariants {
     }
     let stageVariants = stages.map { degree in
       let alone = degree == 1 && base.chunks != .one ? " and \(words.text(.one))" : ""
+      let from = ["\(words.pipeline) \(base.pipeline)"] + layersOfEnds
       return variant(
-        .pipeline, "\(words.pipeline) \(base.pipeline)", "\(words.pipeline) \(degree)\(alone)"
+        .pipeline, from.joined(separator: " "), "\(words.pipeline) \(degree)\(alone)"
       ) {
         $0.pipeline = degree
         ($0.firstStageLayers, $0.lastStageLayers) = (nil, nil)
@@ -69,6 +93,14 @@ struct AuditVariants {
     }
     return tensorVariants + stageVariants
       + contexts.flatMap { degree in contextAttentions(degree).map { context(degree, $0) } }
+  }
+
+  /// How many layers the launch says the ends have.
+  private var layersOfEnds: [String] {
+    [
+      base.firstStageLayers.map { "--decoder-first-pipeline-num-layers \($0)" },
+      base.lastStageLayers.map { "--decoder-last-pipeline-num-layers \($0)" },
+    ].compactMap(\.self)
   }
 
   /// Forms of attention over a context axis of `degree`: that of the launch, and where it has no such axis the
@@ -90,10 +122,11 @@ struct AuditVariants {
   private func contextAttention() -> Variant? {
     guard base.context > 1, base.framework != .deepspeed else { return nil }
     let other: ContextAttention = base.contextAttention == .ring ? .allToAll : .ring
-    return variant(
-      .contextAttention, words.contextAttention(base.contextAttention),
-      words.contextAttention(other)
-    ) { $0.contextAttention = other }
+    let from = base.written.contextAttention ?? words.contextAttention(base.contextAttention)
+    return variant(.contextAttention, from, words.contextAttention(other)) {
+      $0.contextAttention = other
+      $0.written.contextAttention = nil
+    }
   }
 
   private func microBatches() -> [Variant] {
@@ -102,7 +135,6 @@ struct AuditVariants {
     return divisors(of: training.workload.globalBatch / data).filter { $0 != size }.map { other in
       variant(.microBatch, "\(words.microBatch) \(size)", "\(words.microBatch) \(other)") {
         $0.microBatch = other
-        $0.microBatches = nil
       }
     }
   }
@@ -117,8 +149,10 @@ struct AuditVariants {
 
   private func sharding() -> [Variant] {
     (0...3).filter { $0 != base.zero }.map { zero in
-      variant(.zero, words.sharding(base.zero), words.sharding(zero)) {
+      let from = base.written.sharding ?? words.sharding(base.zero)
+      return variant(.zero, from, words.sharding(zero)) {
         ($0.zero, $0.shardsWithinNodes) = (zero, false)
+        $0.written.sharding = nil
       }
     }
   }
@@ -127,9 +161,11 @@ struct AuditVariants {
     guard !base.overlapsGradients, devices > base.tensor * base.pipeline * base.context else {
       return nil
     }
-    return variant(.gradientOverlap, "no \(words.gradientOverlap)", words.gradientOverlap) {
-      $0.overlapsGradients = true
+    let made = variant(.gradientOverlap, "no \(words.gradientOverlap)", words.gradientOverlap) {
+      $0.gradientOverlap = true
     }
+    // Some shardings cannot.
+    return made.configuration.overlapsGradients ? made : nil
   }
 
   private func recomputation() -> [Variant] {
@@ -140,8 +176,10 @@ struct AuditVariants {
     if training.workload.attention == .unfused { kinds.append(.selective) }
     if base.chunks == .one { kinds += parts.map { .block($0) } }
     return kinds.filter { $0 != base.recompute }.map { kind in
-      variant(.recompute, words.recompute(base.recompute), words.recompute(kind)) {
+      let from = base.written.recompute ?? words.recompute(base.recompute)
+      return variant(.recompute, from, words.recompute(kind)) {
         $0.recompute = kind
+        $0.written.recompute = nil
       }
     }
   }
@@ -178,9 +216,13 @@ struct AuditVariants {
     guard base.pipeline > 1, base.framework == .megatron, base.chunks == .one, each > 1 else {
       return []
     }
+    let counts = [
+      (base.countsEmbedding, "--account-for-embedding-in-pipeline-split"),
+      (base.countsHead, "--account-for-loss-in-pipeline-split"),
+    ].filter(\.0).map(\.1)
+    let written = layersOfEnds + counts
     let from =
-      base.lastStageLayers.map { "--decoder-last-pipeline-num-layers \($0)" }
-      ?? "\(each) layers on every stage"
+      written.isEmpty ? "\(each) layers on every stage" : written.joined(separator: " ")
     let ends = (1...Self.fewerLayers).filter { $0 < each }.flatMap { fewer -> [(Int?, Int)] in
       [
         (nil, each - fewer), (each, each - fewer), (each - fewer, each - fewer),
@@ -191,6 +233,7 @@ struct AuditVariants {
       let flag = first.map { "--decoder-first-pipeline-num-layers \($0) " } ?? ""
       return variant(.stages, from, "\(flag)--decoder-last-pipeline-num-layers \(last)") {
         ($0.firstStageLayers, $0.lastStageLayers) = (first, last)
+        ($0.countsEmbedding, $0.countsHead) = (false, false)
       }
     }
   }

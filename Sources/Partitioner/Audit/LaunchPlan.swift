@@ -196,7 +196,8 @@ struct LaunchPlan {
         found: "\(max(left, 0)) over \(others)", needed: "as many on each",
         remedy: isGiven
           ? "other layers on the first or the last stage"
-          : "\(words.pipeline) \(divisors(of: layers + extra).last { $0 <= stages } ?? 1)")
+          : "\(words.pipeline) \(divisors(of: layers + extra).last { $0 <= stages && leavesData($0) } ?? 1)"
+      )
     }
     var counts = Array(repeating: others > 0 ? left / others : 0, count: stages)
     if let first = ends[0] { counts[0] = first }
@@ -206,6 +207,11 @@ struct LaunchPlan {
     return counts
   }
 
+  /// Whether as many stages leave a whole number of data ranks.
+  private func leavesData(_ stages: Int) -> Bool {
+    devices % (configuration.tensor * configuration.context * stages) == 0
+  }
+
   private func chunks(_ layers: [Int]) throws(ConstraintViolation) -> Int {
     let most = layers.max() ?? 1
     let count: Int
@@ -213,6 +219,13 @@ struct LaunchPlan {
     case .one: return 1
     case .count(let given): count = given
     case .layers(let each): count = most % each == 0 ? most / each : 0
+    }
+    if !layers.allSatisfy({ $0 == most }), !layers.allSatisfy({ $0 % max(count, 1) == 0 }) {
+      throw ConstraintViolation(
+        constraint: "chunks of a stage of unequal layers are not built in this version",
+        found: "stages of \(layers.map(String.init).joined(separator: ", ")) layers, "
+          + words.text(configuration.chunks),
+        needed: "as many layers in each chunk", remedy: "no virtual stages")
     }
     guard count > 0, count <= most, layers.allSatisfy({ $0 % count == 0 }) else {
       throw ConstraintViolation(

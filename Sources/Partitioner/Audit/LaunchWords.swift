@@ -44,7 +44,7 @@ package struct LaunchWords: Sendable {
     case .fsdp: "--micro-batch"
     }
   }
-  var globalBatch: String {
+  package var globalBatch: String {
     switch framework {
     case .megatron: "--global-batch-size"
     case .deepspeed: "train_batch_size"

@@ -92,6 +92,13 @@ struct Pricing {
     var time = Picoseconds.zero
     /// Of gradients once a step.
     var reductions = Picoseconds.zero
+
+    /// Adds bytes that are sent so often; what is beyond 2^63 - 1 is told as that.
+    mutating func add(_ sent: Int, times: Int) {
+      let (product, overflow) = sent.multipliedReportingOverflow(by: times)
+      let (sum, isMore) = bytes.addingReportingOverflow(product)
+      bytes = overflow || isMore ? .max : sum
+    }
   }
 
   /// Entries by axis in mesh order, then by collective's name: bytes of all stages, times of that which ends
@@ -104,7 +111,7 @@ struct Pricing {
       for (use, count) in body.collectives {
         let key = TrafficKey(axes: use.axes.joined, collective: use.pattern.name)
         let own = isTimed ? cost.time(of: use) * (count * times) : .zero
-        sums[key, default: TrafficSum()].bytes += use.total * count * times
+        sums[key, default: TrafficSum()].add(use.total, times: count * times)
         sums[key, default: TrafficSum()].time += own
         if use.pattern.reducesGradients {
           sums[key, default: TrafficSum()].reductions += own

@@ -33,12 +33,14 @@ package struct ConstraintViolation: Error, Hashable, Sendable, CustomStringConve
 }
 
 extension ConstraintViolation {
-  /// A dimension that its axes do not divide, with the degree nearest to theirs that does.
+  /// A dimension that its axes do not divide, with the degree next below theirs that does, and divides the devices.
   static func indivisible(
     _ dimension: Dimension, size: Int, by axes: [AxisReference], in mesh: Mesh
   ) -> ConstraintViolation {
     let parts = axes.groupSize
-    let nearest = (1...max(1, min(parts, size))).last { size % $0 == 0 } ?? 1
+    let devices = mesh.deviceCount
+    let nearest =
+      (1...max(1, min(parts, size))).last { size % $0 == 0 && devices % $0 == 0 } ?? 1
     let name = mesh.name(of: axes)
     var violation = ConstraintViolation(
       constraint: "\(dimension.rawValue) divisible by \(name)",

@@ -133,7 +133,8 @@ extension PipelineOrder {
         constraint: "a schedule where there are stages, and only there",
         found: "schedule \(choices.schedule.rawValue), \(stages) stages",
         needed: stages > 1 ? "gpipe, 1f1b, interleaved or zb-h1" : "none",
-        remedy: stages > 1 ? "--schedule 1f1b" : "no --schedule, or --pipeline 2")
+        remedy: stages > 1
+          ? "--schedule 1f1b" : "no --schedule and no --interleave, or --pipeline 2")
     }
     try checkInterleave(choices, stages)
   }
@@ -154,6 +155,6 @@ extension PipelineOrder {
       constraint: "interleaved micro-batches divisible by stages",
       found: "\(choices.microBatches) micro-batches over \(stages) stages",
       needed: "a multiple of \(stages)",
-      remedy: "another --micro-batch or --global-batch, or --schedule 1f1b")
+      remedy: "another --micro-batch or --global-batch, or --schedule 1f1b without --interleave")
   }
 }

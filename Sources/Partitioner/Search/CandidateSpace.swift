@@ -160,7 +160,7 @@ struct CandidateSpace {
       violation = ConstraintViolation(
         constraint: "global batch = data x micro_batch x micro_batches",
         found: "\(batch) = \(data) x \(pinned) x ?", needed: "\(batch / data) % \(pinned) == 0",
-        remedy: "--micro-batch \(divisors(of: batch / data).last { $0 <= pinned } ?? 1)")
+        remedy: "--micro-batch \(nearestDivisor(of: batch / data, to: pinned))")
     } else {
       let below = batch / data * data
       let nearest = below > 0 ? "\(below) or \(below + data)" : "\(data)"
@@ -170,6 +170,10 @@ struct CandidateSpace {
     }
     distinct.add(violation)
     return false
+  }
+
+  private func nearestDivisor(of number: Int, to size: Int) -> Int {
+    divisors(of: number).min { abs($0 - size) < abs($1 - size) } ?? 1
   }
 
   // MARK: - Meshes

@@ -44,7 +44,10 @@ package struct Shrinker {
   /// Takes a dimension that is not divisible to the next size that is; false where nothing can be
   /// done about it.
   private mutating func widen(_ violation: ConstraintViolation) throws -> Bool {
-    guard let fault = violation.indivisible else { return false }
+    guard let fault = violation.indivisible else {
+      // Products that step over heads loop over the rows.
+      return choices.matmul == .stepped && widen(.heads, choices.degree("row"))
+    }
     return widen(fault.dimension, fault.parts)
       || (fault.dimension == .headWidth && widen(.heads, fault.parts))
   }

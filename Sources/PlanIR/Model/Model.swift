@@ -90,6 +90,19 @@ extension Model {
     }
   }
 
+  /// The names of the tensors that a checkpoint of it holds.
+  package var checkpointNames: Set<String> {
+    var names: Set<String> = []
+    for segment in segments {
+      for parameter in segment.blocks.flatMap(\.parameters) {
+        for layer in 0..<segment.count {
+          names.insert(parameter.checkpoint.tensorName(layer: layer))
+        }
+      }
+    }
+    return names
+  }
+
   /// Elements of the weights of linears, the head's included whether tied or not, an embedding's
   /// table read by lookup not: the weights that count in `model_flops_utilization`.
   package var matmulWeightCount: Int {

@@ -16,8 +16,9 @@ package struct LaunchConfiguration: Hashable, Sendable {
   package var zero = 0
   /// Whether what is sharded is sharded within a node only, and copied over nodes.
   package var shardsWithinNodes = false
-  /// Whether gradients are reduced while the last backward pass goes on.
-  package var overlapsGradients = false
+  /// Whether gradients are to be reduced while the last backward pass goes on; nil where the launch leaves that to
+  /// its framework.
+  package var gradientOverlap: Bool?
   package var recompute = LaunchRecomputation.none
   package var chunks = LaunchChunks.one
   /// The schedule, where it is not the framework's usual one.
@@ -30,11 +31,34 @@ package struct LaunchConfiguration: Hashable, Sendable {
   package var countsHead = false
   /// Whether stages are neighbours before data ranks are.
   package var stagesBeforeData = false
+  /// What the launch itself wrote for some of this.
+  package var written = LaunchWritten()
   /// What the launch says of the step itself.
   package var workload = WorkloadOverrides()
 
   /// One device, nothing sharded.
   package init(_ framework: LaunchFramework) { self.framework = framework }
+}
+
+extension LaunchConfiguration {
+  /// Whether gradients are reduced while the last backward pass goes on. DeepSpeed does so where it shards gradients
+  /// alone, and in no pipeline (`deepspeed/runtime/engine.py`); FSDP always.
+  package var overlapsGradients: Bool {
+    switch framework {
+    case .megatron: gradientOverlap ?? false
+    case .deepspeed: zero >= 2 && pipeline == 1 && (gradientOverlap ?? (zero == 3))
+    case .fsdp: gradientOverlap ?? true
+    }
+  }
+}
+
+/// The words of a launch for what frameworks can say in several; nil where the usual ones do.
+package struct LaunchWritten: Hashable, Sendable {
+  package var sharding: String?
+  package var recompute: String?
+  package var contextAttention: String?
+
+  package init() {}
 }
 
 /// Whose launch it is.
@@ -63,6 +87,8 @@ package struct LaunchReading: Hashable, Sendable {
   package var configuration: LaunchConfiguration
   /// Devices that the launch itself counts; nil where it does not.
   package var devices: Int?
+  /// Devices of a node, of a launch on several; nil where it does not say.
+  package var devicesPerNode: Int?
   /// Sequences of a step; nil where the launch leaves it to the micro-batch.
   package var globalBatch: Int? { configuration.workload.globalBatch }
   /// Defaults taken, and what is priced otherwise than the framework does it, in words.

@@ -43,6 +43,11 @@ package struct TimingKey: Hashable, Sendable, Codable, Comparable {
 
 /// What was measured for a key.
 package struct Timing: Hashable, Sendable, Codable {
+  /// How many samples a timing may have: what is more was not measured, and sums of it overflow.
+  package static let mostSamples = 1 << 40
+  /// How long a run may have taken, in nanoseconds: some 30 years.
+  package static let longestNanoseconds = 1e18
+
   /// How many runs were timed.
   package var samples: Int
   /// Median time of one run, thread CPU time where the kernel runs on a CPU.

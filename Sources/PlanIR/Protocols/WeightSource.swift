@@ -124,6 +124,34 @@ package struct CheckpointWeights: WeightSource {
   /// Weights of `source`.
   package init(_ source: any TensorSource) { self.source = source }
 
+  /// Weights of `source`, which holds those of `model`.
+  ///
+  /// - Throws: ``WeightError`` where it holds others, too: it is another model's.
+  package init(_ source: any TensorSource, of model: Model) throws(WeightError) {
+    self.source = source
+    let names = model.checkpointNames
+    let known = names.union(Self.prefixes.flatMap { prefix in names.map { prefix + $0 } })
+      .union(names.compactMap(Self.bare))
+    let others = source.tensors.map(\.name).filter { !known.contains($0) && !Self.isIgnored($0) }
+    guard let first = others.first else { return }
+    let more = others.count > 1 ? ", and \(others.count - 1) more" : ""
+    throw WeightError(
+      tensor: first, expected: "tensors of \(model.name) alone", found: "one that it has not\(more)"
+    )
+  }
+
+  private static let prefixes = ["transformer.", "model."]
+
+  private static func bare(_ tensor: String) -> String? {
+    prefixes.first { tensor.hasPrefix($0) }.map { String(tensor.dropFirst($0.count)) }
+  }
+
+  /// Masks and angles that hub files hold, and a head that is tied to the table.
+  private static func isIgnored(_ tensor: String) -> Bool {
+    let suffixes = [".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"]
+    return tensor == "lm_head.weight" || suffixes.contains { tensor.hasSuffix($0) }
+  }
+
   package func read(
     _ region: ParameterRegion, into output: UnsafeMutableBufferPointer<Double>
   ) throws {
@@ -138,9 +166,7 @@ package struct CheckpointWeights: WeightSource {
   }
 
   private func find(_ tensor: String, _ shape: [Int]) throws -> TensorDescription {
-    let prefixes = ["transformer.", "model."]
-    let bare = prefixes.first { tensor.hasPrefix($0) }.map { String(tensor.dropFirst($0.count)) }
-    let names = [tensor] + (bare.map { [$0] } ?? prefixes.map { $0 + tensor })
+    let names = [tensor] + (Self.bare(tensor).map { [$0] } ?? Self.prefixes.map { $0 + tensor })
     guard let found = names.lazy.compactMap({ source.description(of: $0) }).first else {
       throw WeightError(
         tensor: tensor, expected: "a tensor of shape \(shape)", found: "none of that name")

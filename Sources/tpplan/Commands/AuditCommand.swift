@@ -28,6 +28,9 @@ struct AuditCommand: ParsableCommand {
   @Option(help: "Look for the optimum among plans of this layout only.")
   var layout: LayoutName?
 
+  @Option(help: "The database of measured times, for --cluster local.")
+  var timings: String?
+
   @Flag(help: "Print one JSON document.")
   var json = false
 
@@ -46,6 +49,11 @@ struct AuditCommand: ParsableCommand {
         devices: devices, given: workload.overrides, source: launch.source)
       let workload = try batches.resolve(&reading, model)
       let cluster = Inputs.adapted(try Inputs.cluster(target.cluster), devices: devices)
+      if let perNode = reading.devicesPerNode, perNode != cluster.devicesPerNode, !cluster.isLocal {
+        reading.notes.append(
+          "the launch starts \(perNode) processes a node, \(cluster.name) has \(cluster.devicesPerNode) devices in one: "
+            + "priced as the cluster has them; --cluster takes a file that says otherwise")
+      }
       let head = SearchHead(
         model: model, cluster: cluster, workload: workload, devices: devices,
         memory: target.limit)
@@ -72,7 +80,7 @@ struct AuditCommand: ParsableCommand {
       AuditRequest(
         training: training, cluster: head.cluster, devices: devices, memory: head.memory,
         configuration: reading.configuration, pins: pins,
-        timings: try Inputs.timings(for: head.cluster, devices: head.devices)))
+        timings: try Inputs.timings(for: head.cluster, devices: head.devices, timings)))
   }
 
   private func checkDevices(_ reading: LaunchReading) throws {

@@ -117,7 +117,7 @@ struct ExecuteCommand: ParsableCommand {
     try MemoryGuard.check(
       program, plan.model, dtype: dtype.dtype, validates: !noValidate)
     let source: any WeightSource =
-      try weights.map { try CheckpointWeights(SafetensorsFolder($0)) } ?? RandomWeights(seed: seed)
+      try weights.map { try checkpoint($0, plan.model) } ?? RandomWeights(seed: seed)
     let data =
       try batch.map { try BatchFile.read($0, plan.model, plan.workload) }
       ?? HostBatch.random(model: plan.model, workload: plan.workload, seed: seed)
@@ -130,6 +130,14 @@ struct ExecuteCommand: ParsableCommand {
     let proof = Proof(
       plan: plan, program: program, settings: settings, weights: source, batch: data)
     return try located { try proof.run(validates: !noValidate) }
+  }
+
+  private func checkpoint(_ path: String, _ model: Model) throws -> CheckpointWeights {
+    do {
+      return try CheckpointWeights(SafetensorsFolder(path), of: model)
+    } catch let error as WeightError {
+      throw CommandFailure.badData("\(path): \(error)")
+    }
   }
 
   /// Names the file where what is wrong is the weights.

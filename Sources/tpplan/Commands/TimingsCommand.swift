@@ -62,6 +62,13 @@ struct TimingsCommand: ParsableCommand {
     @Argument(help: "The file to write.")
     var file: String?
 
+    func validate() throws {
+      var outputs = OutputPaths(reading: [
+        ("the database", try? LocalTimings(path: shared.timings).file())
+      ])
+      try outputs.add("the file to write", file)
+    }
+
     func run() throws {
       try answering(json: shared.json) {
         let all = try shared.database(.readOnly).all()

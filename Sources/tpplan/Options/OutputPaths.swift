@@ -1,15 +1,24 @@
 import ArgumentParser
 import Foundation
 
-/// The files that a command writes, by the options that name them.
+/// The files that a command writes, by the options that name them; files of a folder that is read are read.
 struct OutputPaths {
   private var known: [(option: String, path: String)] = []
 
   /// Those of `inputs` that are files, and not the names of what is shipped, are read: none may be written, too.
   init(reading inputs: [(name: String, path: String?)]) {
     for case (let name, let path?) in inputs where FileManager.default.fileExists(atPath: path) {
-      known.append((name, Self.resolved(path)))
+      known += ([path] + Self.files(in: path)).map { (name, Self.resolved($0)) }
     }
+  }
+
+  /// What is read of a folder: a model's configuration, a checkpoint's files.
+  private static func files(in folder: String) -> [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return names.filter { name in
+      name == "config.json" || name.hasSuffix(".safetensors")
+        || name.hasSuffix(".safetensors.index.json")
+    }.map { folder + "/" + $0 }
   }
 
   /// Takes the file of `option`.
