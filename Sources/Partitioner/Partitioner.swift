@@ -7,11 +7,23 @@ package enum Partitioner {
     _ training: TrainingGraph, choices: PlanChoices, cluster: Cluster,
     timings: TimingTable = TimingTable()
   ) throws(ConstraintViolation) -> Prediction {
+    var traces = TraceTable()
+    return try predict(
+      training, choices: choices, cluster: cluster, timings: timings, &traces)
+  }
+
+  /// The same of one of several plans, whose orders of micro-batches may be alike.
+  static func predict(
+    _ training: TrainingGraph, choices: PlanChoices, cluster: Cluster, timings: TimingTable,
+    _ traces: inout TraceTable
+  ) throws(ConstraintViolation) -> Prediction {
     let lowering = try Lowering(training, choices)
     let cost = ClusterCost(
       cluster: cluster, precision: training.workload.precision, mesh: choices.mesh,
       placement: choices.placement, timings: timings)
-    let prediction = Pricing(lowering, cluster: cluster, cost: cost).prediction(cost)
+    var pricing = Pricing(lowering, cluster: cluster, cost: cost)
+    pricing.trace = traces.of(pricing.order)
+    let prediction = pricing.prediction(cost)
     if prediction.step > .longestStep { throw .tooLong }
     return prediction
   }

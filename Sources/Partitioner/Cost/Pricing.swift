@@ -24,7 +24,7 @@ struct Pricing {
     let breakdown = breakdown(of: time.last, in: time, cost)
     let step =
       breakdown.compute + breakdown.communicationExposed + breakdown.bubble + breakdown.optimizer
-    var memory = memory.peak()
+    var memory = peak
     memory.framework = frameworkMemory
     return Prediction(
       step: step, utilization: utilization(step), breakdown: breakdown, memory: memory,
@@ -45,10 +45,23 @@ struct Pricing {
   /// The time of a step.
   func step(_ cost: any CostModel) -> Picoseconds { stepTime(cost).step }
 
-  var memory: MemoryModel<MemoryUse> {
+  var memory: MemoryModel<MemoryUse> { memory(only: nil) }
+
+  /// What is live at the peak instant of the fullest stage, by class; of several the first. All bytes are added up to
+  /// find it, its classes for it alone.
+  private var peak: MemoryUse {
+    let totals: MemoryModel<TotalBytes> = memory(only: nil)
+    let fullest = totals.peaks().map(\.bytes).enumerated().reduce((offset: 0, element: 0)) {
+      $1.element > $0.element ? $1 : $0
+    }.offset
+    let classes: MemoryModel<MemoryUse> = memory(only: fullest)
+    return classes.peak(of: fullest)
+  }
+
+  private func memory<Amount>(only stage: Int?) -> MemoryModel<Amount> {
     MemoryModel(
       chain: chain.map { HeldBlock($0) }, map: map, order: order,
-      precision: training.workload.precision)
+      precision: training.workload.precision, only: stage)
   }
 
   /// The parts of the step on a stage.

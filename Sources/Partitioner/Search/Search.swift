@@ -153,11 +153,12 @@ package struct Search {
   /// entry goes to `mispriced`.
   private func plans(_ entries: [Ranking.Entry], _ mispriced: inout [String]) -> [RankedPlan] {
     var found: [RankedPlan] = []
+    var traces = TraceTable()
     for entry in entries {
       do throws(ConstraintViolation) {
         let predicted = try Partitioner.predict(
           request.training, choices: entry.choices, cluster: request.cluster,
-          timings: request.timings)
+          timings: request.timings, &traces)
         found.append(RankedPlan(choices: entry.choices, predicted: predicted))
         if predicted.step != entry.step || predicted.memory.total != entry.memory {
           mispriced.append(entry.choices.canonicalText)

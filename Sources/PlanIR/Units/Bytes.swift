@@ -13,6 +13,8 @@ package struct Bytes: Hashable, Comparable, Sendable, AdditiveArithmetic, Codabl
   @inlinable package static func - (left: Bytes, right: Bytes) -> Bytes {
     Bytes(left.count - right.count)
   }
+  @inlinable package static func += (left: inout Bytes, right: Bytes) { left = left + right }
+  @inlinable package static func -= (left: inout Bytes, right: Bytes) { left = left - right }
   @inlinable package static func * (left: Bytes, right: Int) -> Bytes { Bytes(left.count * right) }
   @inlinable package static func < (left: Bytes, right: Bytes) -> Bool { left.count < right.count }
 
