@@ -11,7 +11,7 @@ extension PlanSearch {
   mutating func pushLeaner(than node: PlanNode, _ bound: NodeBound, _ asked: SearchRequest) {
     guard mayBeLeaner(node) else { return }
     let least = bound.bound(
-      asked, leaner: bound.memory.keepingNothing, head: leanHead(of: node))
+      asked, leaner: bound.memory.keepingNothing, head: leastHead(of: node))
     if least != nil {
       heap.push(.leaner(node, isBounded: false), bound: bound.least(request))
     } else {
@@ -33,10 +33,23 @@ extension PlanSearch {
     }
   }
 
-  /// Bounds what is leaner than a node by what its layers keep at least.
+  /// Bounds what is leaner than a node by what its layers keep at least; first as far as embedding and head need not be
+  /// lowered again for it.
   mutating func boundLeaner(_ node: PlanNode, atLeast least: Int) {
     let asked = asked(atLeast: least)
+    let memory = points[node.point].leanMemory(node.choices.microBatch, request, &chains)
+    let rough = node.bound?.bound(asked, leaner: memory, head: leastHead(of: node))
+    if let rough, rough > least {
+      return heap.push(.leaner(node, isBounded: false), bound: rough)
+    }
     pushLeaner(node) { node.bound?.bound(asked, leaner: $0, head: $1).map { max(least, $0) } }
+  }
+
+  /// The same where embedding and head are not lowered again.
+  private func leastHead(of node: PlanNode) -> Int {
+    let choices = node.choices
+    return space.ends.headBytes(
+      choices.microBatch, devices: choices.tensorDegree * choices.degree("context"))
   }
 
   /// What the head of what is leaner than `node` holds at least.
@@ -51,7 +64,11 @@ extension PlanSearch {
     guard !node.isLeaner, mayBeLeaner(node) else { return }
     let memory = points[node.point].leanMemory(
       node.choices.microBatch, request, &chains)
-    if let bound = bound(memory, leanHead(of: node)) {
+    // Most are beaten, or fit nowhere, whatever else the head holds.
+    let least = bound(memory, leastHead(of: node))
+    if let least, ranking.isBeaten(least) {
+      heap.push(.leaner(node, isBounded: true), bound: least)
+    } else if least != nil, let bound = bound(memory, leanHead(of: node)) {
       heap.push(.leaner(node, isBounded: true), bound: bound)
     } else {
       certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)

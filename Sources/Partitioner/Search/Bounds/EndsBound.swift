@@ -1,13 +1,16 @@
 import PlanIR
 
-/// What embedding and head compute of a micro-batch at least, however they are split.
+/// What embedding and head compute of a micro-batch at least, and the head keeps, however they are split.
 ///
 /// Every layout computes the same operations, each on parts that make up the whole. So the device with the
 /// largest parts takes an even share at least of what one device takes for what grows with the batch, its
-/// products at full speed; and it launches as many kernels. What is sent comes on top.
+/// products at full speed; and it launches as many kernels. What is sent comes on top. So, too, some device keeps an even
+/// share of what the head keeps of a sequence: parts make up the whole, whether or not they are gathered again.
 struct EndsBound {
   private var embedding: [Work] = []
   private var head: [Work] = []
+  /// Bytes that the head keeps of one sequence on one device.
+  private var kept = 0
 
   /// A body of one device.
   private struct Work {
@@ -19,16 +22,28 @@ struct EndsBound {
   /// Of the ends of `request`'s model; nothing where kernels have measured times.
   init(_ request: SearchRequest, _ rates: ClusterRates) {
     let training = request.training
-    guard request.timings.isEmpty, let alone = PlanChoices.ofOneDevice(training) else { return }
+    guard let alone = PlanChoices.ofOneDevice(training) else { return }
     var templates = TemplateTable(training)
     let ends = training.groups.ends
     guard let lowered = try? templates.lowered(ends, alone) else { return }
     let cost = ClusterCost(rates, mesh: alone.mesh, placement: [])
     for (place, profile) in zip(ends.places, lowered.profiles) {
+      let isHead = training.block(place).graph.blockClass == .head
+      if isHead { kept += Self.kept(profile) }
+      guard request.timings.isEmpty else { continue }
       let own = profile.leastOfMicroBatch(cost).map { Work(seconds: $0, launches: $1) }
-      if training.block(place).graph.blockClass == .head { head += own } else { embedding += own }
+      if isHead { head += own } else { embedding += own }
     }
   }
+
+  /// Bytes that are kept of one sequence more.
+  private static func kept(_ profile: BlockProfile) -> Int {
+    let (one, two) = (profile.memory(1, isLast: false), profile.memory(2, isLast: false))
+    return max(0, (two.kept[.none] ?? 0) - (one.kept[.none] ?? 0))
+  }
+
+  /// Bytes that the head keeps of `sequences` on some of `devices` together.
+  func headBytes(_ sequences: Int, devices: Int) -> Int { kept * sequences / devices }
 
   /// What the head takes of `sequences` on `devices` together.
   func head(_ sequences: Int, devices: Int) -> Picoseconds { least(head, sequences, devices) }
