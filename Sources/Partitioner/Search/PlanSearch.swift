@@ -15,7 +15,7 @@ struct PlanSearch {
   var points: [LayerPoint] = []
   var heap = BoundHeap<Item>()
   var counts: CandidateCounts
-  private var traces = TraceTable()
+  private(set) var traces = TraceTable()
   private var networks: [Mesh: NetworkTable] = [:]
   var closest = ClosestReplicas()
   var ranking: Ranking

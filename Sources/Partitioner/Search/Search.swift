@@ -74,9 +74,10 @@ package struct Search {
     var space = CandidateSpace(request)
     let splits = space.splits()
     var answer = SearchAnswer()
-    let ranking = ranking(space, splits, mixtures: true, &answer.certificate)
-    answer.plans = plans(ranking.best, &answer.mispriced)
-    answer.front = plans(ranking.front, &answer.mispriced)
+    var traces = TraceTable()
+    let ranking = ranking(space, splits, mixtures: true, &answer.certificate, &traces)
+    answer.plans = plans(ranking.best, &answer.mispriced, &traces)
+    answer.front = plans(ranking.front, &answer.mispriced, &traces)
     answer.space = ranking.space
     answer.overMemory = ranking.overMemory
     answer.refusals = ranking.refusals
@@ -97,7 +98,7 @@ package struct Search {
 
   private func ranking(
     _ space: CandidateSpace, _ splits: [DeviceSplit], mixtures: Bool,
-    _ certificate: inout Certificate?
+    _ certificate: inout Certificate?, _ traces: inout TraceTable
   ) -> Ranking {
     if request.training.isAnnotated {
       var search = AnnotatedSearch(request, space)
@@ -107,7 +108,7 @@ package struct Search {
     var search = PlanSearch(request, space, request.pins.layout == .mixed ? [] : splits)
     search.run()
     var ranking = search.ranking
-    certificate = search.certificate
+    (certificate, traces) = (search.certificate, search.traces)
     if mixtures && request.probe == nil && MixturePass.isOpen(request) {
       let points = search.wholePoints()
       var pass = MixturePass(request, space, search.chains)
@@ -145,15 +146,18 @@ package struct Search {
     var space = CandidateSpace(other)
     let splits = space.splits()
     var certificate: Certificate?
-    let ranking = Search(request: other).ranking(space, splits, mixtures: false, &certificate)
-    return (plans(ranking.best, &mispriced).first, space.violations + ranking.violations)
+    var traces = TraceTable()
+    let ranking = Search(request: other).ranking(
+      space, splits, mixtures: false, &certificate, &traces)
+    return (plans(ranking.best, &mispriced, &traces).first, space.violations + ranking.violations)
   }
 
   /// Each entry's whole prediction, by the path that reads a plan file; what does not agree with its
-  /// entry goes to `mispriced`.
-  private func plans(_ entries: [Ranking.Entry], _ mispriced: inout [String]) -> [RankedPlan] {
+  /// entry goes to `mispriced`. `traces` are those that are known.
+  private func plans(
+    _ entries: [Ranking.Entry], _ mispriced: inout [String], _ traces: inout TraceTable
+  ) -> [RankedPlan] {
     var found: [RankedPlan] = []
-    var traces = TraceTable()
     for entry in entries {
       do throws(ConstraintViolation) {
         let predicted = try Partitioner.predict(
