@@ -50,7 +50,7 @@ extension Timing {
   package func joined(with later: Timing) -> Timing {
     guard amount == later.amount else { return later }
     var joined = later
-    joined.samples += samples
+    joined.samples = min(samples + later.samples, Timing.mostSamples)
     let share = Double(later.samples) / Double(max(1, joined.samples))
     func middle(_ value: KeyPath<Timing, Double>) -> Double {
       self[keyPath: value] * (1 - share) + later[keyPath: value] * share

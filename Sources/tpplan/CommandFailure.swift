@@ -25,7 +25,7 @@ extension ParsableCommand {
   /// Runs `body`; prints what it throws as one message on standard error and exits accordingly.
   ///
   /// With `json` what failed is printed on standard output, too: whoever reads JSON finds one
-  /// document whatever the answer.
+  /// document whatever the answer. Wrong usage has none.
   func answering(json: Bool = false, _ body: () throws -> Void) throws {
     do {
       try body()
@@ -36,7 +36,7 @@ extension ParsableCommand {
     } catch {
       let failure = describe(error)
       StandardError.print("tpplan: \(failure.message)")
-      if json { try? StandardOutput.print(document(of: failure)) }
+      if json && failure.code != 64 { try? StandardOutput.print(document(of: failure)) }
       throw ExitCode(failure.code)
     }
   }

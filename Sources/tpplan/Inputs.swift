@@ -13,7 +13,15 @@ enum Inputs {
 
   static func model(_ name: String) throws -> Model { try models.model(name) }
 
-  static func cluster(_ name: String) throws -> Cluster { try clusters.cluster(name) }
+  static func cluster(_ name: String) throws -> Cluster {
+    let cluster = try clusters.cluster(name)
+    if cluster.isLocal && cluster.name != "local" {
+      StandardError.print(
+        "tpplan: note: \(cluster.name) has shared_cores, and is taken for this machine: its cores, its memory, its "
+          + "measured times")
+    }
+    return cluster
+  }
 
   /// The shipped clusters but this machine and the one called `name`; what cannot be read is left out.
   static func clusters(beside name: String) -> [Cluster] {

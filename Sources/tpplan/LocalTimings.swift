@@ -41,7 +41,7 @@ struct LocalTimings {
     try TimingDatabase(file(), access: access, patience: patience)
   }
 
-  /// Records the kernels of a run of `program`, which computed in `dtype`. Where the default database
+  /// Records the kernels of a run of `program`, which computed in `dtype`, where no more samples are known. Where the default database
   /// cannot be written the run stands and a warning is printed; a database that was asked for must take
   /// them.
   func record(
@@ -52,10 +52,18 @@ struct LocalTimings {
       let recorder = KernelTimingRecorder(
         fingerprint: MachineFingerprint.current(), origin: origin)
       let timings = recorder.timings(of: times, dtype: dtype, amounts: amounts(of: program))
-      try database(.readWrite).record(timings)
+      let database = try database(.readWrite)
+      let known = try database.timings(fingerprint: recorder.fingerprint)
+      try database.record(timings.filter { tells($0.timing, moreThan: known[$0.key]) })
     } catch let error as TimingStoreError where path == nil {
       StandardError.print("tpplan: warning: kernel times are not recorded: \(error)")
     }
+  }
+
+  /// Whether what a run measured counts for more than what is stored: a calibration has more samples, and warms up.
+  private func tells(_ timing: Timing, moreThan known: Timing?) -> Bool {
+    guard let known, known.amount != nil || timing.amount == nil else { return true }
+    return timing.samples >= known.samples
   }
 
   /// What the kernels of `program` that are no products have to do. Attention under dropout draws random

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Kernels
 
 @main
@@ -23,6 +24,8 @@ struct Tpplan: ParsableCommand {
 
   static func main() {
     BLASLibrary.endIdleThreads()
+    // A file that may not grow further is an error of writing it.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()

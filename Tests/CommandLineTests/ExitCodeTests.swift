@@ -148,6 +148,9 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ExitCase("execute @/plan.json --learning-rate nan", 64, "--learning-rate"),
     ExitCase("execute @/plan.json --trace @/no/t.json", 74, "no/t.json"),
     ExitCase("execute @/plan.json --timings @", 74, "timings"),
+    // Nothing is run whose times could not be recorded.
+    ExitCase("execute @/plan.json --timings @/model.json --dump @/x.st", 65, "model.json"),
+    ExitCase("execute @/plan.json --timings /dev/full --dump @/x.st", 74, "/dev/full"),
     ExitCase("execute @/plan.json --dump @/no/x.st", 74, "no/x.st"),
     ExitCase("execute @/plan.json --dump @", 74, "folder"),
     ExitCase("execute @/plan.json --dump @/plan.json", 64, "the plan"),
@@ -158,6 +161,8 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ExitCase(
       "execute @/plan.json --weights @/folder --dump @/folder/x.safetensors", 64, "--weights"),
     ExitCase("timings export @/timings.db", 64, "the database"),
+    ExitCase("timings export --timings @/timings.db @/timings.db-wal", 64, "the database"),
+    ExitCase("timings prune --all --timings @/none.db", 66, "none.db"),
     ExitCase(tiny + "--emit @/no/p.json", 74, "no/p.json"),
     ExitCase(tiny + "--emit /dev/full", 74, "/dev/full"),
     ExitCase("timings import @/none.json", 66, "none.json"),
@@ -178,7 +183,8 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     try line.write("{\"schema\":\"tpplan.model/2\"}", "model.json")
     try FileManager.default.createDirectory(
       at: line.folder.appendingPathComponent("folder"), withIntermediateDirectories: false)
-    for name in ["folder/config.json", "folder/x.safetensors", "timings.db"] {
+    let written = ["folder/config.json", "folder/x.safetensors", "timings.db", "timings.db-wal"]
+    for name in written {
       try line.write("", name)
     }
     _ = try line.run(tiny + "--emit @/plan.json")

@@ -68,4 +68,30 @@ import Testing
     #expect(!text.contains("(modelled)") && !text.contains("\ncores"))
     #expect(try line.run("explain @/plan.json --json").json()["cores"] is NSNull)
   }
+
+  @Test func `what launching kernels takes has a source`() throws {
+    let line = try CommandLine()
+    _ = try line.run("search tiny-gpt2 --devices 1 --global-batch 1 --emit @/plan.json")
+    let explained = try line.run("explain @/plan.json --json").json()
+    let blocks = try #require(explained["blocks"] as? [[String: Any]])
+    let parts = try blocks.map { try #require($0["seconds"] as? Double) }.reduce(0, +)
+    let sources = try ["measured", "interpolated", "modelled"].map {
+      try seconds(explained["sources"], $0)
+    }.reduce(0, +)
+    #expect(abs(sources - parts) <= 1e-9 * parts && parts > 0)
+  }
+
+  @Test func `a cluster file that is taken for this machine says so`() throws {
+    let line = try CommandLine()
+    let local = try line.run("clusters --json").json()["clusters"] as? [[String: Any]]
+    var cluster = try #require(local?.first { $0["name"] as? String == "local" })
+    cluster["name"] = "mine"
+    let text = String(decoding: try JSONSerialization.data(withJSONObject: cluster), as: UTF8.self)
+    try line.write(text, "mine.json")
+    let audit = "audit tiny-gpt2 --devices 2 --cluster @/mine.json --megatron"
+    let outcome = try line.run(
+      words: audit.split(separator: " ").map(String.init) + ["--micro-batch-size 1"])
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(outcome.error.contains("note: mine has shared_cores"))
+  }
 }

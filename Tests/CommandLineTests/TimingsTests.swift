@@ -94,6 +94,34 @@ import Testing
     #expect(refused.code == 74 && refused.error.contains(database))
   }
 
+  @Test func `a run's times do not replace what more samples tell`() throws {
+    let line = try CommandLine()
+    _ = try line.run("search tiny-gpt2 --devices 2 --layout megatron --tensor 2 --emit @/plan.json")
+    #expect(try line.run("execute @/plan.json --timings @/timings-a.db").code == 0)
+    // The same kernels, as if they had been calibrated, some of them.
+    let text = try line.run("timings export --timings @/timings-a.db").output
+    let document = try #require(
+      try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    var timings = try #require(document["timings"] as? [[String: Any]])
+    for index in timings.indices {
+      timings[index]["samples"] = index % 2 == 0 ? 1_000_000 : 1
+      timings[index]["median_ns"] = 12345.5
+    }
+    let changed: [String: Any] = ["schema": "tpplan.timings/1", "timings": timings]
+    try JSONSerialization.data(withJSONObject: changed)
+      .write(to: line.folder.appendingPathComponent("changed.json"))
+    let file = "--timings @/timings-b.db"
+    #expect(try line.run("timings import @/changed.json \(file)").code == 0)
+    #expect(try line.run("execute @/plan.json \(file)").code == 0)
+    let after = try #require(
+      try line.run("timings list --json \(file)").json()["timings"] as? [[String: Any]])
+    let kept = after.filter { $0["median_ns"] as? Double == 12345.5 }
+    #expect(kept.count == (timings.count + 1) / 2 && after.count == timings.count)
+    #expect(kept.allSatisfy { $0["samples"] as? Int == 1_000_000 })
+    let outcome = try line.run("execute @/plan.json \(file) --no-record")
+    #expect(outcome.code == 0, "\(outcome.error)")
+  }
+
   private static let one = """
     {"schema": "tpplan.timings/1", "timings": [{"kernel": "k", "dtype": "float32", "shape": [5],
      "transposition": "", "backend": "b", "fingerprint": "f", "samples": 9, "median_ns": 1.5,

@@ -53,6 +53,9 @@ import Testing
       #expect(parts == shared.step.count && stage.breakdown.bubble >= .zero)
       #expect(stage.spans.allSatisfy { $0.end <= shared.step })
     }
+    let exposed = shared.communication.reduce(.zero) { $0 + $1.exposed }
+    #expect(exposed == shared.breakdown.communicationExposed && exposed > .zero)
+    #expect(shared.communication.allSatisfy { $0.exposed >= .zero && $0.exposed <= $0.time })
   }
 
   @Test func `a step is no shorter than with a core for each thread`() throws {

@@ -1,13 +1,17 @@
 import PlanIR
 
 extension ClusterCost {
-  /// The time of the kernels of `body`, by where it comes from.
+  /// The time of the kernels of `body`, by where it comes from: where launching them takes longer, that is modelled.
   func kernelSources(of body: Body) -> SourcedTime {
     var sources = SourcedTime()
+    var launches = 0
     for case .kernel(let call) in body.instructions {
       let work = KernelWork(call, in: body, precision: precision)
       sources.add(time(of: work), basis(of: work))
+      launches += self.launches(of: work.traits.family)
     }
+    let launching = time(ofLaunches: launches, in: body.phase)
+    sources.add(max(.zero, launching - sources.total), FigureBasis(.modelled))
     return sources
   }
 

@@ -28,7 +28,7 @@ struct Pricing {
     memory.framework = frameworkMemory
     return Prediction(
       step: step, utilization: utilization(step), breakdown: breakdown, memory: memory,
-      communication: communication(cost, time))
+      communication: communication(cost, time, exposed: breakdown.communicationExposed))
   }
 
   /// What a framework allocates beside the program.
@@ -115,9 +115,9 @@ struct Pricing {
   }
 
   /// Entries by axis in mesh order, then by collective's name: bytes of all stages, times of that which ends
-  /// last.
+  /// last, of which nothing goes on beside `exposed` in all.
   private func communication(
-    _ cost: any CostModel, _ time: StepTime
+    _ cost: any CostModel, _ time: StepTime, exposed: Picoseconds
   ) -> [Prediction.Traffic] {
     var sums: [TrafficKey: TrafficSum] = [:]
     func add(_ body: BodySummary, times: Int, isTimed: Bool) {
@@ -151,15 +151,24 @@ struct Pricing {
     }
     var hidden = HiddenShares(
       of: time.overlaps[timed].hidden, among: sums.values.reduce(.zero) { $0 + $1.reductions })
-    return keys.compactMap { key in
+    let traffic = keys.compactMap { key -> Prediction.Traffic? in
       guard let sum = sums[key], sum.bytes > 0 else { return nil }
       return Prediction.Traffic(
         axis: mesh.name(of: key.axes), collective: key.collective, total: Bytes(sum.bytes),
         time: sum.time, exposed: sum.time - hidden.next(sum.reductions))
     }
+    // A stage that has cores of others while these wait takes less for all of it.
+    let all = traffic.reduce(.zero) { $0 + $1.exposed }
+    var saved = HiddenShares(of: max(.zero, all - exposed), among: all)
+    return traffic.map { entry in
+      var entry = entry
+      entry.exposed -= saved.next(entry.exposed)
+      return entry
+    }
   }
 
-  /// What goes on beside the last backward pass, in proportion to what there is; the shares add up to it.
+  /// What is left out of several parts in proportion to what there is: what goes on beside the last backward pass; the
+  /// shares add up to it.
   private struct HiddenShares {
     private let share: Double
     private var left: Picoseconds

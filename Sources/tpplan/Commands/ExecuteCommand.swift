@@ -4,6 +4,7 @@ import Formats
 import Partitioner
 import PlanIR
 import Proof
+import TimingStore
 
 /// Proves a plan by running it.
 struct ExecuteCommand: ParsableCommand {
@@ -78,7 +79,6 @@ struct ExecuteCommand: ParsableCommand {
     if shrink, weights != nil || batch != nil {
       throw ValidationError("--shrink contradicts --weights and --batch: the twin is smaller")
     }
-    if noRecord, timings != nil { throw ValidationError("--no-record contradicts --timings") }
     var outputs = OutputPaths(
       reading: [("the plan", plan), ("--weights", weights), ("--batch", batch)])
     try outputs.add("--dump", dump)
@@ -95,6 +95,8 @@ struct ExecuteCommand: ParsableCommand {
         (plan, training) = (twin.plan, twin.training)
       }
       for file in [dump, trace].compactMap(\.self) { try AtomicFile.check(file) }
+      // What could not be recorded is not run for nothing.
+      if timings != nil && !noRecord { _ = try LocalTimings(path: timings).database(.readWrite) }
       noteWidths(of: plan)
       let program = try Partitioner.program(of: training, choices: plan.choices)
       let verdict = try prove(plan, program)

@@ -17,8 +17,11 @@ struct TimingsCommand: ParsableCommand {
     @Flag(help: "Print one JSON document.")
     var json = false
 
-    func database(_ access: TimingDatabase.Access) throws -> TimingDatabase {
-      if access == .readOnly, let timings, !FileManager.default.fileExists(atPath: timings) {
+    /// The database; one that is named for anything but to be imported into is there.
+    func database(
+      _ access: TimingDatabase.Access, isMade: Bool = false
+    ) throws -> TimingDatabase {
+      if !isMade, let timings, !timings.isEmpty, !FileManager.default.fileExists(atPath: timings) {
         throw FormatError.missing(file: timings)
       }
       return try LocalTimings(path: timings).database(access)
@@ -63,9 +66,9 @@ struct TimingsCommand: ParsableCommand {
     var file: String?
 
     func validate() throws {
-      var outputs = OutputPaths(reading: [
-        ("the database", try? LocalTimings(path: shared.timings).file())
-      ])
+      let database = try? LocalTimings(path: shared.timings).file()
+      var outputs = OutputPaths(
+        reading: ["", "-wal", "-shm"].map { part in ("the database", database.map { $0 + part }) })
       try outputs.add("the file to write", file)
     }
 
@@ -92,7 +95,7 @@ struct TimingsCommand: ParsableCommand {
     func run() throws {
       try answering(json: shared.json) {
         let timings = try TimingsDocument(JSONDocument(contentsOf: file)).timings
-        try shared.database(.readWrite).record(timings)
+        try shared.database(.readWrite, isMade: true).record(timings)
         try report("imported", timings.count, json: shared.json)
       }
     }
