@@ -6,7 +6,7 @@ extension PlanDraw {
     guard MixturePass.isOpen(request), let split = flatSplits.randomElement(using: &random) else {
       return nil
     }
-    let shapes = space.shapes(tensor: split.tensor)
+    let shapes = space.mixtureShapes(tensor: split.tensor)
     guard let size = space.microBatches(data: split.data).randomElement(using: &random),
       let knobs = knobs(split, shapes), let assignment = assignment(shapes),
       var choices = assignment.choices(from: knobs, data: split.data)

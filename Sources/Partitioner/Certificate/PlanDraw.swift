@@ -33,7 +33,7 @@ struct PlanDraw {
     let splits = space.splits()
     self.space = space
     flatSplits = splits.filter { split in
-      split.stages * split.context == 1 && space.shapes(tensor: split.tensor).count > 1
+      split.stages * split.context == 1 && space.mixtureShapes(tensor: split.tensor).count > 1
     }
     points = request.pins.layout == .mixed ? [] : Self.points(space, splits)
     random = CounterNumbers(seed: seed)

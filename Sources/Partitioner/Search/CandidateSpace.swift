@@ -185,13 +185,22 @@ struct CandidateSpace {
     let isPinned = pins.layout != nil && pins.layout != .mixed
     // Pinned sequence parallelism is kept where there is nothing to split, too.
     let keepsMegatron = pins.sequenceParallel == true
+    // What is pinned of data may leave such shapes alone.
+    let keepsCopies = pins.data != nil || pins.tensor != nil || pins.microBatch != nil
     return LayoutCatalog.all
       .filter { isPinned ? $0.name == pins.layout : !pins.exclusions.layouts.contains($0.name) }
       .flatMap { LayoutShape.all($0, devices: tensor) }
       .filter { shape in
-        let isOwn = !shape.coincides || (keepsMegatron && shape.layout == .megatron)
+        let isOwn =
+          !shape.coincides || (keepsMegatron && shape.layout == .megatron)
+          || (keepsCopies && shape.holdsCopies)
         return pins.mesh.map { $0 == shape.degrees } ?? true && (isPinned || isOwn)
       }
+  }
+
+  /// The shapes that blocks of a mixture have.
+  func mixtureShapes(tensor: Int) -> [LayoutShape] {
+    shapes(tensor: tensor).filter { !$0.holdsCopies }
   }
 
   /// The choices of `shape` under `split`, everything kept and gathered whole unless pinned: with every

@@ -38,6 +38,12 @@ struct LayoutShape: Hashable {
     case .stationary: degrees[0] == 1
     }
   }
+
+  /// Whether it holds copies alone, as the data axis does of another mesh: Tesseract of one row and column. The same
+  /// plan has other degrees, and micro-batches, than under data.
+  var holdsCopies: Bool {
+    layout == .tesseract && degrees[0] * degrees[1] == 1 && degrees[2] > 1
+  }
 }
 
 /// The divisors of `number`, in ascending order.

@@ -32,7 +32,7 @@ struct MixturePass {
     _ certificate: inout Certificate?
   ) {
     for split in splits where split.stages * split.context == 1 {
-      let shapes = space.shapes(tensor: split.tensor)
+      let shapes = space.mixtureShapes(tensor: split.tensor)
       guard shapes.count > 1 else { continue }
       let all = knobs(shapes.flatMap { space.variants($0, split) }, shapes)
       var open = MixtureShapes(request, space, split, shapes, points)
