@@ -49,6 +49,10 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     ("--pipeline 3", "pipeline", "--devices"),
     ("--data 4 --micro-batch 5 --global-batch 24", "data x micro_batch", "--micro-batch 6"),
     ("--pipeline 64 --devices 64", "a layer on every pipeline stage", "--pipeline 2"),
+    (
+      "--pipeline 64 --devices 64 --interleave 4", "a layer on every pipeline stage",
+      "--pipeline 2, no --interleave"
+    ),
     ("--interleave 1000000", "a layer on every pipeline stage", "--schedule 1f1b"),
     ("--pipeline 2 --schedule interleaved", "a layer on every pipeline stage", "--schedule 1f1b"),
     (

@@ -109,10 +109,13 @@ extension ConstraintViolation {
   ) -> ConstraintViolation {
     let most = layers / stages
     let fewer = most > 1 ? "--interleave \(most)" : "no --interleave, and --schedule 1f1b"
+    let pipeline = "--pipeline \(max(layers, 1))"
+    let own =
+      layers <= 1 ? ", no --schedule and no --interleave" : chunks > 1 ? ", no --interleave" : ""
     return ConstraintViolation(
       constraint: "a layer on every pipeline stage but the first and the last",
       found: "\(layers) layers over \(stages) stages" + (chunks > 1 ? " of \(chunks) chunks" : ""),
       needed: needed,
-      remedy: chunks > 1 && layers >= stages ? fewer : "--pipeline \(max(layers, 1))")
+      remedy: chunks > 1 && layers >= stages ? fewer : pipeline + own)
   }
 }
