@@ -95,15 +95,23 @@ struct TimingOpening {
     try database.execute(sql: "PRAGMA synchronous = NORMAL")
   }
 
-  /// Makes the tables. Another process may do the same at the same time: who comes second finds
-  /// them made, fails, and may go on.
+  /// Makes the tables. Another process may do the same at the same time: who comes second finds one
+  /// made, fails, and goes on from there, though the other may not have come to the last.
   private func migrate(_ queue: DatabaseQueue) throws {
-    do {
-      try retryingWhileBusy { try TimingSchema.migrator.migrate(queue) }
-    } catch {
-      if try version(queue) != .current { throw error }
+    for attempt in 1... {
+      do {
+        return try retryingWhileBusy { try TimingSchema.migrator.migrate(queue) }
+      } catch let error as DatabaseError {
+        if try version(queue) == .current { return }
+        let isMade = [.SQLITE_ERROR, .SQLITE_CONSTRAINT].contains(error.resultCode)
+        guard isMade, attempt < Self.mostAttempts else { throw error }
+        Thread.sleep(forTimeInterval: 0.01)
+      }
     }
   }
+
+  /// More than others can make between two looks at what is there.
+  private static let mostAttempts = 100
 
   /// SQLite does not always wait by itself when several processes change the journal mode of a new
   /// file: 3.40.1 told 29 of 2400 openings at once that it was locked, after 0.1 ms.

@@ -222,6 +222,24 @@ struct LaunchCase: Sendable, CustomTestStringConvertible {
     }
   }
 
+  @Test(arguments: [LaunchFramework.deepspeed, .fsdp])
+  func `steps that accumulate keep their batch by accumulating otherwise`(
+    _ framework: LaunchFramework
+  ) throws {
+    var request = try LaunchCase(
+      "x", "llama-3-8b", 16, "--micro-batch-size 1 --global-batch-size 64 --seq-length 2048"
+    ).request()
+    request.configuration.framework = framework
+    (request.configuration.zero, request.configuration.microBatches) = (3, 4)
+    request.memory = .unlimited
+    let answer = Audit.run(request)
+    let change = try #require(answer.changes.first { $0.knob == .microBatch })
+    #expect(change.to.hasSuffix(" 4 and gradient_accumulation_steps 1"), "\(change.to)")
+    let own = try #require(change.configuration)
+    #expect(own.microBatch == 4 && own.microBatches == 1)
+    #expect(change.plan.choices.microBatches == 1)
+  }
+
   @Test func `DeepSpeed is not offered tensor parallelism beside sharded weights`() throws {
     var request = try LaunchCase(
       "x", "llama-3-8b", 16, "--micro-batch-size 2 --global-batch-size 256"

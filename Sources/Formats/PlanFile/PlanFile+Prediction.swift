@@ -23,14 +23,14 @@ extension PlanFile {
   /// Whether a figure that follows from times is as computed, but for how another machine's mathematics rounds.
   private func checkTime(_ node: JSONNode, _ computed: JSONNode) throws(FormatError) {
     let (found, expected) = (try node.nonNegativeNumber(), try computed.number())
-    if cluster.isLocal || abs(found - expected) <= 1e-6 * abs(expected) + Self.clockTick { return }
+    if cluster.isLocal || abs(found - expected) <= 1e-6 * abs(expected) + Self.rounding { return }
     throw node.malformed(
       expected: "\(JSONValue.number(expected).summary), as the choices give",
       remedy: "search again: the plan was edited or made by another version")
   }
 
-  /// What time is counted in; parts of a step are differences of sums that are rounded so.
-  private static let clockTick = 1e-10
+  /// Seconds that parts of a step may be off: they are differences of sums, each rounded to picoseconds.
+  private static let rounding = 1e-10
 
   private func checkBreakdown(_ expected: JSONNode) throws(FormatError) {
     let names = ["compute", "communication_exposed", "bubble", "optimizer"]
