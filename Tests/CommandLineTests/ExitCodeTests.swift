@@ -201,6 +201,16 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     #expect(try line.contents() == before)
   }
 
+  @Test func `a file that may not grow further is one that cannot be written`() throws {
+    let line = try CommandLine()
+    line.other = URL(fileURLWithPath: "/bin/sh")
+    let command = "ulimit -f 1; exec \(try CommandLine.program().path) \(tiny)--emit p.json"
+    let outcome = try line.run(words: ["-c", command])
+    #expect(outcome.code == 74, "\(outcome.error)")
+    #expect(outcome.error.contains("p.json") && outcome.output.isEmpty)
+    #expect(try line.contents().isEmpty)
+  }
+
   @Test(arguments: [
     "models", "clusters --json", tiny, tiny + "--json", "sweep tiny-gpt2 --devices 4 --csv",
     "--help", "help search", "--version", "--generate-completion-script zsh",

@@ -2,6 +2,12 @@ import Testing
 
 /// Small twins of plans run in float32 within its tolerance, whatever numbers are drawn.
 @Suite struct ShrinkTests {
+  /// Runs the twin of the plan in the folder.
+  private func prove(_ line: CommandLine) throws {
+    let outcome = try line.run("execute @/plan.json --no-record --shrink")
+    #expect(outcome.code == 0, "\(outcome)")
+  }
+
   @Test(arguments: [4, 25, 30, 50])
   func `a norm of a twin has features enough for float32`(_ seed: Int) throws {
     let line = try CommandLine()
@@ -22,8 +28,7 @@ import Testing
       "search @/model.json --devices 2 --pipeline 2 --interleave 2 --global-batch 8 --top 1 "
         + "--emit @/plan.json")
     #expect(search.code == 0, "\(search)")
-    let outcome = try line.run("execute @/plan.json --no-record --shrink")
-    #expect(outcome.code == 0, "\(outcome)")
+    try prove(line)
   }
 
   @Test(arguments: [
@@ -35,8 +40,7 @@ import Testing
     let line = try CommandLine()
     let search = "search \(plan) --matmul stepped --precision fp32 --top 1 --emit @/plan.json"
     #expect(try line.run(search).code == 0)
-    let outcome = try line.run("execute @/plan.json --no-record --shrink")
-    #expect(outcome.code == 0, "\(outcome)")
+    try prove(line)
   }
 
   @Test func `heads that an axis splits stay divisible where their width does not`() throws {
@@ -51,7 +55,6 @@ import Testing
       "search @/model.json --devices 9 --global-batch 36 --sequence 6 --precision fp32 "
         + "--layout summa --gathers-weights again --tensor 3 --top 1 --emit @/plan.json")
     #expect(search.code == 0, "\(search)")
-    let outcome = try line.run("execute @/plan.json --no-record --shrink")
-    #expect(outcome.code == 0, "\(outcome)")
+    try prove(line)
   }
 }

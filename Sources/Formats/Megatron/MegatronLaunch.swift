@@ -79,6 +79,13 @@ struct MegatronReader {
     }
     reading.configuration.contextAttention = communication == "a2a" ? .allToAll : .ring
     guard reading.configuration.context > 1 else { return }
+    if communication == "a2a+p2p",
+      !flags.names.contains("--hierarchical-context-parallel-sizes")
+    {
+      throw LaunchError(
+        "--cp-comm-type a2a+p2p", expected: "--hierarchical-context-parallel-sizes beside it",
+        found: "none", remedy: "add the sizes of both levels")
+    }
     if Set(given).count > 1 {
       note(
         "--cp-comm-type differs from layer to layer: all are priced as the first, \(communication)")

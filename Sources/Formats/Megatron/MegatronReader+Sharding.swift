@@ -83,14 +83,6 @@ extension MegatronReader {
         found: "2", remedy: "drop \(flag), or the virtual stages")
     }
     guard configuration.context > 1 else { return }
-    if flags.names.contains("--cp-comm-type"),
-      configuration.written.contextAttention == "--cp-comm-type a2a+p2p",
-      !flags.names.contains("--hierarchical-context-parallel-sizes")
-    {
-      throw LaunchError(
-        "--cp-comm-type a2a+p2p", expected: "--hierarchical-context-parallel-sizes beside it",
-        found: "none", remedy: "add the sizes of both levels")
-    }
     let chunks = 2 * configuration.context
     if let sequence = configuration.workload.sequence, sequence % chunks != 0 {
       throw LaunchError(

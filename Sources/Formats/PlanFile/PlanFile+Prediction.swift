@@ -15,28 +15,30 @@ extension PlanFile {
     try checkMemory(expected)
     try checkTraffic(expected)
     for name in ["step_seconds", "model_flops_utilization"] {
-      try checkTime(predicted.field(name), expected.field(name))
+      let computed = try expected.field(name)
+      try checkTime(predicted.field(name), computed, of: computed.number())
     }
-    try checkBreakdown(expected.field("breakdown"))
+    try checkBreakdown(expected)
   }
 
-  /// Whether a figure that follows from times is as computed, but for how another machine's mathematics rounds.
-  private func checkTime(_ node: JSONNode, _ computed: JSONNode) throws(FormatError) {
+  /// Whether a figure that follows from times is as computed, but for how another machine's mathematics rounds those
+  /// of a `whole`: parts of a step are differences of such figures.
+  private func checkTime(
+    _ node: JSONNode, _ computed: JSONNode, of whole: Double
+  ) throws(FormatError) {
     let (found, expected) = (try node.nonNegativeNumber(), try computed.number())
-    if cluster.isLocal || abs(found - expected) <= 1e-6 * abs(expected) + Self.rounding { return }
+    if cluster.isLocal || abs(found - expected) <= 1e-6 * whole { return }
     throw node.malformed(
       expected: "\(JSONValue.number(expected).summary), as the choices give",
       remedy: "search again: the plan was edited or made by another version")
   }
 
-  /// Seconds that parts of a step may be off: they are differences of sums, each rounded to picoseconds.
-  private static let rounding = 1e-10
-
   private func checkBreakdown(_ expected: JSONNode) throws(FormatError) {
     let names = ["compute", "communication_exposed", "bubble", "optimizer"]
     let breakdown = try predicted.field("breakdown")
     try breakdown.refuseFields(besides: names)
-    for name in names { try checkTime(breakdown.field(name), expected.field(name)) }
+    let (parts, step) = (try expected.field("breakdown"), try stepSeconds(expected))
+    for name in names { try checkTime(breakdown.field(name), parts.field(name), of: step) }
   }
 
   private func checkMemory(_ expected: JSONNode) throws(FormatError) {
@@ -53,6 +55,7 @@ extension PlanFile {
   private func checkTraffic(_ expected: JSONNode) throws(FormatError) {
     let compared = ["axis", "collective", "total_bytes", "device_bytes"]
     let times = ["seconds", "exposed_seconds"]
+    let step = try stepSeconds(expected)
     let entries = try predicted.field("communication").array()
     let computed = try expected.field("communication").array()
     guard entries.count == computed.count else {
@@ -63,8 +66,12 @@ extension PlanFile {
     for (entry, computedEntry) in zip(entries, computed) {
       try entry.refuseFields(besides: compared + times)
       for name in compared { try compare(entry.field(name), computedEntry.field(name).value) }
-      for name in times { try checkTime(entry.field(name), computedEntry.field(name)) }
+      for name in times { try checkTime(entry.field(name), computedEntry.field(name), of: step) }
     }
+  }
+
+  private func stepSeconds(_ expected: JSONNode) throws(FormatError) -> Double {
+    try expected.field("step_seconds").number()
   }
 
   private func compare(_ node: JSONNode, _ expected: JSONValue) throws(FormatError) {

@@ -25,13 +25,10 @@ extension AuditAdvisor {
         + "bubble of \(share) % of the step"
     case .unevenStages:
       let layers = choices.stages.map(\.layers)
-      guard let (least, most) = layers.min().flatMap({ least in layers.max().map { (least, $0) } }),
-        least < most
-      else {
-        return
-          "the last stage has the head beside as many layers as the others, and all wait for it"
-      }
-      return "stages have \(least) to \(most) layers, and all wait for the slowest"
+      let (least, most) = (layers.min() ?? 0, layers.max() ?? 0)
+      return least < most
+        ? "stages have \(least) to \(most) layers, and all wait for the slowest"
+        : "the last stage has the head beside as many layers as the others, and all wait for it"
     case .sequenceParallelismOff:
       return "without sequence parallelism each tensor rank keeps, and computes norms and dropout "
         + "of, the whole stream"

@@ -32,37 +32,14 @@ struct ByRecomputation<Value>: Sequence, ExpressibleByDictionaryLiteral {
     }
   }
 
-  var isEmpty: Bool { none == nil && selective == nil && full == nil && mixed == nil }
+  var isEmpty: Bool { Recomputation.allCases.allSatisfy { self[$0] == nil } }
 
   /// The ways that have a value, in the order of the cases.
-  var kinds: [Recomputation] { map(\.key) }
+  var kinds: [Recomputation] { Recomputation.allCases.filter { self[$0] != nil } }
 
-  /// Goes through the ways that have a value, in the order of the cases.
-  struct Iterator: IteratorProtocol {
-    fileprivate let values: ByRecomputation
-    private var place: Recomputation? = Recomputation.none
-
-    fileprivate init(_ values: ByRecomputation) { self.values = values }
-
-    mutating func next() -> (key: Recomputation, value: Value)? {
-      while let kind = place {
-        place = Self.kind(after: kind)
-        if let value = values[kind] { return (kind, value) }
-      }
-      return nil
-    }
-
-    private static func kind(after kind: Recomputation) -> Recomputation? {
-      switch kind {
-      case .none: .selective
-      case .selective: .full
-      case .full: .mixed
-      case .mixed: nil
-      }
-    }
+  func makeIterator() -> some IteratorProtocol<(key: Recomputation, value: Value)> {
+    kinds.compactMap { kind in self[kind].map { (key: kind, value: $0) } }.makeIterator()
   }
-
-  func makeIterator() -> Iterator { Iterator(self) }
 
   func mapValues<Other>(_ change: (Value) -> Other) -> ByRecomputation<Other> {
     var result: ByRecomputation<Other> = [:]

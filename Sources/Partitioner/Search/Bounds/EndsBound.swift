@@ -27,12 +27,15 @@ struct EndsBound {
     let ends = training.groups.ends
     guard let lowered = try? templates.lowered(ends, alone) else { return }
     let cost = ClusterCost(rates, mesh: alone.mesh, placement: [])
+    let layers = LayerRange(training.areLayers)
     for (place, profile) in zip(ends.places, lowered.profiles) {
-      let isHead = training.block(place).graph.blockClass == .head
-      if isHead { kept += Self.kept(profile) }
+      // As `EndsMemory` counts what comes after all layers.
+      if layers.isBefore(place.segment) {
+        kept += Self.kept(profile) * training.segments[place.segment].count
+      }
       guard request.timings.isEmpty else { continue }
       let own = profile.leastOfMicroBatch(cost).map { Work(seconds: $0, launches: $1) }
-      if isHead { head += own } else { embedding += own }
+      if training.block(place).graph.blockClass == .head { head += own } else { embedding += own }
     }
   }
 
