@@ -314,4 +314,21 @@ struct LaunchCase: Sendable, CustomTestStringConvertible {
     #expect(inside(usual) == [4, 1, 2])
     #expect(inside(other) == [1, 4, 2])
   }
+
+  /// 12 devices on nodes of 8: 4 + 4 and 4, or 6 and 6.
+  @Test
+  func `as many ranks share a node as the launch counts, else as keep tensor groups together`()
+    throws
+  {
+    let flags = "--tensor-model-parallel-size 4 --micro-batch-size 1 --global-batch-size 96"
+    var request = try LaunchCase("c", "llama-3-8b", 12, flags).request()
+    func inside() -> [Int]? {
+      Audit.run(request).present?.choices.placement.map(\.insideNode)
+    }
+    #expect(inside() == [1, 4])
+    request.launchedPerNode = 6
+    #expect(inside() == [3, 2])
+    request.launchedPerNode = 5
+    #expect(inside() == [1, 4])
+  }
 }

@@ -27,10 +27,32 @@ import Testing
     return found.filter { $0.reduce(1, *) == room }
   }
 
-  /// Devices that share a node: the most that divide both.
-  private func room(_ devices: Int, _ perNode: Int) -> Int {
-    if devices <= perNode { return devices }
-    return (1...perNode).last { devices % $0 == 0 && perNode % $0 == 0 } ?? 1
+  /// How many devices may share a node: parts of so many each, laid one after another into nodes, need no more nodes
+  /// than devices alone, and no multiple does.
+  private func rooms(_ devices: Int, _ perNode: Int) -> [Int] {
+    if devices <= perNode { return [devices] }
+    func nodes(_ part: Int) -> Int {
+      var (nodes, room) = (0, 0)
+      for _ in 0..<devices / part {
+        if room < part { (nodes, room) = (nodes + 1, perNode) }
+        room -= part
+      }
+      return nodes
+    }
+    let fitting = (1...perNode).filter { devices % $0 == 0 && nodes($0) == nodes(1) }
+    return fitting.filter { part in !fitting.contains { $0 > part && $0 % part == 0 } }
+  }
+
+  @Test func `devices that do not fill their nodes lie in equal parts that need no more of them`() {
+    for perNode in 1...10 {
+      for devices in 1...130 {
+        #expect(Placement.fills(devices, perNode: perNode) == rooms(devices, perNode).reversed())
+      }
+    }
+    #expect(Placement.fills(9, perNode: 8) == [3])
+    #expect(Placement.fills(12, perNode: 8) == [6, 4])
+    #expect(Placement.fills(20, perNode: 8) == [4])
+    #expect(Placement.fills(1536, perNode: 8) == [8])
   }
 
   @Test(arguments: meshes, [1, 2, 4, 6, 8, 16])
@@ -40,7 +62,8 @@ import Testing
     let mesh = mesh(sizes)
     let all = Placement.all(mesh, perNode: perNode)
     let inside = all.map { $0.map(\.insideNode) }
-    let expected = fillings(sizes, room(mesh.deviceCount, perNode))
+    let rooms = rooms(mesh.deviceCount, perNode)
+    let expected = rooms.reduce(into: Set<[Int]>()) { $0.formUnion(fillings(sizes, $1)) }
     let isWhole = all.allSatisfy { placement in
       zip(placement, mesh.axes).allSatisfy {
         $0.axis == $1.name && $0.insideNode * $0.acrossNodes == $1.size
@@ -51,7 +74,8 @@ import Testing
     #expect(isWhole)
     let innermost = Placement.innermostFirst(mesh, perNode: perNode)
     #expect(all.first == innermost)
-    let most = inside.map { $0.last ?? 1 }.max()
+    let fullest = inside.filter { $0.reduce(1, *) == rooms.max() }
+    let most = fullest.map { $0.last ?? 1 }.max()
     #expect(innermost.last?.insideNode == most)
   }
 

@@ -70,7 +70,6 @@ import Testing
       let (cluster, mesh) = (cluster(&random), mesh(&random))
       let relaxed = cluster.relaxed(for: mesh.deviceCount)
       let own = mesh.axes.filter { $0.name == "row" || $0.name == "col" }
-      let part = Mesh([MeshAxis("data", max(relaxed.devicesPerNode, 2))] + own)
       let placements = Placement.all(mesh, perNode: cluster.devicesPerNode)
       guard let placement = placements.randomElement(using: &random) else { continue }
       let names = own.map(\.name).filter { _ in Bool.random(using: &random) }
@@ -82,8 +81,11 @@ import Testing
         )
         return cost(cluster, mesh, placement).time(of: use).seconds
       }
-      let least = Placement.all(part, perNode: relaxed.devicesPerNode)
-        .map { time(relaxed, part, $0) }.min()
+      let fills = Placement.fills(mesh.deviceCount, perNode: relaxed.devicesPerNode)
+      let least = fills.flatMap { fill in
+        let part = Mesh([MeshAxis("data", max(fill, 2))] + own)
+        return Placement.all(part, perNode: fill).map { time(relaxed, part, $0) }
+      }.min()
       #expect(
         least ?? 0 <= time(cluster, mesh, placement) * (1 + 1e-12) + 2e-12,
         "seed \(seed): \(cluster.devicesPerNode) a node, \(cluster.levels), \(mesh), \(names), \(pattern)"

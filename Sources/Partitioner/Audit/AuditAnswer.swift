@@ -10,10 +10,13 @@ package struct AuditRequest: Sendable {
   /// What the search for the optimum is bound to; all open by default.
   package var pins: Pins
   package var timings: TimingTable
+  /// Devices of a node as the launch counts them; nil where it does not say.
+  package var launchedPerNode: Int?
 
   package init(
     training: TrainingGraph, cluster: Cluster, devices: Int, memory: MemoryLimit = .device,
-    configuration: LaunchConfiguration, pins: Pins = Pins(), timings: TimingTable = TimingTable()
+    configuration: LaunchConfiguration, pins: Pins = Pins(), timings: TimingTable = TimingTable(),
+    launchedPerNode: Int? = nil
   ) {
     self.training = training
     self.cluster = cluster
@@ -22,6 +25,7 @@ package struct AuditRequest: Sendable {
     self.configuration = configuration
     self.pins = pins
     self.timings = timings
+    self.launchedPerNode = launchedPerNode
   }
 
   /// The limit in bytes; nil for none.

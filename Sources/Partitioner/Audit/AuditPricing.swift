@@ -20,7 +20,7 @@ struct AuditPricing {
     let cluster = request.cluster(overlappingAs: configuration)
     let launch = LaunchPlan(
       configuration: configuration, training: request.training, cluster: cluster,
-      devices: request.devices)
+      devices: request.devices, launchedPerNode: request.launchedPerNode)
     let choices = try launch.choices()
     let predicted = try Partitioner.predict(
       request.training, choices: choices, cluster: cluster, timings: request.timings)

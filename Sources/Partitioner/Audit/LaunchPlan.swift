@@ -7,6 +7,8 @@ struct LaunchPlan {
   let training: TrainingGraph
   let cluster: Cluster
   let devices: Int
+  /// Devices of a node as the launch counts them; nil where it does not say.
+  let launchedPerNode: Int?
 
   private var sizes: DimensionSizes { training.sizes }
   private var words: LaunchWords { LaunchWords(configuration.framework) }
@@ -116,22 +118,20 @@ struct LaunchPlan {
   // MARK: - Placement
 
   /// Ranks as the framework numbers them: tensor innermost, then context, data, stages; or stages
-  /// before data.
+  /// before data. As many share a node as the launch counts, where the cluster's have room for them.
   private func placement(_ mesh: Mesh) -> [AxisPlacement] {
     let outer = configuration.stagesBeforeData ? ["pipeline", "data"] : ["data", "pipeline"]
-    let perNode = cluster.devicesPerNode
-    var room = devices <= perNode ? devices : greatestCommonDivisor(devices, perNode)
-    var inside: [String: Int] = [:]
-    for name in ["tensor", "context"] + outer {
-      let size = mesh.axes.first { $0.name == name }?.size ?? 1
-      inside[name] = greatestCommonDivisor(size, room)
-      room /= inside[name, default: 1]
+    let order = ["tensor", "context"] + outer
+    let possible = Placement.all(mesh, perNode: cluster.devicesPerNode)
+    func inside(_ placement: [AxisPlacement]) -> [Int] {
+      order.map { name in placement.first { $0.axis == name }?.insideNode ?? 1 }
     }
-    guard room == 1 else { return Placement.innermostFirst(mesh, perNode: perNode) }
-    return mesh.axes.map { axis in
-      let part = inside[axis.name, default: 1]
-      return AxisPlacement(axis: axis.name, insideNode: part, acrossNodes: axis.size / part)
+    let launched = possible.filter {
+      inside($0).reduce(1, *) == launchedPerNode
     }
+    return (launched.isEmpty ? possible : launched).max {
+      inside($0).lexicographicallyPrecedes(inside($1))
+    } ?? []
   }
 
   // MARK: - Stages

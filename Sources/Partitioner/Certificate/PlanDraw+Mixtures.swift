@@ -13,8 +13,9 @@ extension PlanDraw {
     else { return nil }
     choices.microBatch = size
     choices.microBatches = request.training.workload.globalBatch / split.data / size
-    choices.placement = Placement.innermostFirst(
-      choices.mesh, perNode: request.cluster.devicesPerNode)
+    guard let fill = space.rates.fills.randomElement(using: &random) else { return nil }
+    choices.placement = Placement.innermostFirst(choices.mesh, perNode: fill)
+    guard Placement.isAsNumbered(choices.placement) else { return nil }
     let forms = (try? request.training.tableForms(choices)) ?? []
     guard let drawn = forms.randomElement(using: &random) else { return nil }
     return Drawn(choices: drawn, path: CertificatePath.mixtures(knobs, split, size))

@@ -8,6 +8,8 @@ final class ClusterRates: Sendable {
   /// How many devices share one core, of a cluster whose devices are threads, times how much longer they
   /// take for sharing them.
   let contention: Double
+  /// How many devices may lie together on a node.
+  let fills: [Int]
   /// Of 16-bit products; nil where a roofline has to do.
   let products: ProductModel?
   /// FLOP/s of large products, and FLOP/s that no product exceeds.
@@ -31,6 +33,7 @@ final class ClusterRates: Sendable {
   init(_ cluster: Cluster, _ precision: Precision, _ timings: TimingTable, devices: Int) {
     (self.cluster, self.precision, self.timings) = (cluster, precision, timings)
     contention = cluster.contention(among: devices, timings)
+    fills = Placement.fills(devices, perNode: cluster.devicesPerNode)
     let device = cluster.device
     products =
       precision == .fp32

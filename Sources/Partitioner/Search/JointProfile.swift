@@ -24,20 +24,20 @@ struct JointProfile {
   }
 
   /// What it holds, of one micro-batch.
-  func memory(_ units: Int, _ request: SearchRequest) -> PricedBlock {
-    let network = NetworkTable(asNumbered: request, mesh: mesh)
+  func memory(_ units: Int, _ request: SearchRequest, fill: Int) -> PricedBlock {
+    let network = NetworkTable(asNumbered: request, mesh: mesh, fill: fill)
     return profile.priced(units, network.costs[0]).memory
   }
 
   /// Its backward pass.
-  func backward(_ units: Int, _ request: SearchRequest) -> BackwardWork {
-    let network = NetworkTable(asNumbered: request, mesh: mesh)
+  func backward(_ units: Int, _ request: SearchRequest, fill: Int) -> BackwardWork {
+    let network = NetworkTable(asNumbered: request, mesh: mesh, fill: fill)
     return BackwardWork(kernels: profile.priced(units, network.costs[0]).backwardKernels)
   }
 
   /// The time of one micro-batch, forward and back.
-  func time(_ units: Int, _ request: SearchRequest) -> Picoseconds {
-    let network = NetworkTable(asNumbered: request, mesh: mesh)
+  func time(_ units: Int, _ request: SearchRequest, fill: Int) -> Picoseconds {
+    let network = NetworkTable(asNumbered: request, mesh: mesh, fill: fill)
     return PricedGroup([profile.priced(units, network.costs[0])], axes, network: network)
       .time(0, microBatches: 1, placement: 0)
   }

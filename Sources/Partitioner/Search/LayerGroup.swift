@@ -60,14 +60,13 @@ final class MeshCosts {
   private var routes: [[AxisReference]: DistinctRoutes] = [:]
 
   init(_ mesh: Mesh, _ rates: ClusterRates) {
-    let perNode = rates.cluster.devicesPerNode
     let own = mesh.axes.filter { $0.name != "data" }
     // A mesh of one device has no axis.
-    let whole = Mesh([MeshAxis("data", max(perNode, LayerPoint.replicas))] + own)
-    var known: Set<[AxisPlacement]> = []
-    all = Placement.all(whole, perNode: perNode).compactMap { placement in
-      guard known.insert(placement.filter { $0.axis != "data" }).inserted else { return nil }
-      return ClusterCost(rates, mesh: whole, placement: placement)
+    all = rates.fills.flatMap { fill in
+      let whole = Mesh([MeshAxis("data", max(fill, LayerPoint.replicas))] + own)
+      return Placement.all(whole, perNode: fill).map {
+        ClusterCost(rates, mesh: whole, placement: $0)
+      }
     }
     asNumbered = ClusterCost(rates, mesh: mesh, placement: [])
   }

@@ -36,12 +36,16 @@ struct MixturePass {
       guard shapes.count > 1 else { continue }
       let all = knobs(shapes.flatMap { space.variants($0, split) }, shapes)
       var open = MixtureShapes(request, space, split, shapes, points)
-      var search = MixtureSearch(
-        space, data: split.data, tensor: split.tensor, shapes: shapes)
+      var searches = space.rates.fills.map { fill in
+        MixtureSearch(
+          space, data: split.data, tensor: split.tensor, fill: fill, shapes: shapes)
+      }
       for matmul in [MatmulSchedule.gathered, .stepped] {
         for knobs in all where knobs.matmul == matmul {
           for size in space.microBatches(data: split.data) {
-            consider(knobs, size, split, &open, &search, &ranking)
+            for fill in searches.indices {
+              consider(knobs, size, split, &open, &searches[fill], &ranking)
+            }
             // None that fits takes less than the best there is.
             certificate?.add(
               CertificatePath.mixtures(knobs, split, size),

@@ -8,7 +8,7 @@ extension MixtureSearch {
     _ assignment: Assignment, _ blocks: [BlockGroup: [MixedBlock]], _ choices: PlanChoices
   ) -> Bytes {
     let chain = chain(assignment, blocks, choices, empty: PricedBlock(), \.memory) {
-      $0.memory($1, $2)
+      $0.memory($1, $2, fill: $3)
     }
     let peak = MemoryModel<TotalBytes>(
       chain: chain.map { HeldBlock($0) }, precision: training.workload.precision
@@ -21,7 +21,7 @@ extension MixtureSearch {
   mutating func chain<Item>(
     _ assignment: Assignment, _ known: [BlockGroup: [MixedBlock]], _ choices: PlanChoices,
     empty: Item, _ item: (MixedBlock) -> Item,
-    joint: (JointProfile, Int, SearchRequest) -> Item
+    joint: (_ profile: JointProfile, _ units: Int, SearchRequest, _ fill: Int) -> Item
   ) -> ChainParts<Item> {
     var blocks = training.segments.map { $0.blocks.map { _ in empty } }
     for (group, own) in known {
@@ -36,13 +36,13 @@ extension MixtureSearch {
       var row: [Item?] = []
       for (place, giver) in own.enumerated() {
         let found = between(giver, own[(place + 1) % own.count], assignment, choices)
-        row.append(found.map { joint($0.profile, $0.units, request) })
+        row.append(found.map { joint($0.profile, $0.units, request, fill) })
       }
       joints.append(row)
       var exit: Item?
       if index + 1 < classes.count, let giver = own.last, let taker = classes[index + 1].first {
         let found = between(giver, taker, assignment, choices)
-        exit = found.map { joint($0.profile, $0.units, request) }
+        exit = found.map { joint($0.profile, $0.units, request, fill) }
       }
       exits.append(exit)
     }

@@ -12,6 +12,8 @@ import PlanIR
 /// whole.
 struct MixtureSearch {
   let data, tensor: Int
+  /// How many devices lie on a node.
+  let fill: Int
   let request: SearchRequest
   private let ends: EndsBound
   private var endShapes: EndShapes
@@ -29,12 +31,13 @@ struct MixtureSearch {
   }
 
   init(
-    _ space: CandidateSpace, data: Int, tensor: Int, shapes: [LayoutShape]
+    _ space: CandidateSpace, data: Int, tensor: Int, fill: Int, shapes: [LayoutShape]
   ) {
     (request, ends) = (space.request, space.ends)
     endShapes = EndShapes(request.training, space.rates, data: data, tensor: tensor)
     self.data = data
     self.tensor = tensor
+    self.fill = fill
     self.shapes = shapes
   }
 
@@ -214,7 +217,7 @@ struct MixtureSearch {
     _ table: inout BlockTable
   ) -> Option? {
     let alone = choices.uniform(shape, data: data)
-    let network = NetworkTable(asNumbered: request, mesh: alone.mesh)
+    let network = NetworkTable(asNumbered: request, mesh: alone.mesh, fill: fill)
     // Blocks' meshes number devices alike: a node must hold the same devices in all of them.
     guard Placement.isAsNumbered(network.placements[0]) else { return nil }
     var time = Picoseconds.zero
@@ -282,7 +285,7 @@ struct MixtureSearch {
       guard let ends = try? table.lowered(training.groups.ends, choices),
         data * choices.microBatch % ends.unit == 0
       else { continue }
-      let network = NetworkTable(asNumbered: request, mesh: choices.mesh)
+      let network = NetworkTable(asNumbered: request, mesh: choices.mesh, fill: fill)
       let priced = PricedGroup(
         ends, units: data * choices.microBatch / ends.unit, network: network)
       let time = priced.time(
@@ -298,7 +301,7 @@ struct MixtureSearch {
       blocks[training.groups.ends] = MixedBlock.all(priced)
       if request.cluster.device.operators.overlapsGradients {
         let chain = chain(assignment, blocks, choices, empty: BackwardWork(), \.backward) {
-          $0.backward($1, $2)
+          $0.backward($1, $2, fill: $3)
         }
         step = step + GradientOverlap(chain).exposed
       }
@@ -338,7 +341,9 @@ struct MixtureSearch {
       guard let profile = joint.profile else { continue }
       let batch = data * choices.microBatch
       guard batch % profile.unit == 0 else { return nil }
-      time = time + profile.time(batch / profile.unit, request) * (count * choices.microBatches)
+      time =
+        time + profile.time(batch / profile.unit, request, fill: fill)
+        * (count * choices.microBatches)
     }
     return time
   }

@@ -2,10 +2,25 @@ package import PlanIR
 
 /// How mesh axes lie over nodes: of each axis a part inside a node, the rest across nodes.
 package enum Placement {
+  /// How many devices may lie together on nodes of `perNode`, most first: all where they fit, else as many as split
+  /// `devices` evenly into parts that the fewest nodes that hold all have room for, and no multiple of which does. Of 12
+  /// devices on nodes of 8 these are 6, two nodes of 6, and 4, of which one node holds two parts.
+  package static func fills(_ devices: Int, perNode: Int) -> [Int] {
+    if devices <= perNode { return [devices] }
+    if devices % perNode == 0 { return [perNode] }
+    let nodes = devices / perNode + 1
+    var found: [Int] = []
+    for part in divisors(of: devices).reversed() where part <= perNode {
+      let fits = perNode / part * nodes >= devices / part
+      if fits && !found.contains(where: { $0 % part == 0 }) { found.append(part) }
+    }
+    return found
+  }
+
   /// Minor axes lie inside first, as far as they divide a node: devices numbered as the mesh numbers
   /// them.
   package static func innermostFirst(_ mesh: Mesh, perNode: Int) -> [AxisPlacement] {
-    var room = size(of: mesh, perNode: perNode)
+    var room = fills(mesh.deviceCount, perNode: perNode)[0]
     var result: [AxisPlacement] = []
     for axis in mesh.axes.reversed() {
       let inside = greatestCommonDivisor(axis.size, room)
@@ -26,15 +41,16 @@ package enum Placement {
 
   /// Every way to fill nodes with parts of axes, innermost first at the head.
   package static func all(_ mesh: Mesh, perNode: Int) -> [[AxisPlacement]] {
-    let room = size(of: mesh, perNode: perNode)
     var found: [[AxisPlacement]] = []
-    fill(mesh.axes[...], room, [], &found)
+    for room in fills(mesh.deviceCount, perNode: perNode) {
+      fill(mesh.axes[...], room, [], &found)
+    }
     return found
   }
 
   /// How many ways there are.
   package static func count(_ mesh: Mesh, perNode: Int) -> Int {
-    count(mesh.axes[...], size(of: mesh, perNode: perNode))
+    fills(mesh.deviceCount, perNode: perNode).reduce(0) { $0 + count(mesh.axes[...], $1) }
   }
 
   private static func count(_ axes: ArraySlice<MeshAxis>, _ room: Int) -> Int {
@@ -45,12 +61,6 @@ package enum Placement {
       sum += count(axes.dropLast(), room / inside)
     }
     return sum
-  }
-
-  /// Devices of the mesh that share a node: all where they fit, else as many as divide both.
-  private static func size(of mesh: Mesh, perNode: Int) -> Int {
-    let devices = mesh.deviceCount
-    return devices <= perNode ? devices : greatestCommonDivisor(devices, perNode)
   }
 
   private static func fill(

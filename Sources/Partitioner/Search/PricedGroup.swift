@@ -64,11 +64,9 @@ struct NetworkTable {
       request, mesh, Placement.all(mesh, perNode: request.cluster.devicesPerNode))
   }
 
-  /// Devices numbered as `mesh` numbers them, alone.
-  init(asNumbered request: SearchRequest, mesh: Mesh) {
-    self.init(
-      request, mesh,
-      [Placement.innermostFirst(mesh, perNode: request.cluster.devicesPerNode)])
+  /// Devices numbered as `mesh` numbers them, alone, `fill` on a node.
+  init(asNumbered request: SearchRequest, mesh: Mesh, fill: Int) {
+    self.init(request, mesh, [Placement.innermostFirst(mesh, perNode: fill)])
   }
 
   private init(_ request: SearchRequest, _ mesh: Mesh, _ placements: [[AxisPlacement]]) {

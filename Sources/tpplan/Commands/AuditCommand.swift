@@ -49,7 +49,8 @@ struct AuditCommand: ParsableCommand {
         devices: devices, given: workload.overrides, source: launch.source)
       let workload = try batches.resolve(&reading, model)
       let cluster = Inputs.adapted(try Inputs.cluster(target.cluster), devices: devices)
-      if let perNode = reading.devicesPerNode, perNode != cluster.devicesPerNode, !cluster.isLocal {
+      let fills = Placement.fills(devices, perNode: cluster.devicesPerNode)
+      if let perNode = reading.devicesPerNode, !fills.contains(perNode), !cluster.isLocal {
         reading.notes.append(
           "the launch starts \(perNode) processes a node, \(cluster.name) has \(cluster.devicesPerNode) devices in one: "
             + "priced as the cluster has them; --cluster takes a file that says otherwise")
@@ -80,7 +81,8 @@ struct AuditCommand: ParsableCommand {
       AuditRequest(
         training: training, cluster: head.cluster, devices: devices, memory: head.memory,
         configuration: reading.configuration, pins: pins,
-        timings: try Inputs.timings(for: head.cluster, devices: head.devices, timings)))
+        timings: try Inputs.timings(for: head.cluster, devices: head.devices, timings),
+        launchedPerNode: reading.devicesPerNode))
   }
 
   private func checkDevices(_ reading: LaunchReading) throws {

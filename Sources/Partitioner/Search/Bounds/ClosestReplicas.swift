@@ -11,7 +11,9 @@ struct ClosestReplicas {
     guard count > 1, request.timings.isEmpty else { return [] }
     if let found = known[count] { return found }
     let mesh = Mesh([MeshAxis("data", count)])
-    let made = divisors(of: greatestCommonDivisor(count, cluster.devicesPerNode)).map { inside in
+    let fills = Placement.fills(request.devices, perNode: cluster.devicesPerNode)
+    let inside = Set(fills.flatMap { divisors(of: greatestCommonDivisor(count, $0)) }).sorted()
+    let made = inside.map { inside in
       let placement = [
         AxisPlacement(axis: "data", insideNode: inside, acrossNodes: count / inside)
       ]
