@@ -134,15 +134,50 @@ import Testing
     #expect(faults.contains { $0.contains("said not to fit") })
   }
 
-  @Test func `a decision that is left out is named`() throws {
+  @Test func `a decision that is left out is named, whichever it is`() throws {
     let certified = try sample()
     let root = certified.certificate.root
-    for word in root.children.keys.sorted() where word != "mixed" {
-      var children = root.children
-      children[word] = nil
-      let faults = certified.check(Certificate(root: Certificate.Node(children: children))).faults
-      #expect(faults.contains("\(word): not in the certificate"))
+    let branches = root.branches.filter { path in
+      // Others stand for it.
+      path.last == Certificate.others
+        || root.node(path.dropLast()).children[Certificate.others] == nil
     }
+    var depths: Set<Int> = []
+    for path in every(branches, of: 120) {
+      depths.insert(path.count)
+      let faults = certified.check(Certificate(root: root.without(path[...]))).faults
+      let said = path.filter { $0 != Certificate.others }.joined(separator: ", ")
+      #expect(
+        faults.contains { $0.hasPrefix(said) && $0.hasSuffix("not in the certificate") }, "\(path)")
+    }
+    #expect(depths.isSuperset(of: 1...4))
+  }
+
+  @Test func `leaves that are said not to fit, and do, are found, whichever they are`() throws {
+    let certified = try sample()
+    let all = certified.certificate.leaves
+    let draws = all.count { $0.bound == .none } + 1
+    let (mixed, others) = (
+      all.filter { $0.path[0] == "mixed" }, all.filter { $0.path[0] != "mixed" }
+    )
+    func found(_ leaves: [(path: [String], bound: CertifiedBound)]) -> Int {
+      leaves.count { path, _ in
+        let root = certified.certificate.root.replacing(path[...], by: .none)
+        return !certified.check(Certificate(root: root), draws: draws).faults.isEmpty
+      }
+    }
+    let steps = every(others.filter { $0.bound != .none }, of: 60)
+    let missed = steps.count - found(steps)
+    // Bounds are of plans that may turn out not to be.
+    #expect(missed * 10 <= steps.count, "\(missed) of \(steps.count)")
+    let some = every(mixed, of: 30)
+    let lost = some.count - found(some)
+    #expect(lost * 2 <= some.count, "\(lost) of \(some.count)")
+  }
+
+  /// Some `count` of `items`, from all over them.
+  private func every<Item>(_ items: [Item], of count: Int) -> [Item] {
+    stride(from: 0, to: items.count, by: max(1, items.count / count)).map { items[$0] }
   }
 
   @Test func `a search that certifies finds the same plans`() throws {
@@ -167,6 +202,26 @@ extension Certificate.Node {
     var children = children
     children[word] = child.replacing(path.dropFirst(), by: bound)
     return Certificate.Node(children: children)
+  }
+
+  /// The paths of all nodes but this.
+  fileprivate var branches: [[String]] {
+    children.sorted { $0.key < $1.key }.flatMap { word, child in
+      [[word]] + child.branches.map { [word] + $0 }
+    }
+  }
+
+  /// The node that `path` leads to, which is there.
+  fileprivate func node(_ path: ArraySlice<String>) -> Certificate.Node {
+    path.reduce(self) { $0.children[$1] ?? Certificate.Node() }
+  }
+
+  /// The same without what begins with `path`.
+  fileprivate func without(_ path: ArraySlice<String>) -> Certificate.Node {
+    guard let word = path.first else { return self }
+    var children = children
+    children[word] = path.count == 1 ? nil : children[word]?.without(path.dropFirst())
+    return Certificate.Node(children: children, bound: bound)
   }
 
   /// What all leaves below say.

@@ -1,11 +1,12 @@
 package import PlanIR
 
-/// Holds a certificate against its plan: every bound against the plan's step, what is decided first against
-/// what there is to decide, and plans drawn at random, lowered and priced whole, against the bounds that they
+/// Holds a certificate against its plan: every bound against the plan's step, what it names of each decision against
+/// all that there is to decide, and plans drawn at random, lowered and priced whole, against the bounds that they
 /// fall under.
 ///
 /// A bound is not derived again: one that is too high is found where a drawn plan takes less. Plans are drawn in
-/// turn from the whole space, from its mixtures, and from below one of the certificate's leaves.
+/// turn from the whole space, from its mixtures, and from below one of the certificate's leaves; then, below leaves that
+/// are said not to fit, plans that hold little.
 package struct CertificateCheck: Sendable {
   /// Leaves of the certificate.
   package private(set) var leaves = 0
@@ -43,7 +44,8 @@ package struct CertificateCheck: Sendable {
       }
     }
     check(best, draw)
-    checkDecisions(draw)
+    check(certificate.root, .nothing, [], draw.decisions)
+    checkMixtures(draw)
     var numbers = CounterNumbers(seed: seed ^ 0x5EED)
     for number in 0..<draws where faults.count < Self.mostFaults {
       let drawn: PlanDraw.Drawn?
@@ -57,6 +59,7 @@ package struct CertificateCheck: Sendable {
       }
       if let drawn { check(drawn) }
     }
+    checkRefusals(&draw, most: draws, &numbers)
   }
 
   /// Whether the plan is one that was asked for, and said to take no less than it does.
@@ -78,61 +81,79 @@ package struct CertificateCheck: Sendable {
 
   private static func text(_ path: [String]) -> String { path.joined(separator: ", ") }
 
-  /// Whether every tensor mesh is there, and where it is spread every way to spread it.
-  private mutating func checkDecisions(_ draw: PlanDraw) {
-    for point in draw.points {
+  /// Whether every way to decide what comes after `path` is at `node`.
+  private mutating func check(
+    _ node: Certificate.Node, _ partial: PlanDecisions.Partial, _ path: [String],
+    _ all: PlanDecisions
+  ) {
+    // All that follows is bounded at once.
+    if node.bound != nil { return }
+    let coversRest = node.children[Certificate.others] != nil
+    if coversRest && node.children.values.allSatisfy({ $0.bound != nil }) { return }
+    for option in all.next(partial) where faults.count < Self.mostFaults {
       decisions += 1
-      guard let node = certificate.root.children[point.word] else {
-        fault("\(point.word): not in the certificate")
-        continue
-      }
-      guard node.bound == nil else { continue }
-      for split in point.splits {
-        decisions += 1
-        let word = "data \(split.data) pipeline \(split.stages)"
-        guard let spread = node.children[word] else {
-          fault("\(point.word), \(word): not in the certificate")
-          continue
-        }
-        guard spread.bound == nil else { continue }
-        for size in draw.microBatches(split) {
-          decisions += 1
-          if spread.children[CertificatePath.microBatch(size)] == nil {
-            fault("\(point.word), \(word), micro-batch \(size): not in the certificate")
-          }
-        }
+      let word = all.word(option)
+      if let child = node.children[word] {
+        check(child, option, path + [word], all)
+      } else if !coversRest {
+        fault("\(Self.text(path + [word])): not in the certificate")
       }
     }
-    checkMixtures(draw)
   }
 
-  /// Whether every way to split devices for mixtures is there.
+  /// Whether every way to split devices for mixtures is there, and there all that is alike in their blocks.
   private mutating func checkMixtures(_ draw: PlanDraw) {
     guard MixturePass.isOpen(request) else { return }
-    let mixed = LayoutName.mixed.rawValue
     for split in draw.flatSplits {
-      decisions += 1
-      let word = "data \(split.data) tensor \(split.tensor)"
-      if certificate.root.children[mixed]?.children[word] == nil {
-        fault("\(mixed), \(word): not in the certificate")
+      for path in draw.mixturePaths(split) where faults.count < Self.mostFaults {
+        decisions += 1
+        if certificate.leaf(of: path) == nil {
+          fault("\(Self.text(path)): not in the certificate")
+        }
       }
     }
   }
 
+  /// Draws what holds little of what is said not to fit, of up to as many leaves as `most`.
+  private mutating func checkRefusals(
+    _ draw: inout PlanDraw, most: Int, _ numbers: inout CounterNumbers
+  ) {
+    let refusals = certificate.leaves.filter { $0.bound == .none }
+    let looked =
+      refusals.count > most ? refusals.shuffled(using: &numbers).prefix(most) : refusals[...]
+    for (path, _) in looked where faults.count < Self.mostFaults {
+      let known = certificate.words(beside: path)
+      for attempt in 0..<Self.attempts {
+        let drawn =
+          path.first == LayoutName.mixed.rawValue
+          ? draw.mixture(path)
+          : attempt == 0 ? draw.leanPlan(path, besides: known) : draw.plan(path, besides: known)
+        if let drawn, check(drawn) { break }
+      }
+    }
+  }
+
+  /// How often a plan is drawn that cannot be.
+  private static let attempts = 4
+
   /// Prices a drawn plan whole.
-  private mutating func check(_ drawn: PlanDraw.Drawn) {
+  ///
+  /// - Returns: Whether it can be.
+  @discardableResult
+  private mutating func check(_ drawn: PlanDraw.Drawn) -> Bool {
     guard let leaf = certificate.leaf(of: drawn.path) else {
-      return fault("\(Self.text(drawn.path)): not in the certificate")
+      fault("\(Self.text(drawn.path)): not in the certificate")
+      return false
     }
     let prediction = try? Partitioner.predict(
       request.training, choices: drawn.choices, cluster: request.cluster, timings: request.timings)
     guard let prediction else {
       refused += 1
-      return
+      return false
     }
     if let limit = request.limit, prediction.memory.total > limit {
       overMemory += 1
-      return
+      return true
     }
     fitting += 1
     fastest = min(fastest ?? prediction.step, prediction.step)
@@ -145,6 +166,7 @@ package struct CertificateCheck: Sendable {
           + "takes \(prediction.step.count) ps")
     case .step: break
     }
+    return true
   }
 }
 

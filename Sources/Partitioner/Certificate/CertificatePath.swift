@@ -24,7 +24,11 @@ enum CertificatePath {
 
   /// Those of layers spread over `split`.
   static func spread(_ choices: PlanChoices, _ split: DeviceSplit) -> [String] {
-    [point(choices), "data \(split.data) pipeline \(split.stages)"]
+    [point(choices), spread(split)]
+  }
+
+  static func spread(_ split: DeviceSplit) -> String {
+    "data \(split.data) pipeline \(split.stages)"
   }
 
   /// Layout, tensor mesh and context, and the forms of both.
@@ -68,14 +72,15 @@ enum CertificatePath {
     return "\(choices.schedule.rawValue)\(chunks) \(layers)"
   }
 
+  static func flat(_ split: DeviceSplit) -> String {
+    "data \(split.data) tensor \(split.tensor)"
+  }
+
   /// Those of mixtures: devices, what is alike in all blocks, micro-batch. Shapes are not told apart.
   static func mixtures(_ knobs: PlanChoices, _ split: DeviceSplit, _ microBatch: Int) -> [String] {
     var alike = gathers(knobs) + " " + shards(knobs)
     if knobs.sequenceParallel { alike += " sequence-parallel" }
     if knobs.keyValue == .gathered { alike += " key-value gathered" }
-    return [
-      LayoutName.mixed.rawValue, "data \(split.data) tensor \(split.tensor)", alike,
-      CertificatePath.microBatch(microBatch),
-    ]
+    return [LayoutName.mixed.rawValue, flat(split), alike, CertificatePath.microBatch(microBatch)]
   }
 }

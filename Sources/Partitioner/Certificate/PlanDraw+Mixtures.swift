@@ -1,14 +1,18 @@
 import PlanIR
 
 extension PlanDraw {
-  /// A mixture of any shapes on any devices; nil where none may be, or the draw comes to nothing.
-  mutating func mixture() -> Drawn? {
-    guard MixturePass.isOpen(request), let split = flatSplits.randomElement(using: &random) else {
+  /// A mixture of any shapes, whose decisions are `path` where that is given; nil where none may be, or the draw comes to
+  /// nothing.
+  mutating func mixture(_ path: [String]? = nil) -> Drawn? {
+    let splits = flatSplits.filter {
+      path == nil || path?.dropFirst().first == CertificatePath.flat($0)
+    }
+    guard MixturePass.isOpen(request), let split = splits.randomElement(using: &random) else {
       return nil
     }
     let shapes = space.mixtureShapes(tensor: split.tensor)
-    guard let size = space.microBatches(data: split.data).randomElement(using: &random),
-      let knobs = knobs(split, shapes), let assignment = assignment(shapes),
+    guard let (knobs, size) = decided(split, shapes, path),
+      let assignment = assignment(shapes),
       var choices = assignment.choices(from: knobs, data: split.data)
     else { return nil }
     choices.microBatch = size
@@ -19,6 +23,25 @@ extension PlanDraw {
     let forms = (try? request.training.tableForms(choices)) ?? []
     guard let drawn = forms.randomElement(using: &random) else { return nil }
     return Drawn(choices: drawn, path: CertificatePath.mixtures(knobs, split, size))
+  }
+
+  /// What is alike in all blocks, and the micro-batch.
+  private mutating func decided(
+    _ split: DeviceSplit, _ shapes: [LayoutShape], _ path: [String]?
+  ) -> (knobs: PlanChoices, microBatch: Int)? {
+    guard let path else {
+      guard let size = microBatches(split).randomElement(using: &random),
+        let shape = shapes.randomElement(using: &random),
+        let knobs = knobs(split, shape, shapes).randomElement(using: &random)
+      else { return nil }
+      return (knobs, size)
+    }
+    let all = shapes.flatMap { knobs(split, $0, shapes) }
+    for size in microBatches(split) where path.last == CertificatePath.microBatch(size) {
+      let found = all.filter { CertificatePath.mixtures($0, split, size) == path }
+      return found.randomElement(using: &random).map { ($0, size) }
+    }
+    return nil
   }
 
   /// Whether a mixture is among those that there are, as far as what it decides is pinned.
@@ -34,20 +57,50 @@ extension PlanDraw {
       && meets(pins.sequenceParallel, choices.sequenceParallel)
   }
 
-  /// What is alike in all blocks.
-  private mutating func knobs(_ split: DeviceSplit, _ shapes: [LayoutShape]) -> PlanChoices? {
+  /// The decisions of all mixtures of `split`.
+  func mixturePaths(_ split: DeviceSplit) -> Set<[String]> {
+    var found: Set<[String]> = []
+    let shapes = space.mixtureShapes(tensor: split.tensor)
+    for shape in shapes {
+      for knobs in knobs(split, shape, shapes) {
+        for size in microBatches(split) {
+          found.insert(CertificatePath.mixtures(knobs, split, size))
+        }
+      }
+    }
+    return found
+  }
+
+  /// What may be alike in all blocks, of which one is of `shape`, and any of `shapes`, which may loop over panels though
+  /// this does not.
+  private func knobs(
+    _ split: DeviceSplit, _ shape: LayoutShape, _ shapes: [LayoutShape]
+  ) -> [PlanChoices] {
     let pins = request.pins
-    guard let shape = shapes.randomElement(using: &random),
-      let layout = try? LayoutCatalog.layout(shape.layout),
-      var knobs = space.variants(shape, split).randomElement(using: &random),
-      let matmul = space.matmuls(layout, shape).randomElement(using: &random)
-    else { return nil }
-    let shards = space.shards(knobs).filter { $0.over.allSatisfy { $0 == "data" } }
-    guard let shard = shards.randomElement(using: &random) else { return nil }
-    (knobs.weightsOver, knobs.zero, knobs.matmul) = (shard.over, shard.zero, matmul)
-    knobs.gathersInputs = pins.gathersInputs ?? (Bool.random(using: &random) ? .saved : .again)
-    knobs.gathersWeights = pins.gathersWeights ?? (Bool.random(using: &random) ? .saved : .again)
-    return knobs
+    let loops = shapes.map { shape in
+      (try? LayoutCatalog.layout(shape.layout)).map { space.matmuls($0, shape) } ?? []
+    }
+    let matmuls = MatmulSchedule.allCases.filter { matmul in loops.contains { $0.contains(matmul) }
+    }
+    func gathers(_ pinned: GatherChoice?) -> [GatherChoice] {
+      pinned.map { [$0] } ?? GatherChoice.allCases
+    }
+    var found: [PlanChoices] = []
+    for variant in space.variants(shape, split) {
+      for shard in space.shards(variant) where shard.over.allSatisfy({ $0 == "data" }) {
+        for matmul in matmuls {
+          for inputs in gathers(pins.gathersInputs) {
+            for weights in gathers(pins.gathersWeights) {
+              var knobs = variant
+              (knobs.weightsOver, knobs.zero, knobs.matmul) = (shard.over, shard.zero, matmul)
+              (knobs.gathersInputs, knobs.gathersWeights) = (inputs, weights)
+              found.append(knobs)
+            }
+          }
+        }
+      }
+    }
+    return found
   }
 
   /// A shape for each class; embedding and head have that of the attention or of the mlp blocks unless mixtures

@@ -1,25 +1,10 @@
 import PlanIR
 
-/// Draws plans of a search's space at random, decision by decision: with the words of a certificate for as many
-/// decisions as it names.
-///
-/// It shares with the search what may be decided (``CandidateSpace``), and neither templates nor bounds: what it
-/// draws is to be lowered and priced whole.
+/// Draws plans of a search's space, decision by decision: with the words of a certificate for as many decisions as it
+/// names, at random or as hold least. What it draws is to be lowered and priced whole.
 struct PlanDraw {
-  let request: SearchRequest
-  let space: CandidateSpace
-  /// What there is to decide first.
-  let points: [Point]
-  /// The ways to split devices that leave one stage and no context axis, which mixtures have.
-  let flatSplits: [DeviceSplit]
+  let decisions: PlanDecisions
   var random: CounterNumbers
-
-  /// A tensor mesh and context in one form, and the ways to spread it.
-  struct Point {
-    let word: String
-    let shape: LayoutShape
-    let splits: [DeviceSplit]
-  }
 
   /// A plan, and its decisions.
   struct Drawn {
@@ -28,35 +13,13 @@ struct PlanDraw {
   }
 
   init(_ request: SearchRequest, seed: UInt64) {
-    self.request = request
-    var space = CandidateSpace(request)
-    let splits = space.splits()
-    self.space = space
-    flatSplits = splits.filter { split in
-      split.stages * split.context == 1 && space.mixtureShapes(tensor: split.tensor).count > 1
-    }
-    points = request.pins.layout == .mixed ? [] : Self.points(space, splits)
+    decisions = PlanDecisions(request)
     random = CounterNumbers(seed: seed)
   }
 
-  private var training: TrainingGraph { request.training }
-
-  private static func points(_ space: CandidateSpace, _ splits: [DeviceSplit]) -> [Point] {
-    var order: [DeviceSplit] = []
-    var alike: [DeviceSplit: [DeviceSplit]] = [:]
-    for split in splits {
-      let key = DeviceSplit(data: 1, stages: 1, context: split.context, tensor: split.tensor)
-      if alike[key] == nil { order.append(key) }
-      alike[key, default: []].append(split)
-    }
-    return order.flatMap { key in
-      space.shapes(tensor: key.tensor).flatMap { shape in
-        space.variants(shape, key).map {
-          Point(word: CertificatePath.point($0), shape: shape, splits: alike[key] ?? [])
-        }
-      }
-    }
-  }
+  var request: SearchRequest { decisions.request }
+  var space: CandidateSpace { decisions.space }
+  var flatSplits: [DeviceSplit] { decisions.flatSplits }
 
   /// The micro-batches that `split` leaves.
   func microBatches(_ split: DeviceSplit) -> [Int] { space.microBatches(data: split.data) }
@@ -64,39 +27,26 @@ struct PlanDraw {
   /// A plan whose first decisions are `path`; what else is decided where it says so must not be among
   /// `known`. Nil where the draw comes to nothing.
   mutating func plan(_ path: [String] = [], besides known: Set<String> = []) -> Drawn? {
-    var words = Words(path: path, known: known)
-    guard let point = pick(points, &words, \.word),
-      let split = pick(
-        point.splits, &words, { "data \($0.data) pipeline \($0.stages)" }),
-      let size = pick(space.microBatches(data: split.data), &words, CertificatePath.microBatch),
-      var choices = space.variants(point.shape, split).first(where: {
-        CertificatePath.point($0) == point.word
-      })
-    else { return nil }
-    if split.stages > 1 && training.isTied { choices.tableGradients = .apart }
-    choices.microBatch = size
-    choices.microBatches = training.workload.globalBatch / split.data / size
-    let shards = space.shards(choices).map { shard in
-      var own = choices
-      (own.weightsOver, own.zero) = (shard.over, shard.zero)
-      return own
+    guard let cut = walk(path, besides: known, last: { $0.randomElement(using: &$1) }) else {
+      return nil
     }
-    guard let sharded = pick(shards, &words, CertificatePath.shards),
-      let gathered = pick(gathers(sharded, point.shape), &words, CertificatePath.gathers)
-    else { return nil }
-    return place(gathered, &words)
+    return drawn(recomputing(cut))
   }
 
-  private mutating func place(_ choices: PlanChoices, _ words: inout Words) -> Drawn? {
-    var choices = choices
-    let placements = Placement.all(choices.mesh, perNode: request.cluster.devicesPerNode)
-    guard let placement = pick(placements, &words, CertificatePath.placement) else { return nil }
-    choices.placement = placement
-    guard let tabled = pick(tables(choices), &words, CertificatePath.table),
-      let cut = pick(cuts(tabled), &words, CertificatePath.stages)
+  /// The same, of what is left open decided as devices hold little: not least, as what holds least is not known before it
+  /// is priced.
+  mutating func leanPlan(_ path: [String], besides known: Set<String>) -> Drawn? {
+    guard
+      var choices = walk(
+        path, besides: known, last: { options, _ in options.min { $0.weight < $1.weight } })
     else { return nil }
-    let drawn = recomputing(cut)
-    return Drawn(choices: drawn, path: CertificatePath.of(drawn))
+    let kind = [nil, .mixed].contains(request.pins.recompute) ? .full : request.pins.recompute
+    choices.stages = choices.stages.map { StageChoice(layers: $0.layers, kind ?? .full) }
+    return drawn(choices)
+  }
+
+  private func drawn(_ choices: PlanChoices) -> Drawn {
+    Drawn(choices: choices, path: CertificatePath.of(choices))
   }
 
   /// Whether `choices` are among what there is to decide.
@@ -110,87 +60,36 @@ struct PlanDraw {
 
   // MARK: - Decisions
 
-  /// The words that are given, and how far they are used up.
-  private struct Words {
-    let path: [String]
-    let known: Set<String>
-    var used = 0
-
-    mutating func next() -> String? {
-      defer { used += 1 }
-      return used < path.count ? path[used] : nil
-    }
-  }
-
-  private mutating func pick<Option>(
-    _ options: [Option], _ words: inout Words, _ word: (Option) -> String
-  ) -> Option? {
-    switch words.next() {
-    case nil: options.randomElement(using: &random)
-    case Certificate.others?:
-      options.filter { !words.known.contains(word($0)) }.randomElement(using: &random)
-    case let wanted?: options.first { word($0) == wanted }
-    }
-  }
-
-  /// What may be gathered again or looped over where it makes a difference.
-  private func gathers(_ choices: PlanChoices, _ shape: LayoutShape) -> [PlanChoices] {
-    guard let layout = try? LayoutCatalog.layout(choices.layout),
-      let kept = keepsGathered(choices)
-    else { return [choices] }
-    func options(_ pinned: GatherChoice?, _ matters: Bool) -> [GatherChoice] {
-      pinned.map { [$0] } ?? (matters ? GatherChoice.allCases : [.saved])
-    }
-    return space.matmuls(layout, shape).flatMap { matmul in
-      options(request.pins.gathersInputs, kept.inputs).flatMap { inputs in
-        options(request.pins.gathersWeights, kept.weights).map { weights in
-          var own = choices
-          (own.matmul, own.gathersInputs, own.gathersWeights) = (matmul, inputs, weights)
-          return own
-        }
+  /// Decides as `path` says, then as `last` does of all there is.
+  private mutating func walk(
+    _ path: [String], besides known: Set<String>,
+    last: ([PlanDecisions.Partial], inout CounterNumbers) -> PlanDecisions.Partial?
+  ) -> PlanChoices? {
+    var partial = PlanDecisions.Partial.nothing
+    var words = path[...]
+    while true {
+      if case .cut(let tabled, let schedule, let interleave, let cut) = partial {
+        return decisions.choices(tabled, schedule, interleave: interleave, cut)
       }
-    }
-  }
-
-  /// Whether any block hands on what it gathered; nil where it cannot be lowered.
-  private func keepsGathered(_ choices: PlanChoices) -> (inputs: Bool, weights: Bool)? {
-    guard var context = try? training.openContext(choices) else { return nil }
-    var (inputs, weights) = (false, false)
-    for group in training.groups.layers + [training.groups.ends] {
-      guard let blocks = try? training.lowered(group, &context) else { return nil }
-      inputs = inputs || blocks.contains(where: \.keepsGatheredInputs)
-      weights = weights || blocks.contains(where: \.keepsGatheredWeights)
-    }
-    return (inputs, weights)
-  }
-
-  /// The forms of the table, its gradients added before they are scattered or not where that differs.
-  private func tables(_ choices: PlanChoices) -> [PlanChoices] {
-    let forms = (try? training.tableForms(choices)) ?? []
-    return forms.flatMap { form -> [PlanChoices] in
-      guard form.degree("pipeline") == 1, var context = try? training.openContext(form),
-        (try? training.lowered(training.groups.ends, &context)) != nil,
-        context.parameters.values.contains(where: { $0.addedAs != nil })
-      else { return [form] }
-      var apart = form
-      apart.tableGradients = .apart
-      return [form, apart]
-    }
-  }
-
-  private func cuts(_ choices: PlanChoices) -> [PlanChoices] {
-    let (layers, stages) = (training.layers, choices.degree("pipeline"))
-    let cuts = CutSpace(layers: layers, stages: stages).all
-    return space.orders(stages: stages, microBatches: choices.microBatches).flatMap { order in
-      cuts.map { cut in
-        var own = choices
-        (own.schedule, own.interleave) = order
-        own.stages = cut.layers(layers, stages: stages).map {
-          StageChoice(layers: $0, recomputeNone: $0)
+      let found: PlanDecisions.Partial? =
+        switch words.popFirst() {
+        case nil: last(decisions.next(partial), &random)
+        case Certificate.others?: other(decisions.next(partial), known, last)
+        case let wanted?: decisions.next(partial, named: wanted)
         }
-        return own
-      }
+      guard let found else { return nil }
+      partial = found
     }
+  }
+
+  /// One of `options` that is not among `known`, as `last` decides of all.
+  private mutating func other(
+    _ options: [PlanDecisions.Partial], _ known: Set<String>,
+    _ last: ([PlanDecisions.Partial], inout CounterNumbers) -> PlanDecisions.Partial?
+  ) -> PlanDecisions.Partial? {
+    // To name all takes long where there are many.
+    if let found = last(options, &random), !known.contains(decisions.word(found)) { return found }
+    return last(options.filter { !known.contains(decisions.word($0)) }, &random)
   }
 
   /// With layers computed again as pinned; where that is open with none, or any number on each stage.
@@ -211,6 +110,25 @@ struct PlanDraw {
       }
     }
     return choices
+  }
+}
+
+extension PlanDecisions.Partial {
+  /// What was decided last, less where devices hold less by it as a rule.
+  fileprivate var weight: Int {
+    switch self {
+    case .nothing, .point, .placed: return 0
+    case .spread(_, let split): return -split.stages
+    case .sized(_, _, let size): return size
+    case .sharded(_, let choices): return -choices.zero * 100 - choices.weightsOver.count
+    case .gathered(let choices):
+      let again = [choices.gathersInputs, choices.gathersWeights].count { $0 == .again }
+      return -again * 2 - (choices.matmul == .stepped ? 1 : 0)
+    case .tabled(let tabled): return tabled.choices.tableForm == .gathered ? 1 : 0
+    case .cut(let tabled, let schedule, let interleave, let cut):
+      let isPlain = schedule == .oneForwardOneBackward
+      return tabled.fullest(cut) * 1_000 + interleave * 10 + (isPlain ? 0 : 1)
+    }
   }
 }
 

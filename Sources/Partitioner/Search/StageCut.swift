@@ -60,6 +60,13 @@ package struct CutSpace {
   /// All of them.
   package var all: [StageCut] { cuts(CutLimits(most: layers, stages: stages)) }
 
+  /// Whether `cut` is one.
+  func contains(_ cut: StageCut) -> Bool {
+    let all = CutLimits(most: layers, stages: stages)
+    guard (0...lastOfLast(all)).contains(cut.last) else { return false }
+    return firsts(last: cut.last, all)?.contains(cut.first) ?? false
+  }
+
   /// Those within `limits`, but for those of which no stage has more than `known`.
   func cuts(_ limits: CutLimits, beyond known: Int = -1) -> [StageCut] {
     guard limits.last >= 0 else { return [] }

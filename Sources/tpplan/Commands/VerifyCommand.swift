@@ -11,8 +11,9 @@ struct VerifyCommand: ParsableCommand {
     discussion: """
       The plan is lowered again, must cost what its file says, and be one that the search was asked for: \
       within the limit, with what was pinned. No bound of the certificate may be less than its step, none of \
-      its own decisions more, every way to split the devices must be in it, and plans drawn at random, lowered and \
-      priced whole, must not be faster than the bounds that they fall under.
+      its own decisions more, all that there is to decide must be in it or below a bound, and plans drawn at random, \
+      and such as hold little of what is said not to fit, lowered and priced whole, must not be faster than the bounds \
+      that they fall under.
       """)
 
   @Argument(help: "The plan that search --emit wrote.")
@@ -21,7 +22,7 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "The certificate that search --certificate wrote.")
   var certificate: String
 
-  @Option(help: "How many plans to draw.")
+  @Option(help: "How many plans to draw, and how many at most of those said not to fit.")
   var draws = 1000
 
   @Option(help: "The seed of what is drawn.")
