@@ -6,6 +6,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from statistics import fmean
 
 from local_accuracy import figures
@@ -104,7 +105,9 @@ class Benchmark:
     def group(self, name: str, model: Path, devices: int) -> Group:
         folder = self.folder / f"{name}-{devices}"
         folder.mkdir(exist_ok=True)
-        pool = Pool(self.options.tpplan, model, devices, self.timings, folder, self.options.top)
+        pool = Pool(
+            self.options.tpplan, model, devices, self.timings, folder, self.options.top,
+            Random(f"{self.options.seed} {name} {devices}"))
         trials = [Trial(name, devices, candidate) for candidate in pool.sample(self.options.plans)]
         for trial in trials:
             trial.predict(self.options.tpplan, self.timings)
@@ -138,7 +141,8 @@ class Benchmark:
         fresh = [Trial(trials[0].model, trials[0].devices, candidate) for candidate in chosen]
         for trial in fresh:
             trial.predict(self.options.tpplan, self.timings)
-        for _ in range(self.options.rounds):
+        # Of plans that are told to be alike small differences count.
+        for _ in range(2 * self.options.rounds):
             self.round(fresh)
         return fresh
 
@@ -228,7 +232,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--devices", nargs="+", type=int, default=[4, 8, 16])
     parser.add_argument("--plans", type=int, default=14, help="plans of a model on so many devices")
-    parser.add_argument("--top", type=int, default=30, help="plans taken of each search")
+    parser.add_argument("--top", type=int, default=30, help="plans taken of each search for the fastest")
+    parser.add_argument("--seed", type=int, default=0, help="of what plans are drawn")
     parser.add_argument("--seconds", type=float, default=1.5, help="CPU seconds timed of a run, after its first step")
     parser.add_argument("--rounds", type=int, default=3, help="how often plans take their turn")
     parser.add_argument("--budget", type=float, default=60, help="seconds of calibration a model, half of them before")
@@ -242,7 +247,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    print(f"{options.seconds:g} CPU seconds a plan; {blas_core(options.tpplan)}\nbefore: {load()}\n{HEAD}", flush=True)
+    print(f"{options.seconds:g} CPU seconds a plan, seed {options.seed}; {blas_core(options.tpplan)}")
+    print(f"before: {load()}\n{HEAD}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,11 @@
-"""The plans of a model on so many devices, the fastest and an even sample of them as plan files."""
+"""The plans of a model on so many devices, the fastest and a sample of all that there may be as plan files."""
 
 import json
 import subprocess
-from collections import Counter
 from dataclasses import dataclass, field
+from itertools import count, product
 from pathlib import Path
+from random import Random
 
 LAYOUTS = ["data", "megatron", "summa", "tesseract", "3d", "stationary", "sequence"]
 SCHEDULES = ["gpipe", "1f1b", "interleaved", "zb-h1"]
@@ -22,6 +23,8 @@ PINS = [
 DEGREES = (1, 2, 4, 8, 16)
 TOP_OF_DEGREES = 2
 FASTEST = 5
+# Plans of one cell of the sample that one is drawn of.
+MOST_OF_CELL = 300
 # Plans that do the same but for what is gathered again and where tables lie are told apart where their steps are
 # predicted to differ by more than this: no measurement here tells them apart otherwise.
 APART = 0.01
@@ -44,17 +47,21 @@ class Candidate:
 
 
 class Pool:
-    """All plans that the searches of PINS, and of DEGREES, list for a model on so many devices."""
+    """The plans of a model on so many devices: the fastest of all kinds, and any."""
 
-    def __init__(self, program: Path, model: Path, devices: int, timings: Path, folder: Path, top: int):
+    def __init__(
+        self, program: Path, model: Path, devices: int, timings: Path, folder: Path, top: int, random: Random,
+    ):
         self.emitted = folder / "emitted.json"
-        self.folder = folder
-        found: dict[str, Candidate] = {}
+        self.folder, self.devices, self.random = folder, devices, random
+        self.names = count()
+        self.search = [
+            program, "search", model, "--cluster", "local", "--devices", devices, "--timings", timings, "--emit",
+            self.emitted, "--json"]
+        self.batch = json.loads(model.read_text())["workload"]["global_batch"]
+        found: dict[tuple, Candidate] = {}
         for pins, most in [(pins, top) for pins in PINS] + [(pins, TOP_OF_DEGREES) for pins in degrees(devices)]:
-            for plan in plans([
-                program, "search", model, "--cluster", "local", "--devices", devices, "--timings", timings,
-                "--top", most, "--emit", self.emitted, "--json", *pins,
-            ]):
+            for plan in plans([*self.search, "--top", most, *pins]):
                 found.setdefault(key(plan), Candidate(plan))
         self.candidates = apart(sorted(found.values(), key=lambda candidate: candidate.plan["step_seconds"]))
 
@@ -62,21 +69,40 @@ class Pool:
         return [self.written(candidate) for candidate in self.candidates[:FASTEST]]
 
     def sample(self, count: int) -> list[Candidate]:
-        """The fastest, and of even slices of the others each that whose kinds were taken least."""
-        taken, rest = self.candidates[:1], self.candidates[1:]
-        seen = Counter(label for candidate in taken for label in candidate.labels)
-        slices = min(count - len(taken), len(rest))
-        for index in range(slices):
-            part = rest[index * len(rest) // slices:(index + 1) * len(rest) // slices]
-            chosen = min(part, key=lambda candidate: sum(seen[label] for label in candidate.labels))
-            seen.update(chosen.labels)
-            taken.append(chosen)
-        return [self.written(candidate) for candidate in taken]
+        """The fastest, and plans drawn at random from all that fit: from cells drawn without regard to how many plans
+        are in each, so that kinds of which there are few are among them."""
+        taken = {key(self.candidates[0].plan): self.candidates[0]}
+        cells = self.cells()
+        self.random.shuffle(cells)
+        for pins in cells:
+            if len(taken) == count:
+                break
+            found = plans([*self.search, "--top", MOST_OF_CELL, *pins])
+            if found:
+                plan = self.random.choice(found)
+                taken.setdefault(key(plan), Candidate(plan))
+        return [self.written(candidate) for candidate in taken.values()]
+
+    def cells(self) -> list[list]:
+        """Pins that tell apart all that plans of one layout decide, but for what is gathered again and the like."""
+        found = []
+        for layout, stages, replicas, context in product(LAYOUTS, DEGREES, DEGREES, DEGREES):
+            tensor = self.devices // (stages * replicas * context)
+            if tensor * stages * replicas * context != self.devices or (layout == "data") != (tensor == 1):
+                continue
+            sizes = [size for size in DEGREES if self.batch % (size * replicas) == 0]
+            for size, zero, recompute in product(sizes, range(4) if replicas > 1 else [0], ("none", "full")):
+                for schedule in SCHEDULES if stages > 1 else [None]:
+                    found.append([
+                        "--layout", layout, "--pipeline", stages, "--data", replicas, "--context", context,
+                        "--micro-batch", size, "--zero", zero, "--recompute", recompute,
+                        *(["--schedule", schedule] if schedule else [])])
+        return found
 
     def written(self, candidate: Candidate) -> Candidate:
         """The same with its plan file."""
         if candidate.file is None:
-            candidate.file = self.write(candidate.plan, f"plan-{self.candidates.index(candidate)}")
+            candidate.file = self.write(candidate.plan, f"plan-{next(self.names)}")
         return candidate
 
     def write(self, plan: dict, name: str) -> Path:

@@ -13,8 +13,11 @@ struct CollectiveBench {
   /// others wait takes its own time, which is c/g of that for what g devices over c cores take at once.
   func seconds(of probe: CollectiveProbe, repetitions: Int) throws(RunError) -> Double {
     let times = try probe.seconds(repetitions: repetitions)
-    let average = times.reduce(0, +) / Double(max(times.count, 1))
-    let share = min(1, Double(cores) / Double(max(times.count, 1)))
-    return max(average, (times.max() ?? 0) * share)
+    let share = min(1, Double(cores) / Double(probe.devices))
+    let groups = stride(from: 0, to: times.count, by: probe.devices).map { first in
+      let own = times[first..<first + probe.devices]
+      return max(own.reduce(0, +) / Double(own.count), (own.max() ?? 0) * share)
+    }
+    return groups.reduce(0, +) / Double(max(groups.count, 1))
   }
 }

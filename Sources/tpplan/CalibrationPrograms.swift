@@ -6,7 +6,8 @@ import PlanIR
 /// optimizer only the one that is asked for.
 ///
 /// Layouts are searched one by one, without stages and context axes: on so few devices mixtures and
-/// stages compute on the same parts of tensors. What a plan of threads computes beside is measured by its search.
+/// stages compute on the same parts of tensors. What a plan of threads computes beside is measured by its search, of
+/// kernels that some plan of threads has, though none that is best, a few where ``everyKind`` are wanted.
 struct CalibrationPrograms {
   let model: Model
   /// What is asked for.
@@ -17,6 +18,8 @@ struct CalibrationPrograms {
   var precision: Precision?
   /// Sequences of a micro-batch; nil for what is best.
   var microBatch: Int?
+  /// Whether what the best plans have no kernels of is among them: loops over panels, attention round a ring.
+  var everyKind = false
 
   private static let layouts: [LayoutName] = [.data, .megatron, .summa, .sequence]
   private static let plansEach = 3
@@ -24,7 +27,8 @@ struct CalibrationPrograms {
   func all() throws -> [Program] {
     var first = workload
     if let precision { first.precision = precision }
-    let programs = try programs(first, devices: [1, 2, 4, 8, 16])
+    let programs =
+      try programs(first, devices: [1, 2, 4, 8, 16]) + (everyKind ? others(first) : [])
     var other = first
     if other.attention == nil { other.attention = .unfused }
     if other.optimizer == nil { other.optimizer = .sgd }
@@ -32,21 +36,54 @@ struct CalibrationPrograms {
   }
 
   private func programs(_ overrides: WorkloadOverrides, devices: [Int]) throws -> [Program] {
-    let training = try Inputs.trainingGraph(
-      model, overrides.resolved(for: model), devices: devices.max() ?? 1)
-    let cluster = try Inputs.cluster(cluster)
+    let training = try training(overrides, devices: devices)
     return try devices.flatMap { count in
       try (count == 1 ? [.data] : Self.layouts).flatMap { layout in
-        var pins = Pins()
-        (pins.layout, pins.pipeline, pins.context) = (layout, 1, 1)
-        pins.microBatch = microBatch
-        let request = SearchRequest(
-          training: training, cluster: cluster, devices: count, memory: .unlimited, pins: pins,
-          keep: Self.plansEach)
-        return try Search.run(request).plans.map {
-          try Partitioner.program(of: training, choices: $0.choices)
-        }
+        try programs(training, Self.pins(layout), devices: count, count: Self.plansEach)
       }
+    }
+  }
+
+  /// The best each of the layouts that loop over panels, and with attention that goes round a ring.
+  private func others(_ overrides: WorkloadOverrides) throws -> [Program] {
+    let devices = [2, 4, 8]
+    let training = try training(overrides, devices: devices)
+    return try devices.flatMap { count in
+      var ring = Self.pins(.data)
+      (ring.context, ring.contextAttention) = (2, .ring)
+      let stepped = [LayoutName.summa, .tesseract].map { layout in
+        var pins = Self.pins(layout)
+        pins.matmul = .stepped
+        return pins
+      }
+      return try (stepped + [ring]).flatMap {
+        try programs(training, $0, devices: count, count: 1)
+      }
+    }
+  }
+
+  private func training(_ overrides: WorkloadOverrides, devices: [Int]) throws -> TrainingGraph {
+    try Inputs.trainingGraph(
+      model, overrides.resolved(for: model), devices: devices.max() ?? 1)
+  }
+
+  private static func pins(_ layout: LayoutName) -> Pins {
+    var pins = Pins()
+    (pins.layout, pins.pipeline, pins.context) = (layout, 1, 1)
+    return pins
+  }
+
+  /// The `count` best under `pins`.
+  private func programs(
+    _ training: TrainingGraph, _ pins: Pins, devices: Int, count: Int
+  ) throws -> [Program] {
+    var pins = pins
+    pins.microBatch = microBatch
+    let request = SearchRequest(
+      training: training, cluster: try Inputs.cluster(cluster), devices: devices,
+      memory: .unlimited, pins: pins, keep: count)
+    return try Search.run(request).plans.map {
+      try Partitioner.program(of: training, choices: $0.choices)
     }
   }
 }

@@ -59,6 +59,40 @@ struct KernelProbeTests {
     }
   }
 
+  @Test(
+    "What a step has used just before stays where it is: not what an optimizer goes through, or is added to"
+  )
+  func nearOperands() throws {
+    let program = try SmallProgram.program(isLlama: false, attention: .fused, optimizer: .adamw)
+    func areNear(_ name: String, _ body: Body, _ call: KernelCall) throws -> [Bool] {
+      try #require(KernelProbe(call, in: body, of: program, dtype: .float32), "\(name)").areNear
+    }
+    let (body, calls) = SmallProgram.copies(in: program)
+    #expect(try areNear("panel", body, calls[0]) == [true, true])
+    let copies = calls.filter { $0.kind == .copy }
+    #expect(try copies.map { try areNear("copy", body, $0) } == [[true, true], [true, false]])
+    let kernels = Partitioner.kernels(of: program).filter { $0.product == nil }
+    let updates = kernels.filter { program.bodies[$0.body].phase == .optimize }
+    #expect(!updates.isEmpty)
+    for kernel in updates {
+      let near = try areNear("update", program.bodies[kernel.body], kernel.call)
+      #expect(near.allSatisfy { !$0 }, "\(kernel.call.timedName)")
+    }
+    let norm = try #require(kernels.first { $0.call.timedName == "norm-apply.layer" })
+    let near = try areNear("norm", program.bodies[norm.body], norm.call)
+    #expect(near.count { $0 } == 2 && near.contains(false), "\(near)")
+  }
+
+  @Test("Small groups run side by side on few cores, as many as share them in a run")
+  func sideBySide() {
+    func groups(_ devices: Int, cores: Int) -> Int {
+      CollectiveProbe(.broadcast, devices: devices, elements: 64, cores: cores).groups
+    }
+    #expect([2, 3, 4, 16].map { groups($0, cores: 2) } == [2, 1, 1, 1])
+    #expect([2, 4, 16].map { groups($0, cores: 64) } == [8, 4, 1])
+    #expect(groups(2, cores: 1) == 1)
+  }
+
   @Test("What works in place is measured on ordinary numbers however often it runs")
   func inPlace() throws {
     let program = try SmallProgram.program(isLlama: false, attention: .unfused, optimizer: .sgd)

@@ -11,6 +11,10 @@ package struct KernelProbe: Sendable {
   package let dtype: DType
   /// The memory that it reads and writes, each buffer once.
   package let operands: [Operand]
+  /// Of each of ``operands`` whether a step has used its memory just before: what is computed from first, as kernels
+  /// before have written that, and what is written, but not read or added to, which lies where something was just freed; as far as a core's caches have room for it. Nothing of
+  /// an optimizer's, which goes through all of a device's parameters.
+  package let areNear: [Bool]
   /// One more than the largest id that it may read.
   package let vocabulary: Int
   private let program: Program
@@ -55,6 +59,20 @@ package struct KernelProbe: Sendable {
           count: type.chunk(on: 0, in: program.mesh).count))
     }
     (self.operands, self.places) = (operands, places)
+    let near = body.phase == .optimize ? [] : Self.near(call)
+    let nearPlaces = Set(near.compactMap { places[$0] })
+    areNear = operands.indices.map {
+      nearPlaces.contains($0) && operands[$0].bytes <= Self.nearBytes
+    }
+  }
+
+  /// What a core's nearer caches hold of memory that was just used: those of most servers have 1 to 2 MiB.
+  private static let nearBytes = 1 << 20
+
+  /// What of `call` was used just before.
+  private static func near(_ call: KernelCall) -> [BufferID] {
+    let written = call.accumulate ? [] : call.writes.filter { !call.reads.contains($0) }
+    return written + call.reads.prefix(1).filter { !call.writes.contains($0) }
   }
 
   /// The kernel as a function of where its operands lie, in the order of ``operands``.

@@ -109,16 +109,28 @@ struct CalibrateCommand: ParsableCommand {
     }
   }
 
-  /// What programs of the model run, products first, what is added to all that threads run, and collectives.
+  /// What programs of the model run, products first, what is added to all that threads run, one kernel of each kind and
+  /// then all others, and collectives.
   private func tasks() throws -> [CalibrationTask] {
     let programs = try CalibrationPrograms(
-      model: Inputs.model(model ?? "tiny-gpt2"), workload: workload.overrides
+      model: Inputs.model(model ?? "tiny-gpt2"), workload: workload.overrides, everyKind: true
     ).all()
-    return (dtype.map { [$0.dtype] } ?? [.float32, .float64]).flatMap { dtype in
-      let tasks = CalibrationTasks(dtype: dtype)
-      return tasks.kernels(of: programs) { $0.product != nil } + tasks.shared
-        + tasks.kernels(of: programs) { $0.product == nil } + tasks.collectives
+    let dtypes = dtype.map { [$0.dtype] } ?? [.float32, .float64]
+    return dtypes.flatMap { tasks(CalibrationTasks(dtype: $0), programs) }
+  }
+
+  private func tasks(_ tasks: CalibrationTasks, _ programs: [Program]) -> [CalibrationTask] {
+    let products = tasks.kernels(of: programs) { $0.product != nil }
+    var kinds: Set<String> = []
+    var (firsts, others): ([CalibrationTask], [CalibrationTask]) = ([], [])
+    for task in tasks.kernels(of: programs, where: { $0.product == nil }) {
+      if kinds.insert(task.key(on: tasks.machine).kernel).inserted {
+        firsts.append(task)
+      } else {
+        others.append(task)
+      }
     }
+    return products + tasks.shared + firsts + others + tasks.collectives
   }
 }
 
