@@ -6,9 +6,9 @@ package import PlanIR
 /// threads that run them.
 ///
 /// Operands are random and cut from a ring of 64 MiB that is larger than most last-level caches, so
-/// that no run finds the operands of the run before in its caches; but for the one of a product that a step has computed
-/// just before. Small products are thereby measured as the middle of a training step meets them, somewhat slower than
-/// a benchmark that repeats one product on one set of buffers.
+/// that no run finds the operands of the run before in its caches; but for those that a step has used just before
+/// (``ProductBench``, ``KernelBench``). What is small is thereby measured as the middle of a training step meets it, somewhat
+/// slower than a benchmark that repeats one kernel on one set of buffers.
 package struct Calibrator: Sendable {
   /// This machine with one BLAS thread.
   package let machine: MachineFingerprint

@@ -12,8 +12,9 @@ package struct KernelProbe: Sendable {
   /// The memory that it reads and writes, each buffer once.
   package let operands: [Operand]
   /// Of each of ``operands`` whether a step has used its memory just before: what is computed from first, as kernels
-  /// before have written that, and what is written, but not read or added to, which lies where something was just freed; as far as a core's caches have room for it. Nothing of
-  /// an optimizer's, which goes through all of a device's parameters.
+  /// before have written that, and what is written, but not read or added to, which lies where something was just
+  /// freed; as far as a core's caches have room for it. Nothing of an optimizer's, which goes through all of a
+  /// device's parameters.
   package let areNear: [Bool]
   /// One more than the largest id that it may read.
   package let vocabulary: Int
