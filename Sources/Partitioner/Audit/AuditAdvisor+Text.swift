@@ -8,11 +8,11 @@ extension AuditAdvisor {
 
   private func mistake(_ rule: AuditRule) -> String {
     let choices = present.choices
-    let perNode = request.cluster.devicesPerNode
     switch rule {
     case .tensorAcrossNodes:
-      return "a tensor degree of \(choices.tensorDegree) crosses nodes of \(perNode), and every "
-        + "layer waits for the network between them"
+      let perNode = choices.placement.reduce(1) { $0 * $1.insideNode }
+      return "a tensor degree of \(choices.tensorDegree) crosses nodes of \(perNode) devices, and "
+        + "every layer waits for the network between them"
     case .tinyMicroBatch:
       return "micro-batches of \(choices.microBatch), \(choices.microBatches) a step, pay each for "
         + "the latency of every kernel and collective"

@@ -70,7 +70,7 @@ struct AuditAdvisor {
     let other = change.plan.choices
     switch rule {
     case .tensorAcrossNodes:
-      return change.knob == .tensor && other.tensorDegree <= request.cluster.devicesPerNode
+      return change.knob == .tensor && spread("tensor", other) == 1
     case .tinyMicroBatch: return change.knob == .microBatch && other.microBatch > choices.microBatch
     case .largeMicroBatch:
       return change.knob == .microBatch && other.microBatch < choices.microBatch
@@ -107,9 +107,9 @@ struct AuditAdvisor {
     return Double(others) / Double(max(1, others + passes))
   }
 
-  /// Nodes over which an axis is spread.
-  private func spread(_ axis: String) -> Int {
-    choices.placement.first { $0.axis == axis }?.acrossNodes ?? 1
+  /// Nodes over which an axis is spread, of the launch or another.
+  private func spread(_ axis: String, _ other: PlanChoices? = nil) -> Int {
+    (other ?? choices).placement.first { $0.axis == axis }?.acrossNodes ?? 1
   }
 
   private func noteOfSelective() -> [AuditAdvice] {
