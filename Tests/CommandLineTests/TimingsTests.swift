@@ -54,6 +54,16 @@ import Testing
     #expect(samples(first).contains { $1 < later[$0] ?? 0 })
   }
 
+  @Test func `kernels that only slower plans have are calibrated, too`() throws {
+    let line = try CommandLine()
+    let workload = "--global-batch 4 --sequence 8 --attention fused --optimizer sgd --dtype float32"
+    #expect(try line.run("calibrate \(workload) --budget 8 --json").code == 0)
+    let listed = try #require(
+      try line.run("timings list --json").json()["timings"] as? [[String: Any]])
+    let kernels = Set(listed.compactMap { $0["kernel"] as? String })
+    #expect(kernels.isSuperset(of: ["panel", "place", "attention-step.causal"]), "\(kernels)")
+  }
+
   /// What runs the program as one whom permissions bind: itself, or as nobody where tests run as root.
   private static func bound() throws -> [String] {
     let program = try CommandLine.program().path

@@ -331,4 +331,17 @@ struct LaunchCase: Sendable, CustomTestStringConvertible {
     request.launchedPerNode = 5
     #expect(inside() == [1, 4])
   }
+
+  @Test func `a tensor degree that crosses the nodes that a launch fills is told`() throws {
+    let flags =
+      "--tensor-model-parallel-size 4 --micro-batch-size 1 --global-batch-size 96 "
+      + "--use-distributed-optimizer --sequence-parallel"
+    var request = try LaunchCase("c", "llama-3-8b", 12, flags).request()
+    func crosses() -> Bool {
+      Audit.run(request).advice.contains { $0.rule == .tensorAcrossNodes }
+    }
+    #expect(!crosses())
+    request.launchedPerNode = 6
+    #expect(crosses())
+  }
 }

@@ -29,14 +29,15 @@ extension PlanDraw {
   private mutating func decided(
     _ split: DeviceSplit, _ shapes: [LayoutShape], _ path: [String]?
   ) -> (knobs: PlanChoices, microBatch: Int)? {
+    let matmuls = matmuls(shapes)
     guard let path else {
       guard let size = microBatches(split).randomElement(using: &random),
         let shape = shapes.randomElement(using: &random),
-        let knobs = knobs(split, shape, shapes).randomElement(using: &random)
+        let knobs = knobs(split, shape, matmuls).randomElement(using: &random)
       else { return nil }
       return (knobs, size)
     }
-    let all = shapes.flatMap { knobs(split, $0, shapes) }
+    let all = shapes.flatMap { knobs(split, $0, matmuls) }
     for size in microBatches(split) where path.last == CertificatePath.microBatch(size) {
       let found = all.filter { CertificatePath.mixtures($0, split, size) == path }
       return found.randomElement(using: &random).map { ($0, size) }
@@ -61,8 +62,9 @@ extension PlanDraw {
   func mixturePaths(_ split: DeviceSplit) -> Set<[String]> {
     var found: Set<[String]> = []
     let shapes = space.mixtureShapes(tensor: split.tensor)
+    let matmuls = matmuls(shapes)
     for shape in shapes {
-      for knobs in knobs(split, shape, shapes) {
+      for knobs in knobs(split, shape, matmuls) {
         for size in microBatches(split) {
           found.insert(CertificatePath.mixtures(knobs, split, size))
         }
@@ -71,17 +73,21 @@ extension PlanDraw {
     return found
   }
 
-  /// What may be alike in all blocks, of which one is of `shape`, and any of `shapes`, which may loop over panels though
-  /// this does not.
+  /// Whether blocks of any of `shapes` may loop over panels: those of another then do not.
+  private func matmuls(_ shapes: [LayoutShape]) -> [MatmulSchedule] {
+    let own = Set(shapes.map(\.layout)).compactMap { try? LayoutCatalog.layout($0) }
+    return MatmulSchedule.allCases.filter { matmul in
+      shapes.contains { shape in
+        own.contains { $0.name == shape.layout && space.matmuls($0, shape).contains(matmul) }
+      }
+    }
+  }
+
+  /// What may be alike in all blocks, of which one is of `shape`.
   private func knobs(
-    _ split: DeviceSplit, _ shape: LayoutShape, _ shapes: [LayoutShape]
+    _ split: DeviceSplit, _ shape: LayoutShape, _ matmuls: [MatmulSchedule]
   ) -> [PlanChoices] {
     let pins = request.pins
-    let loops = shapes.map { shape in
-      (try? LayoutCatalog.layout(shape.layout)).map { space.matmuls($0, shape) } ?? []
-    }
-    let matmuls = MatmulSchedule.allCases.filter { matmul in loops.contains { $0.contains(matmul) }
-    }
     func gathers(_ pinned: GatherChoice?) -> [GatherChoice] {
       pinned.map { [$0] } ?? GatherChoice.allCases
     }

@@ -40,8 +40,8 @@ struct PlanDraw {
       var choices = walk(
         path, besides: known, last: { options, _ in options.min { $0.weight < $1.weight } })
     else { return nil }
-    let kind = [nil, .mixed].contains(request.pins.recompute) ? .full : request.pins.recompute
-    choices.stages = choices.stages.map { StageChoice(layers: $0.layers, kind ?? .full) }
+    let pinned = request.pins.recompute.flatMap { $0 == .mixed ? nil : $0 }
+    choices.stages = choices.stages.map { StageChoice(layers: $0.layers, pinned ?? .full) }
     return drawn(choices)
   }
 
