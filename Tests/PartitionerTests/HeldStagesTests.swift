@@ -80,6 +80,15 @@ import Testing
     }
   }
 
+  @Test func `a stage without layers holds no more than one whose layers hold nothing`() {
+    var memory = HeldStages.Holdings(parameters: 0)
+    (memory.last, memory.head) = (13_912, 16_801)
+    let order = PipelineOrder(schedule: .gpipe, stages: 2, chunks: 1, microBatches: 2)
+    let held = HeldStages(order, layers: 2, memory)
+    let bytes = (0...2).map { held.bytes(1, layers: $0, order.heldPasses(1, layers: $0)) }
+    #expect(bytes == [bytes[0], bytes[0], bytes[0]])
+  }
+
   @Test func `an even share in parts of layers is what equal stages hold`() {
     var memory = HeldStages.Holdings(parameters: 1000)
     memory.kept = [.none: 100]

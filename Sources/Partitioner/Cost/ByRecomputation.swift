@@ -37,8 +37,27 @@ struct ByRecomputation<Value>: Sequence, ExpressibleByDictionaryLiteral {
   /// The ways that have a value, in the order of the cases.
   var kinds: [Recomputation] { Recomputation.allCases.filter { self[$0] != nil } }
 
-  func makeIterator() -> some IteratorProtocol<(key: Recomputation, value: Value)> {
-    kinds.compactMap { kind in self[kind].map { (key: kind, value: $0) } }.makeIterator()
+  func makeIterator() -> Iterator { Iterator(values: self) }
+
+  /// The ways that have a value, each with it, in the order of the cases.
+  struct Iterator: IteratorProtocol {
+    fileprivate let values: ByRecomputation
+    private var place = 0
+
+    fileprivate init(values: ByRecomputation) { self.values = values }
+
+    mutating func next() -> (key: Recomputation, value: Value)? {
+      while place < 4 {
+        place += 1
+        switch place {
+        case 1: if let value = values.none { return (.none, value) }
+        case 2: if let value = values.selective { return (.selective, value) }
+        case 3: if let value = values.full { return (.full, value) }
+        default: if let value = values.mixed { return (.mixed, value) }
+        }
+      }
+      return nil
+    }
   }
 
   func mapValues<Other>(_ change: (Value) -> Other) -> ByRecomputation<Other> {

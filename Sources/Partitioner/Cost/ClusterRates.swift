@@ -1,4 +1,5 @@
 import PlanIR
+import Synchronization
 
 /// The figures from which prices of one precision on a cluster follow: found once for all meshes.
 final class ClusterRates: Sendable {
@@ -11,7 +12,7 @@ final class ClusterRates: Sendable {
   /// How many devices may lie together on a node.
   let fills: [Int]
   /// Of 16-bit products; nil where a roofline has to do.
-  let products: ProductModel?
+  private let products: ProductTimes?
   /// FLOP/s of large products, and FLOP/s that no product exceeds.
   let matmulFlops, fastestProducts: Double
   /// Bytes a second to and from a device's memory, as far as kernels reach them.
@@ -38,8 +39,10 @@ final class ClusterRates: Sendable {
     products =
       precision == .fp32
       ? nil
-      : device.products?.at(
-        flops: device.matmulFlops16, memoryBandwidth: device.memoryBandwidth)
+      : device.products.map {
+        ProductTimes(
+          $0.at(flops: device.matmulFlops16, memoryBandwidth: device.memoryBandwidth))
+      }
     let peak = precision == .fp32 ? device.matmulFlops32 : device.matmulFlops16
     matmulFlops = peak * device.matmulEfficiency
     fastestProducts = device.fastestProducts(precision)
@@ -53,5 +56,38 @@ final class ClusterRates: Sendable {
     recomputesWhole = device.operators.recomputesWhole
     overlapsGradients = device.operators.overlapsGradients
     gradientBucket = device.operators.gradientBucket
+  }
+
+  /// Seconds of a product that reads and writes `bytes`, one of `panels` in a loop over them; nil where a roofline
+  /// has to do.
+  func seconds(_ shape: MatmulShape, bytes: Int, panels: ProductPanels) -> Double? {
+    products?.seconds(shape, bytes: bytes, panels: panels)
+  }
+
+  /// Where that comes from.
+  func basis(of shape: MatmulShape) -> FigureBasis? { products?.model.basis(of: shape) }
+}
+
+/// What products take, each found once: layouts share most of their products.
+private final class ProductTimes: Sendable {
+  let model: ProductModel
+  private let known = Mutex<[Product: Double]>([:])
+
+  private struct Product: Hashable {
+    let shape: MatmulShape
+    let bytes: Int
+    let panels: ProductPanels
+  }
+
+  init(_ model: ProductModel) { self.model = model }
+
+  func seconds(_ shape: MatmulShape, bytes: Int, panels: ProductPanels) -> Double {
+    let product = Product(shape: shape, bytes: bytes, panels: panels)
+    return known.withLock { known in
+      if let seconds = known[product] { return seconds }
+      let seconds = model.seconds(shape, bytes: bytes, panels: panels)
+      known[product] = seconds
+      return seconds
+    }
   }
 }

@@ -157,8 +157,10 @@ package struct ClusterCost: CostModel {
   /// What a kernel computes takes, on a core of its own.
   private func seconds(of work: KernelWork) -> Double {
     if let figure = rates.timings.figure(of: work) { return figure.seconds }
-    if let shape = work.matmul, let products = rates.products {
-      return products.seconds(shape, bytes: work.bytes, panels: work.traits.panels)
+    if let shape = work.matmul,
+      let seconds = rates.seconds(shape, bytes: work.bytes, panels: work.traits.panels)
+    {
+      return seconds
     }
     let rate = rates.operators[work.traits.family.rawValue]
     let compute = attention(work) ?? Double(work.flops) / rates.matmulFlops
@@ -205,7 +207,7 @@ package struct ClusterCost: CostModel {
 
   /// Where the time of `work` comes from.
   func basis(of work: KernelWork) -> FigureBasis {
-    rates.timings.basis(of: work) ?? work.matmul.flatMap { rates.products?.basis(of: $0) }
+    rates.timings.basis(of: work) ?? work.matmul.flatMap(rates.basis)
       ?? FigureBasis(.modelled)
   }
 
@@ -215,15 +217,19 @@ package struct ClusterCost: CostModel {
   }
 
   /// What messages of a group over `axes` meet.
-  func route(over axes: [AxisReference]) -> Route {
+  func route(over axes: [AxisReference]) -> Route { route(over: span(of: axes)) }
+
+  /// What messages of a group meet that lies over `span`, wherever else.
+  func route(over span: GroupSpan) -> Route {
     Route(
-      span: span(of: axes), levels: rates.cluster.levels, contention: rates.contention,
+      span: span, levels: rates.cluster.levels, contention: rates.contention,
       measured: rates.timings.collectives, interpretation: rates.timings.interpretation,
       width: rates.precision.bytes(of: .activation),
       bucket: rates.gradientBucket)
   }
 
-  private func span(of axes: [AxisReference]) -> GroupSpan {
+  /// How a group over `axes` lies over networks.
+  func span(of axes: [AxisReference]) -> GroupSpan {
     GroupSpan(over: axes, digits, rates.cluster)
   }
 

@@ -33,6 +33,7 @@ struct GroupSpan: Hashable {
     size = axes.groupSize
     var inner = 1
     let perNode = cluster.devicesPerNode
+    crossings.reserveCapacity(cluster.levels.count)
     for (index, level) in cluster.levels.enumerated() {
       let unit = level.devices.map { digits.unit($0, perNode) }
       let members = unit.map { digits.members(of: axes, sharing: $0) } ?? size

@@ -28,7 +28,7 @@ package struct StageMap: Hashable, Sendable {
     }
     layers = ranges
     recompute = Self.recompute(choices, ranges)
-    guard layers.dropFirst().dropLast().contains(where: \.isEmpty) else { return }
+    guard layers.dropFirst().dropLast().contains(where: { $0.isEmpty }) else { return }
     throw .tooFewLayers(
       layers.last?.upperBound ?? 0, stages: stages, chunks: chunks,
       needed: "as many on each stage as it has chunks, \(stages * chunks) in all")

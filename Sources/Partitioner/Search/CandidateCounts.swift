@@ -6,6 +6,14 @@ struct CandidateCounts {
   private let request: SearchRequest
   private let space: CandidateSpace
   private var cuts: [Pipeline: Int] = [:]
+  private var forms: [Form: Int] = [:]
+
+  /// What decides how many ways there are to shard and to place what has one form of layers.
+  private struct Form: Hashable {
+    let split: DeviceSplit
+    let layout: LayoutName
+    let mesh: Mesh
+  }
 
   private struct Pipeline: Hashable {
     let stages, microBatches: Int
@@ -27,17 +35,26 @@ struct CandidateCounts {
   mutating func of(
     _ split: DeviceSplit, _ choices: PlanChoices, microBatches sizes: [Int]
   ) -> Int {
-    var choices = choices
-    choices.mesh = Mesh(split.outerAxes + choices.mesh.axes.filter { !split.isOuter($0) })
-    let pins = request.pins
-    let gathers =
-      (pins.gathersInputs == nil ? 2 : 1) * (pins.gathersWeights == nil ? 2 : 1)
     var ways = 0
     for size in sizes {
       let microBatches = training.workload.globalBatch / split.data / size
       ways += cuts(stages: split.stages, microBatches: microBatches)
     }
-    return space.shards(choices).count * gathers * ways * placements(choices.mesh)
+    return ways * forms(split, choices)
+  }
+
+  /// Ways to gather, shard and place.
+  private mutating func forms(_ split: DeviceSplit, _ choices: PlanChoices) -> Int {
+    let form = Form(split: split, layout: choices.layout, mesh: choices.mesh)
+    if let known = forms[form] { return known }
+    var choices = choices
+    choices.mesh = Mesh(split.outerAxes + choices.mesh.axes.filter { !split.isOuter($0) })
+    let pins = request.pins
+    let gathers =
+      (pins.gathersInputs == nil ? 2 : 1) * (pins.gathersWeights == nil ? 2 : 1)
+    let made = space.shards(choices).count * gathers * placements(choices.mesh)
+    forms[form] = made
+    return made
   }
 
   /// Placements times schedules and cuts.

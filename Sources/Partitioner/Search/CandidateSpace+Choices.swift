@@ -80,8 +80,8 @@ extension CandidateSpace {
     return (hasWhole ? [false] : []) + (hasInterleaved ? [true] : [])
   }
 
-  /// Schedules of several stages that the pins leave.
-  private var schedules: [PipelineSchedule] {
+  /// Schedules of several stages that `pins` leave.
+  static func schedules(_ pins: Pins) -> [PipelineSchedule] {
     if let pinned = pins.schedule { return [pinned] }
     if (pins.interleave ?? 1) > 1 { return [.interleaved] }
     return [.oneForwardOneBackward, .interleaved, .zeroBubble, .gpipe]

@@ -16,6 +16,8 @@ struct CandidateSpace {
   let ends: EndsBound
   /// What attention takes and holds at least.
   let attention: LayerFloor
+  /// Schedules of several stages that the pins leave.
+  let schedules: [PipelineSchedule]
 
   init(_ request: SearchRequest) {
     self.request = request
@@ -24,6 +26,7 @@ struct CandidateSpace {
       request.timings, devices: request.devices)
     ends = EndsBound(request, rates)
     attention = LayerFloor(request, rates)
+    schedules = Self.schedules(request.pins)
   }
 
   /// What their devices share.

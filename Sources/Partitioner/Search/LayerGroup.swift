@@ -109,7 +109,7 @@ final class MeshCosts {
 
   private func routes(over axes: [AxisReference]) -> DistinctRoutes {
     if let known = routes[axes] { return known }
-    let made = DistinctRoutes(all.map { $0.route(over: axes) })
+    let made = DistinctRoutes(over: axes, all)
     routes[axes] = made
     return made
   }
@@ -122,12 +122,23 @@ private struct DistinctRoutes {
   /// By placement, which of them.
   private(set) var places: [UInt16] = []
 
-  init(_ routes: [Route]) {
-    places.reserveCapacity(routes.count)
-    for route in routes {
+  /// Of a group over `axes`, `costs` being those of placements on one cluster.
+  init(over axes: [AxisReference], _ costs: [ClusterCost]) {
+    var spans: [GroupSpan] = []
+    var routes: [UInt16] = []
+    places.reserveCapacity(costs.count)
+    for cost in costs {
+      let span = cost.span(of: axes)
+      if let known = spans.firstIndex(of: span) {
+        places.append(routes[known])
+        continue
+      }
+      let route = cost.route(over: span)
       let known = all.firstIndex(of: route)
-      places.append(UInt16(known ?? all.count))
       if known == nil { all.append(route) }
+      spans.append(span)
+      routes.append(UInt16(known ?? all.count - 1))
+      places.append(routes[routes.count - 1])
     }
   }
 }

@@ -7,11 +7,13 @@ extension LayerPoint {
     // Nothing is known of how measured times grow with bytes.
     let sets = shardSets(hasReplicas: count > 1)
     let hasTimes = (count > 1 || !sets.isEmpty) && request.timings.isEmpty
+    let segments = hasTimes ? exchangedGradients() : []
     let made = costs.all.map { cost in
       guard hasTimes else { return ReplicaTimes() }
       let network = ReplicaNetwork(
         choices.mesh, cost.placement, of: cost.cluster, replicas: count, request)
-      return replicaTimes(network, sets, isAlone: count == 1)
+      let own = segments.map { network.times($0, sharding: sets, isAlone: count == 1) }
+      return own.dropFirst().reduce(own.first ?? ReplicaTimes()) { $0.least($1) }
     }
     knownReplicas[count] = made
     return made
@@ -20,19 +22,8 @@ extension LayerPoint {
   /// Bytes of gradients that replicas exchange of one layer at least, of its groups that are lowered.
   mutating func exchanged() -> Int {
     if let knownExchanged { return knownExchanged }
-    var segments: [Int: Int] = [:]
-    for group in groups {
-      for (segment, profile) in zip(group.segments, group.lowered.profiles) {
-        for reduction in profile.reductions {
-          let axes = group.lowered.axes[reduction.group]
-          guard axes.contains(where: { choices.mesh.axes[$0.axis].name == "data" }) else {
-            continue
-          }
-          segments[segment, default: 0] += reduction.bytes
-        }
-      }
-    }
-    let least = segments.values.min() ?? 0
+    let segments = exchangedGradients().map(\.bytes)
+    let least = segments.min() ?? 0
     knownExchanged = least
     return least
   }
@@ -47,21 +38,37 @@ extension LayerPoint {
     return sets.filter { !$0.isEmpty }
   }
 
-  /// Of a layer's parameters, which may be sharded over each of `sets` of axes; of replicas that are alone
-  /// nothing else is told.
-  private func replicaTimes(
-    _ network: ReplicaNetwork, _ sets: [[String]], isAlone: Bool
-  ) -> ReplicaTimes {
-    var segments: [Int: [(axes: [AxisReference], bytes: Int)]] = [:]
+  /// The gradients of one layer of each segment that replicas exchange.
+  private func exchangedGradients() -> [ExchangedGradients] {
+    var segments: [Int: ExchangedGradients] = [:]
     for group in groups {
       for (segment, profile) in zip(group.segments, group.lowered.profiles) {
-        segments[segment, default: []] += profile.reductions.compactMap { reduction in
+        for reduction in profile.reductions {
           let axes = group.lowered.axes[reduction.group]
-          return network.joinsReplicas(axes) ? (axes, reduction.bytes) : nil
+          guard axes.contains(where: { choices.mesh.axes[$0.axis].name == "data" }) else {
+            continue
+          }
+          segments[segment, default: ExchangedGradients()].add(reduction.bytes, over: axes)
         }
       }
     }
-    let own = segments.values.map { network.times($0, sharding: sets, isAlone: isAlone) }
-    return own.dropFirst().reduce(own.first ?? ReplicaTimes()) { $0.least($1) }
+    return Array(segments.values)
   }
+}
+
+/// Gradients that replicas exchange: over which axes, of each how many bytes.
+struct ExchangedGradients {
+  /// Those that are summed up over the same axes together.
+  private(set) var groups: [(axes: [AxisReference], bytes: [Int])] = []
+
+  mutating func add(_ bytes: Int, over axes: [AxisReference]) {
+    if let known = groups.firstIndex(where: { $0.axes == axes }) {
+      groups[known].bytes.append(bytes)
+    } else {
+      groups.append((axes, [bytes]))
+    }
+  }
+
+  /// Bytes of all.
+  var bytes: Int { groups.reduce(0) { $1.bytes.reduce($0, +) } }
 }

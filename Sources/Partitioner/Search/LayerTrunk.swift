@@ -12,6 +12,8 @@ final class LayerTrunk {
   private let choices: PlanChoices
   /// The ways to shard its parameters on one replica, and on several.
   private var knownShards: (alone: [ShardedWeights]?, beside: [ShardedWeights]?)
+  /// By size of micro-batch.
+  private var known: [Int: [BlockPasses?]] = [:]
   /// What a step takes at least over all ways to spread it, once that is known; nil in it where there are none.
   var leastStep: Int??
 
@@ -38,9 +40,12 @@ final class LayerTrunk {
   }
 
   /// What its blocks take and hold of a micro-batch of `size`, under every placement, then in loops over panels
-  /// where it has some. Not kept: there are many, and points keep theirs.
+  /// where it has some.
   func passes(_ size: Int, _ training: TrainingGraph) -> [BlockPasses?] {
-    groups.passes(panelled, size, costs.asNumbered, training)
+    if let found = known[size] { return found }
+    let made = groups.passes(panelled, size, costs.asNumbered, training)
+    known[size] = made
+    return made
   }
 }
 

@@ -16,6 +16,7 @@ struct MixtureShapes {
   private var trunks = TrunkTable()
   /// By size of micro-batch.
   private var leasts: [Int: ClassLeasts] = [:]
+  private var mlpLeasts: [Int: ShapeLeasts] = [:]
   private var lean: [Key: [Int: Int]] = [:]
 
   private struct Key: Hashable {
@@ -46,15 +47,23 @@ struct MixtureShapes {
   /// Pairs of shapes.
   var count: Int { shapes.count * shapes.count }
 
-  /// What blocks of each class take and hold in each of the shapes; nil where they cannot be.
+  /// What blocks of a class take and hold in each of the shapes; nil where they cannot be.
+  private struct ShapeLeasts {
+    let shapes: [LayerPoint.ClassLeast?]
+
+    /// Of a micro-batch at least, in any of them.
+    var time: Picoseconds { shapes.compactMap { $0?.time }.min() ?? .zero }
+  }
+
+  /// The same of each class.
   private struct ClassLeasts {
-    var attention: [LayerPoint.ClassLeast?]
-    var mlp: [LayerPoint.ClassLeast?]
+    let attention, mlp: ShapeLeasts
+
     /// What both take of a micro-batch at least.
-    let time: Picoseconds
+    var time: Picoseconds { attention.time + mlp.time }
 
     subscript(blockClass: BlockClass) -> [LayerPoint.ClassLeast?] {
-      blockClass == .attention ? attention : mlp
+      blockClass == .attention ? attention.shapes : mlp.shapes
     }
   }
 
@@ -72,11 +81,14 @@ struct MixtureShapes {
     isOver: inout Bool
   ) -> Open? {
     guard !request.exhaustive else { return Open(attention: shapes, mlp: shapes) }
-    let leasts = leasts(knobs.microBatch, &chains)
-    if request.objective == .time {
-      let least = leasts.time * knobs.microBatches + ends
-      if ranking.isBeaten(least.count) { return nil }
+    func isTooLong(_ time: Picoseconds) -> Bool {
+      request.objective == .time
+        && ranking.isBeaten((time * knobs.microBatches + ends).count)
     }
+    let size = knobs.microBatch
+    if isTooLong(mlp(size, &chains).time + attentionFloor(size)) { return nil }
+    let leasts = leasts(size, &chains)
+    if isTooLong(leasts.time) { return nil }
     let keepsAll =
       knobs.matmul == .gathered && knobs.gathersInputs == .saved && knobs.gathersWeights == .saved
     var open = (attention: Array(shapes.indices), mlp: Array(shapes.indices))
@@ -164,14 +176,24 @@ struct MixtureShapes {
 
   private mutating func leasts(_ size: Int, _ chains: inout ChainTable) -> ClassLeasts {
     if let found = leasts[size] { return found }
-    let attention = leasts(.attention, size, &chains)
-    let mlp = leasts(.mlp, size, &chains)
-    func time(_ blocks: [LayerPoint.ClassLeast?]) -> Picoseconds {
-      blocks.compactMap { $0?.time }.min() ?? .zero
-    }
-    let made = ClassLeasts(attention: attention, mlp: mlp, time: time(attention) + time(mlp))
+    let attention = ShapeLeasts(shapes: leasts(.attention, size, &chains))
+    let made = ClassLeasts(attention: attention, mlp: mlp(size, &chains))
     leasts[size] = made
     return made
+  }
+
+  private mutating func mlp(_ size: Int, _ chains: inout ChainTable) -> ShapeLeasts {
+    if let found = mlpLeasts[size] { return found }
+    let made = ShapeLeasts(shapes: leasts(.mlp, size, &chains))
+    mlpLeasts[size] = made
+    return made
+  }
+
+  /// What attention takes of a micro-batch at least, before any of it is lowered.
+  private func attentionFloor(_ size: Int) -> Picoseconds {
+    space.attention.least(size: size, tensor: split.tensor, context: 1).reduce(.zero) {
+      $0 + $1.value.passes.all * training.segments[$1.key].count
+    }
   }
 
   /// By shape what is least of all ways in which blocks of a class have it; nil where they cannot.

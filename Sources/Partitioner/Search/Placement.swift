@@ -43,7 +43,8 @@ package enum Placement {
   package static func all(_ mesh: Mesh, perNode: Int) -> [[AxisPlacement]] {
     var found: [[AxisPlacement]] = []
     for room in fills(mesh.deviceCount, perNode: perNode) {
-      fill(mesh.axes[...], room, [], &found)
+      var inner: [AxisPlacement] = []
+      fill(mesh.axes[...], room, &inner, &found)
     }
     return found
   }
@@ -64,18 +65,31 @@ package enum Placement {
   }
 
   private static func fill(
-    _ axes: ArraySlice<MeshAxis>, _ room: Int, _ inner: [AxisPlacement],
+    _ axes: ArraySlice<MeshAxis>, _ room: Int, _ inner: inout [AxisPlacement],
     _ found: inout [[AxisPlacement]]
   ) {
-    guard let axis = axes.last else {
-      if room == 1 { found.append(inner.reversed()) }
-      return
+    guard let axis = axes.last else { return found.append(inner.reversed()) }
+    for inside in parts(of: axis, axes.dropLast(), room).reversed() {
+      inner.append(
+        AxisPlacement(axis: axis.name, insideNode: inside, acrossNodes: axis.size / inside))
+      fill(axes.dropLast(), room / inside, &inner, &found)
+      inner.removeLast()
     }
+  }
+
+  /// How much of `axis` may lie in `room` for `outer` axes to fill what is left of it.
+  private static func parts(
+    of axis: MeshAxis, _ outer: ArraySlice<MeshAxis>, _ room: Int
+  ) -> [Int] {
     let most = greatestCommonDivisor(axis.size, room)
-    for inside in divisors(of: most).reversed() {
-      let part = AxisPlacement(
-        axis: axis.name, insideNode: inside, acrossNodes: axis.size / inside)
-      fill(axes.dropLast(), room / inside, inner + [part], &found)
-    }
+    if outer.isEmpty { return most == room ? [room] : [] }
+    return divisors(of: most).filter { canFill(outer, room / $0) }
+  }
+
+  /// Whether parts of `axes` can fill `room`: as much of each as can be.
+  private static func canFill(_ axes: ArraySlice<MeshAxis>, _ room: Int) -> Bool {
+    var left = room
+    for axis in axes where left > 1 { left /= greatestCommonDivisor(axis.size, left) }
+    return left == 1
   }
 }

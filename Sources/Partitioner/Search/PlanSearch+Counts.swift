@@ -11,8 +11,8 @@ extension PlanSearch {
     let count: Int
     switch item {
     case .point(let point):
-      let point = points[point]
-      count = point.splits.reduce(0) { $0 + counts.of($1, point.choices) }
+      let choices = points[point].choices
+      count = points[point].splits.reduce(0) { $0 + counts.of($1, choices) }
     case .spread(let point, let split, let sizes):
       let choices = points[point].choices
       count = counts.of(split, choices, microBatches: sizes)

@@ -67,7 +67,7 @@ extension PlanSearch {
     if let known = trunk?.leastStep { return known }
     var least: Int?
     for split in points[point].splits {
-      let sizes = space.microBatches(data: split.data).filter(points[point].divides)
+      let sizes = space.microBatches(data: split.data).filter { points[point].divides($0) }
       guard let first = sizes.first, let exchange = leastExchange(point, split, first)
       else { continue }
       for size in sizes {
@@ -100,7 +100,7 @@ extension PlanSearch {
   /// Bounds the micro-batches that divide; refuses those that do not.
   private mutating func bound(_ point: Int, _ split: DeviceSplit) {
     let all = space.microBatches(data: split.data)
-    let sizes = all.filter(points[point].divides)
+    let sizes = all.filter { points[point].divides($0) }
     refuse(point, split, sizes: all.filter { !sizes.contains($0) })
     guard let first = sizes.first else { return }
     guard let exchange = leastExchange(point, split, first) else {

@@ -72,15 +72,8 @@ struct BlockProfile {
   ) -> BlockPasses {
     let values = sizes.values(units)
     func computed(_ body: BodyTemplate?) -> Picoseconds { body?.kernels(values, cost) ?? .zero }
-    func sent(_ uses: [BodyTemplate.Use], _ routes: [Route]) -> Picoseconds {
-      uses.reduce(.zero) { sum, use in
-        sum
-          + routes[use.group].time(
-            use.pattern, bytes: values[use.term] * use.width, width: use.width) * use.count
-      }
-    }
-    func sent(_ body: BodyTemplate?, _ routes: [Route]) -> Picoseconds {
-      sent(body?.uses ?? [], routes)
+    func sent(_ body: BodyTemplate?) -> [Picoseconds] {
+      body?.sent(values, routes) ?? Array(repeating: .zero, count: routes.count)
     }
     let (forward, input) = (computed(template.forward), computed(template.inputGradient))
     let unsharded = computed(template.weightGradient)
@@ -88,24 +81,23 @@ struct BlockProfile {
       isShared ? template.weightGradient?.products(values, cost) ?? .zero : unsharded
     var again = template.lean.mapValues { computed($0.recompute) }
     if cost.recomputesWhole, let own = again[.full] { again[.full] = max(own, forward) }
+    let (forwardSent, inputSent) = (sent(template.forward), sent(template.inputGradient))
+    let weightSent = sent(template.weightGradient)
+    let againSent = template.lean.mapValues { sent($0.recompute) }
     var result = BlockPasses()
-    result.times = routes.map { routes in
+    result.times = routes.indices.map { place in
       LayerTimes(
         passes: PassBound(
-          forward: forward + sent(template.forward, routes),
-          inputGradient: input + sent(template.inputGradient, routes),
-          weightGradient: weight + sent(template.weightGradient, routes)),
+          forward: forward + forwardSent[place], inputGradient: input + inputSent[place],
+          weightGradient: weight + weightSent[place]),
         unsharded: max(.zero, unsharded - weight),
-        again: again.merging(template.lean.mapValues { sent($0.recompute, routes) }, +))
+        again: again.merging(againSent.mapValues { $0[place] }, +))
     }
     if !isShared {
-      let once = computed(template.reduceGradients) + computed(template.optimize)
-      result.once = routes.map { routes in
-        var own = OnceBound(time: once)
-        for use in (template.reduceGradients?.uses ?? []) + (template.optimize?.uses ?? []) {
-          own.add(sent([use], routes), use.pattern, cost)
-        }
-        return own
+      let time = computed(template.reduceGradients) + computed(template.optimize)
+      result.once = Array(repeating: OnceBound(time: time), count: routes.count)
+      for body in [template.reduceGradients, template.optimize].compactMap(\.self) {
+        body.addOnce(values, routes, cost, to: &result.once)
       }
     }
     result.memory = memory(values, isLast: isLast)

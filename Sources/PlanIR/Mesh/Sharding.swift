@@ -10,6 +10,7 @@ package struct DimensionAxes: Hashable, Sendable {
   }
 
   package init(_ table: KeyValuePairs<Dimension, [AxisReference]> = [:]) {
+    entries.reserveCapacity(table.count)
     for (dimension, axes) in table { self[dimension] = axes }
   }
 

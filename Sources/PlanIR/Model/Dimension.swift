@@ -3,7 +3,7 @@
 ///
 /// An operation's *factors* are the dimensions of its operands and results; those of the operands
 /// that no result has are contracted.
-package enum Dimension: String, Hashable, Sendable, Codable, CaseIterable, Comparable {
+@frozen public enum Dimension: String, Hashable, Sendable, Codable, CaseIterable, Comparable {
   /// Sequences that are computed at a time.
   case batch
   /// Token positions within a sequence, as queries.
@@ -32,7 +32,7 @@ package enum Dimension: String, Hashable, Sendable, Codable, CaseIterable, Compa
   case statisticPair = "statistic_pair"
 
   /// Its place among all in the order of names, by which they are compared.
-  @inlinable package var place: Int {
+  @inlinable public var place: Int {
     switch self {
     case .batch: 0
     case .wide: 1
@@ -50,11 +50,13 @@ package enum Dimension: String, Hashable, Sendable, Codable, CaseIterable, Compa
     }
   }
 
-  @inlinable package static func < (left: Dimension, right: Dimension) -> Bool {
+  /// By name.
+  @inlinable public static func < (left: Dimension, right: Dimension) -> Bool {
     left.place < right.place
   }
 
-  @inlinable package static func == (left: Dimension, right: Dimension) -> Bool {
+  /// Whether both are the same dimension.
+  @inlinable public static func == (left: Dimension, right: Dimension) -> Bool {
     left.place == right.place
   }
 }

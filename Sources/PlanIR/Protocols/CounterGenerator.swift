@@ -4,7 +4,7 @@
 /// sharded run draws what the unsharded run draws whatever the order of its devices. The mixing
 /// function is SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA 2014), applied twice with the
 /// stream's key between.
-package struct CounterGenerator: Sendable {
+public struct CounterGenerator: Sendable {
   @usableFromInline let key: UInt64
 
   /// A generator for the stream called `name` under `seed`.
@@ -14,13 +14,13 @@ package struct CounterGenerator: Sendable {
 
   /// 64 random bits at `index`.
   @inlinable
-  package func bits(at index: UInt64) -> UInt64 {
+  public func bits(at index: UInt64) -> UInt64 {
     Self.mix(Self.mix(index &* 0x9E37_79B9_7F4A_7C15 &+ key) ^ key)
   }
 
   /// A number uniform in [0, 1) at `index`, a multiple of 2^-53.
   @inlinable
-  package func uniform(at index: UInt64) -> Double { Double(bits(at: index) >> 11) * 0x1p-53 }
+  public func uniform(at index: UInt64) -> Double { Double(bits(at: index) >> 11) * 0x1p-53 }
 
   /// A number with mean 0 and variance 1 at `index`: the sum of twelve uniforms less six, which
   /// needs no transcendental function and so is the same to the bit on every machine.
@@ -38,8 +38,9 @@ package struct CounterGenerator: Sendable {
     Int(bits(at: index).multipliedFullWidth(by: UInt64(bound)).high)
   }
 
+  /// The bits of `value`, mixed.
   @inlinable
-  package static func mix(_ value: UInt64) -> UInt64 {
+  public static func mix(_ value: UInt64) -> UInt64 {
     var word = value
     word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
     word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB

@@ -2,7 +2,7 @@ extension Range<Int> {
   /// The first number that meets a condition which all after it meet, found by halving; the upper bound where none
   /// does.
   @inlinable
-  package func first(toMeet condition: (Int) -> Bool) -> Int {
+  public func first(toMeet condition: (Int) -> Bool) -> Int {
     var (low, high) = (lowerBound, upperBound)
     while low < high {
       let middle = (low + high) / 2

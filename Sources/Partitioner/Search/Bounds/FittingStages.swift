@@ -43,28 +43,37 @@ struct FittingStages {
     return Picoseconds(whole: max(least * again, missing / layer * rate) * (1 - 1e-9))
   }
 
-  /// Layers that a stage can hold if it may take `time` of a micro-batch.
-  private func layers(_ stage: Int, in time: Double, isInterleaved: Bool) -> Double {
-    let (all, layer) = held.inFlight(stage, isInterleaved: isInterleaved)
-    let own = held.stored + all * held.kept
-    let room = room - held.instant(stage)
-    guard room >= 0 else { return 0 }
-    let most = Double(held.layers)
-    var count = min(
-      each > 0 ? time / each : most, held.layers(stage, within: self.room, inFlight: all))
-    if own * count > room {
-      guard held.saved > 0 else { return room / own }
-      // each n + rate (own n - room) / layer = time
-      let slope = rate * own / layer
-      count = min(count, (time + rate * room / layer) / max(each + slope, 1e-9))
-    }
-    return min(max(count, 0), most)
+  /// What limits how many layers a stage holds, whatever time it may take.
+  private struct Limits {
+    /// Layers that it can hold at most, and bytes that one takes that is not computed again, of those there are.
+    let most, each, room: Double
+    /// Picoseconds that a layer more takes to save what it holds, and those that the room is worth.
+    let slope, worth: Double
   }
 
-  private func holds(_ time: Double, isInterleaved: Bool) -> Bool {
+  private func limits(_ stage: Int, isInterleaved: Bool) -> Limits {
+    let (all, layer) = held.inFlight(stage, isInterleaved: isInterleaved)
+    let own = held.stored + all * held.kept
+    let free = room - held.instant(stage)
+    let most = min(held.layers(stage, within: room, inFlight: all), Double(held.layers))
+    return Limits(
+      most: free < 0 ? 0 : most, each: own, room: free, slope: rate * own / layer,
+      worth: rate * free / layer)
+  }
+
+  /// Layers that a stage of `limits` can hold if it may take `time` of a micro-batch.
+  private func layers(_ limits: Limits, in time: Double) -> Double {
+    let count = each > 0 ? min(time / each, limits.most) : limits.most
+    guard limits.each * count > limits.room else { return count }
+    guard held.saved > 0 else { return max(0, limits.room / limits.each) }
+    // each n + rate (own n - room) / layer = time
+    return max(0, min(count, (time + limits.worth) / max(each + limits.slope, 1e-9)))
+  }
+
+  private func holds(_ time: Double, _ stages: [Limits]) -> Bool {
     var sum = 1e-6
-    for stage in 0..<held.stages {
-      sum += (layers(stage, in: time, isInterleaved: isInterleaved) * (1 + 1e-9)).rounded(.down)
+    for limits in stages {
+      sum += (layers(limits, in: time) * (1 + 1e-9)).rounded(.down)
       if sum >= Double(held.layers) { return true }
     }
     return false
@@ -74,14 +83,15 @@ struct FittingStages {
   func busiest(atLeast least: Int, isInterleaved: Bool) -> Int? {
     var low = Double(least)
     guard (0..<held.stages).allSatisfy({ held.withoutLayers($0) <= room }) else { return nil }
-    if holds(low, isInterleaved: isInterleaved) { return least }
+    let stages = (0..<held.stages).map { limits($0, isInterleaved: isInterleaved) }
+    if holds(low, stages) { return least }
     let passes = held.stored + Double(held.microBatches) * held.kept
     let all = Double(held.layers) * (each + rate * passes)
     var high = max(all, low) * 2 + 1
-    guard holds(high, isInterleaved: isInterleaved) else { return nil }
+    guard holds(high, stages) else { return nil }
     for _ in 0..<20 {
       let middle = (low + high) / 2
-      if holds(middle, isInterleaved: isInterleaved) { high = middle } else { low = middle }
+      if holds(middle, stages) { high = middle } else { low = middle }
     }
     return Picoseconds(whole: low).count
   }

@@ -114,9 +114,10 @@ package struct HeldStages {
 
   /// What a stage of `count` layers that hold `passes` holds, as much computed again as helps.
   package func bytes(_ stage: Int, layers count: Int, _ passes: HeldPasses) -> Int {
-    guard count > 0 else { return Int(withoutLayers(stage)) }
-    let least = min(
-      held(stage, count, passes, saved: 0), held(stage, count, passes, saved: saved))
+    let least =
+      count == 0
+      ? withoutLayers(stage)
+      : min(held(stage, count, passes, saved: 0), held(stage, count, passes, saved: saved))
     return Int(least * (1 - 1e-9))
   }
 

@@ -40,17 +40,19 @@ struct ReplicaTimes {
   /// Of what is alone.
   init() { overlaps = false }
 
-  /// Of gradients that are summed up over `routes`, each with bytes, and over replicas alone by `replicas`.
+  /// Of gradients that are summed up over routes, each with bytes, and over replicas alone by `replicas`.
   init(
-    _ gradients: [(route: Route, bytes: Int)], replicas: Route, _ precision: Precision,
+    _ gradients: [(route: Route, bytes: [Int])], replicas: Route, _ precision: Precision,
     overlaps: Bool
   ) {
     self.overlaps = overlaps
     let width = precision.bytes(of: .mainGradient)
     var bytes = 0
     for own in gradients {
-      reduce += own.route.time(.bucketedAllReduce, bytes: own.bytes, width: width)
-      bytes += own.bytes
+      for one in own.bytes {
+        reduce += own.route.time(.bucketedAllReduce, bytes: one, width: width)
+        bytes += one
+      }
     }
     scatter = replicas.time(.bucketedReduceScatter, bytes: bytes, width: width)
     let weights = bytes / width * precision.bytes(of: .weight)
@@ -100,17 +102,19 @@ struct ReplicaTimes {
   /// the parts that are gathered and scattered in every micro-batch, and over `rest` the chunks that are
   /// reduced once a step.
   mutating func add(
-    _ gradients: [(route: Route, rest: Route, bytes: Int, copies: Int)], over axes: [String],
+    _ gradients: [(route: Route, rest: Route, bytes: [Int], copies: Int)], over axes: [String],
     _ precision: Precision
   ) {
     let width = precision.bytes(of: .mainGradient)
     let weight = precision.bytes(of: .weight)
     var (gather, scatter, reduce) = (Picoseconds.zero, Picoseconds.zero, Picoseconds.zero)
     for own in gradients {
-      gather += own.route.time(.allGather, bytes: own.bytes / width * weight, width: weight)
-      scatter += own.route.time(.reduceScatter, bytes: own.bytes, width: width)
-      reduce += own.rest.time(
-        .bucketedAllReduce, bytes: max(0, own.bytes / own.copies - width), width: width)
+      for bytes in own.bytes {
+        gather += own.route.time(.allGather, bytes: bytes / width * weight, width: weight)
+        scatter += own.route.time(.reduceScatter, bytes: bytes, width: width)
+        reduce += own.rest.time(
+          .bucketedAllReduce, bytes: max(0, bytes / own.copies - width), width: width)
+      }
     }
     sharded[axes] = ReplicaBound(
       passes: PassBound(forward: Self.less(gather), weightGradient: Self.less(scatter)),
@@ -186,23 +190,18 @@ struct ReplicaNetwork {
     contention = request.cluster.contention(among: request.devices, request.timings)
   }
 
-  /// Whether a group over `axes`, of any number of replicas, is of several.
-  func joinsReplicas(_ axes: [AxisReference]) -> Bool {
-    axes.contains { mesh.axes[$0.axis].name == "data" }
-  }
-
-  /// What a layer takes whose gradients are summed up over axes, each with bytes, where weights may be sharded
-  /// over each of `sets` of axes; of replicas that are alone that is all that is told.
+  /// What a layer takes that has `gradients`, where weights may be sharded over each of `sets` of axes; of replicas
+  /// that are alone that is all that is told.
   func times(
-    _ gradients: [(axes: [AxisReference], bytes: Int)], sharding sets: [[String]], isAlone: Bool
+    _ gradients: ExchangedGradients, sharding sets: [[String]], isAlone: Bool
   ) -> ReplicaTimes {
     var routes = KnownRoutes(self)
     var times = ReplicaTimes(
-      isAlone ? [] : gradients.map { (routes.route(over: $0.axes), $0.bytes) },
+      isAlone ? [] : gradients.groups.map { (routes.route(over: $0.axes), $0.bytes) },
       replicas: routes.route(over: mesh.whole("data")),
       precision, overlaps: cluster.device.operators.overlapsGradients)
     for set in sets {
-      let own = gradients.map { gradient in
+      let own = gradients.groups.map { gradient in
         let over = gradient.axes.filter { set.contains(mesh.axes[$0.axis].name) }
         let rest = gradient.axes.filter { axis in
           !over.contains(axis) && !(isAlone && mesh.axes[axis.axis].name == "data")

@@ -70,7 +70,12 @@ package struct StageBound {
 
   /// A step of stages that are interleaved, or not: whichever of `interleaves` is shorter.
   func step(_ interleaves: [Bool]) -> Int {
-    interleaves.map { step(busiest: busiest, isInterleaved: $0) }.min() ?? 0
+    var least: Int?
+    for isInterleaved in interleaves {
+      let own = step(busiest: busiest, isInterleaved: isInterleaved)
+      least = min(least ?? own, own)
+    }
+    return least ?? 0
   }
 
   /// A step whose busiest stage takes `busiest` of a micro-batch.
@@ -133,9 +138,7 @@ package struct StageBound {
     let count = max(0, count)
     let last = waited(stages - 1) + ends * microBatches
     let even = (last + work(count)).count / max(1, (work(1) * 2).count)
-    return [even, even + 1].map { first in
-      let first = min(first, count)
-      return max(work(first), last + work(count - first)).count
-    }.min() ?? 0
+    func taken(_ first: Int) -> Int { max(work(first), last + work(count - first)).count }
+    return min(taken(min(even, count)), taken(min(even + 1, count)))
   }
 }
