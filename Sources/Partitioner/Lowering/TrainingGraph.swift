@@ -2,10 +2,10 @@ package import PlanIR
 
 /// A model under a workload, differentiated: what every candidate of a search lowers.
 ///
-/// What is told of the whole chain is found once, for every candidate asks.
-package struct TrainingGraph: Sendable {
+/// What is told of the whole chain is found once, for every candidate asks. All share it: there is much of it.
+package final class TrainingGraph: Sendable {
   package let model: Model
-  package private(set) var workload: Workload
+  package let workload: Workload
   package let segments: [Segment]
   let blocks: [GradientGraph]
   /// Sizes of all named dimensions of the chain.
@@ -53,11 +53,20 @@ package struct TrainingGraph: Sendable {
     groups = BlockGroup.groups(of: segments)
   }
 
+  /// The step of `other` with another workload, on which no graph depends.
+  private init(_ other: TrainingGraph, _ workload: Workload) {
+    self.workload = workload
+    (model, segments, blocks) = (other.model, other.segments, other.blocks)
+    (sizes, areLayers, layers) = (other.sizes, other.areLayers, other.layers)
+    (isTied, hasFusedAttention) = (other.isTied, other.hasFusedAttention)
+    (isAnnotated, groups) = (other.isAnnotated, other.groups)
+  }
+
   /// The same step with another global batch: graphs do not depend on it.
   package func withBatch(_ batch: Int) -> TrainingGraph {
-    var other = self
-    other.workload.globalBatch = batch
-    return other
+    var workload = workload
+    workload.globalBatch = batch
+    return TrainingGraph(self, workload)
   }
 }
 

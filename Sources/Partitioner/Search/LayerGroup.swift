@@ -4,7 +4,7 @@ import PlanIR
 struct LayerGroup {
   let lowered: LoweredGroup
   /// What the groups over which it communicates meet, by placement.
-  let routes: PlacedRoutes
+  let routes: AlikePlacements
   /// The segment and class of each of its blocks.
   let segments: [Int]
   let classes: [BlockClass]
@@ -35,7 +35,7 @@ extension [LayerGroup] {
       let units = LayerPoint.replicas * size / group.lowered.unit
       for (index, profile) in group.lowered.profiles.enumerated() {
         let own = profile.passes(
-          units, cost, group.routes.distinct, isLast: group.areLast[index], isShared: true
+          units, cost, group.routes.routes, isLast: group.areLast[index], isShared: true
         ).placed(group.routes.places)
         let segment = group.segments[index]
         result[segment] = result[segment].map { $0 + own } ?? own
@@ -103,8 +103,8 @@ final class MeshCosts {
   }
 
   /// By placement what each of `groups` meets.
-  private func routes(over groups: [[AxisReference]]) -> PlacedRoutes {
-    PlacedRoutes(groups.map(routes), placements: all.count)
+  func routes(over groups: [[AxisReference]]) -> AlikePlacements {
+    AlikePlacements(groups.map(routes), placements: all.count)
   }
 
   private func routes(over axes: [AxisReference]) -> DistinctRoutes {
@@ -112,62 +112,6 @@ final class MeshCosts {
     let made = DistinctRoutes(over: axes, all)
     routes[axes] = made
     return made
-  }
-}
-
-/// What a group of devices meets, by placement: under few of them something else.
-private struct DistinctRoutes {
-  /// Each once.
-  private(set) var all: [Route] = []
-  /// By placement, which of them.
-  private(set) var places: [UInt16] = []
-
-  /// Of a group over `axes`, `costs` being those of placements on one cluster.
-  init(over axes: [AxisReference], _ costs: [ClusterCost]) {
-    var spans: [GroupSpan] = []
-    var routes: [UInt16] = []
-    places.reserveCapacity(costs.count)
-    for cost in costs {
-      let span = cost.span(of: axes)
-      if let known = spans.firstIndex(of: span) {
-        places.append(routes[known])
-        continue
-      }
-      let route = cost.route(over: span)
-      let known = all.firstIndex(of: route)
-      if known == nil { all.append(route) }
-      spans.append(span)
-      routes.append(UInt16(known ?? all.count - 1))
-      places.append(routes[routes.count - 1])
-    }
-  }
-}
-
-/// What several groups of devices meet, by placement: few placements differ for few groups.
-struct PlacedRoutes {
-  /// Each once.
-  let distinct: [[Route]]
-  /// By placement, which of them.
-  let places: [Int]
-
-  fileprivate init(_ groups: [DistinctRoutes], placements: Int) {
-    var places = [Int](repeating: 0, count: placements)
-    var firsts = placements > 0 ? [0] : []
-    for group in groups where group.all.count > 1 {
-      // Pairs of what is told apart so far and what this group tells apart, as they come up.
-      var pairs = [Int](repeating: -1, count: firsts.count * group.all.count)
-      firsts.removeAll(keepingCapacity: true)
-      for place in places.indices {
-        let pair = places[place] * group.all.count + Int(group.places[place])
-        if pairs[pair] < 0 {
-          pairs[pair] = firsts.count
-          firsts.append(place)
-        }
-        places[place] = pairs[pair]
-      }
-    }
-    self.places = places
-    distinct = firsts.map { first in groups.map { $0.all[Int($0.places[first])] } }
   }
 }
 

@@ -114,7 +114,7 @@ extension StageParts {
   /// groups meet there; where they are not shared, once a step too.
   static func all(
     _ ends: LoweredGroup, _ units: Int, _ training: TrainingGraph, _ cost: ClusterCost,
-    _ routes: [[Route]], isShared: Bool
+    _ routes: PlacedRoutes, isShared: Bool
   ) -> [StageParts] {
     var result = [StageParts](repeating: StageParts(), count: routes.count)
     let layers = LayerRange(training.areLayers)
@@ -181,7 +181,5 @@ extension ChainTable {
 
 extension NetworkTable {
   /// What the groups over which `group` communicates meet, by placement.
-  func routes(_ group: LoweredGroup) -> [[Route]] {
-    costs.map { cost in group.axes.map { cost.route(over: $0) } }
-  }
+  func routes(_ group: LoweredGroup) -> PlacedRoutes { PlacedRoutes(over: group.axes, costs) }
 }

@@ -21,8 +21,8 @@ final class PointEnds {
   /// Both in one form.
   private struct Form {
     let lowered: LoweredGroup
-    /// What the groups over which they communicate meet, by placement.
-    let routes: [[Route]]
+    /// What the groups over which they communicate meet, under placements that differ.
+    let routes: PlacedRoutes
   }
 
   /// Of `choices`, in products gathered whole or in loops over panels as `matmuls` say.
@@ -94,7 +94,7 @@ final class PointEnds {
       var choices = choices
       choices.matmul = matmul
       for (_, lowered) in (try? chains.endForms(choices)) ?? [] {
-        found.append(Form(lowered: lowered, routes: costs.all.map { routes(lowered, $0) }))
+        found.append(Form(lowered: lowered, routes: routes(lowered)))
       }
     }
     known = found
@@ -102,9 +102,10 @@ final class PointEnds {
   }
 
   /// What groups meet, but for those of several replicas: how many there are, and where, is not known.
-  private func routes(_ ends: LoweredGroup, _ cost: ClusterCost) -> [Route] {
-    ends.axes.map { axes in
-      cost.route(over: axes.contains { choices.mesh.axes[$0.axis].name == "data" } ? [] : axes)
+  private func routes(_ ends: LoweredGroup) -> PlacedRoutes {
+    let axes = ends.axes.map { axes in
+      axes.contains { choices.mesh.axes[$0.axis].name == "data" } ? [] : axes
     }
+    return costs.routes(over: axes).routes
   }
 }

@@ -7,6 +7,9 @@ final class StageSearch {
   private let chain: StageChain
   private let timed: ChainParts<TimedBlock>
   private let times: PlacedTimes
+  private let cores: SharedCores
+  private let orders: [PipelineOrder]
+  private let layers, stages: Int
   /// Schedules and cuts, those bounded least first.
   private(set) var candidates: [Candidate] = []
   /// Cuts that were not looked at, and what these are bounded by; nil where there are none.
@@ -39,18 +42,14 @@ final class StageSearch {
     self.placement = placement
     timed = chain.timed(placement)
     times = PlacedTimes(timed)
-    rest = StageCuts(
-      layers: chain.request.training.layers, stages: chain.choices.degree("pipeline"))
+    cores = SharedCores(contention: chain.network.costs[placement].contention)
+    (orders, layers) = (chain.orders, chain.request.training.layers)
+    stages = chain.choices.degree("pipeline")
+    rest = StageCuts(layers: layers, stages: stages)
   }
 
   private var request: SearchRequest { chain.request }
-  private var cores: SharedCores {
-    SharedCores(contention: chain.network.costs[placement].contention)
-  }
   private var choices: PlanChoices { chain.choices }
-  private var orders: [PipelineOrder] { chain.orders }
-  private var layers: Int { request.training.layers }
-  private var stages: Int { choices.degree("pipeline") }
 
   /// Finds schedules and cuts that may be kept where stages may hold `limit`: those from the one numbered `next` on, and
   /// the next cuts.

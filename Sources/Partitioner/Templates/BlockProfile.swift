@@ -68,7 +68,7 @@ struct BlockProfile {
   /// sharded over data, what gradients of weights take more where nothing is being told apart, and nothing is
   /// told of what is done once a step.
   func passes(
-    _ units: Int, _ cost: ClusterCost, _ routes: [[Route]], isLast: Bool, isShared: Bool = false
+    _ units: Int, _ cost: ClusterCost, _ routes: PlacedRoutes, isLast: Bool, isShared: Bool = false
   ) -> BlockPasses {
     let values = sizes.values(units)
     func computed(_ body: BodyTemplate?) -> Picoseconds { body?.kernels(values, cost) ?? .zero }
@@ -85,7 +85,7 @@ struct BlockProfile {
     let weightSent = sent(template.weightGradient)
     let againSent = template.lean.mapValues { sent($0.recompute) }
     var result = BlockPasses()
-    result.times = routes.indices.map { place in
+    result.times = (0..<routes.count).map { place in
       LayerTimes(
         passes: PassBound(
           forward: forward + forwardSent[place], inputGradient: input + inputSent[place],

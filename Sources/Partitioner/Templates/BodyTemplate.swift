@@ -191,31 +191,24 @@ struct BodyTemplate {
   }
 
   /// What it sends takes, by placement, of which `routes` are what its group's devices meet.
-  func sent(_ values: [Int], _ routes: [[Route]]) -> [Picoseconds] {
+  func sent(_ values: [Int], _ routes: PlacedRoutes) -> [Picoseconds] {
     var sums = [Picoseconds](repeating: .zero, count: routes.count)
-    for use in uses { eachTime(use, values, routes) { sums[$0] += $1 } }
+    for use in uses {
+      routes.eachTime(
+        use.group, use.pattern, bytes: values[use.term] * use.width, width: use.width
+      ) { sums[$0] += $1 * use.count }
+    }
     return sums
   }
 
   /// Adds what it sends once a step, by placement.
   func addOnce(
-    _ values: [Int], _ routes: [[Route]], _ cost: ClusterCost, to sums: inout [OnceBound]
+    _ values: [Int], _ routes: PlacedRoutes, _ cost: ClusterCost, to sums: inout [OnceBound]
   ) {
-    for use in uses { eachTime(use, values, routes) { sums[$0].add($1, use.pattern, cost) } }
-  }
-
-  /// What `use` takes under each placement: neighbours mostly meet the same.
-  private func eachTime(
-    _ use: Use, _ values: [Int], _ routes: [[Route]], _ tell: (Int, Picoseconds) -> Void
-  ) {
-    let bytes = values[use.term] * use.width
-    var last: (route: Route, time: Picoseconds)?
-    for place in routes.indices {
-      let route = routes[place][use.group]
-      if last?.route !== route {
-        last = (route, route.time(use.pattern, bytes: bytes, width: use.width) * use.count)
-      }
-      tell(place, last?.time ?? .zero)
+    for use in uses {
+      routes.eachTime(
+        use.group, use.pattern, bytes: values[use.term] * use.width, width: use.width
+      ) { sums[$0].add($1 * use.count, use.pattern, cost) }
     }
   }
 

@@ -41,11 +41,12 @@ package struct CutBound {
     let parts = times.parts
     let (layer, arrival) = (Passes(times.layer), Passes(parts.arrival))
     let departure = Passes(parts.departure)
+    let (first, last) = (Passes(parts.first), Passes(parts.last))
+    let nothing = Passes(PassBound())
     stages.reserveCapacity(layers.count)
     for (stage, count) in layers.enumerated() {
       let isFirst = stage == 0
       let isLast = stage == layers.count - 1
-      let (first, last) = (Passes(parts.first), Passes(parts.last))
       var passes = layer * Double(count)
       var firstChunk = layer * Double(count / order.chunks)
       var lastChunk = layer * Double(count - count * (order.chunks - 1) / order.chunks)
@@ -72,7 +73,7 @@ package struct CutBound {
         Stage(
           passes: passes, once: Double(update.time.count),
           reductions: Double(update.reductions.count), firstChunk: firstChunk,
-          lastChunk: lastChunk, before: isFirst ? first : Passes(PassBound()), more: more))
+          lastChunk: lastChunk, before: isFirst ? first : nothing, more: more))
     }
   }
 

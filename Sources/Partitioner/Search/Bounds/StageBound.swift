@@ -118,13 +118,13 @@ package struct StageBound {
   private var interleaved: Int {
     let inside = stages - 2
     guard inside > 0 else { return ends(layers) }
-    var best = Int.max
-    for most in 1...max(1, (layers + inside - 1) / inside) {
-      let own = (waited(stages - 2) + work(most)).count
-      if own >= best { break }
-      best = min(best, max(own, ends(layers - inside * most)))
-    }
-    return best
+    func held(_ most: Int) -> Int { (waited(stages - 2) + work(most)).count }
+    func left(_ most: Int) -> Int { ends(layers - inside * most) }
+    // What those inside take grows with their layers, what the ends take falls.
+    let all = max(1, (layers + inside - 1) / inside)
+    let most = (1..<all).first(toMeet: { held($0) >= left($0) })
+    let bound = max(held(most), left(most))
+    return most > 1 ? min(bound, left(most - 1)) : bound
   }
 
   private func work(_ layers: Int) -> Picoseconds { least.all * microBatches * layers }
