@@ -84,6 +84,65 @@ import Testing
     }
   }
 
+  /// Launches whose other words ask something of the rest.
+  private static let demanding: [Offer] = [
+    Offer(
+      "--tensor-model-parallel-size 4 --micro-batch-size 4 --global-batch-size 128 "
+        + "--seq-length 512 --use-torch-fsdp2 --untie-embeddings-and-output-weights "
+        + "--no-gradient-accumulation-fusion --overlap-grad-reduce",
+      "80GB", ["tensor", "zero"], model: "llama-2-7b", devices: 16
+    ),
+    Offer(
+      "--micro-batch-size 1 --global-batch-size 4 --seq-length 32772 --use-distributed-optimizer",
+      "200GiB", ["tensor"], model: "qwen2.5-7b", devices: 4
+    ),
+    Offer(
+      "--tensor-model-parallel-size 8 --pipeline-model-parallel-size 2 --micro-batch-size 4 "
+        + "--global-batch-size 8 --seq-length 512 --sequence-parallel --tp-comm-overlap "
+        + "--attention-backend local",
+      "80GB", ["tensor"], model: "mistral-7b", devices: 16
+    ),
+    Offer(
+      "--tensor-model-parallel-size 4 --pipeline-model-parallel-size 2 --micro-batch-size 2 "
+        + "--global-batch-size 12 --seq-length 1024 --no-overlap-p2p-communication",
+      "80GB", ["pipeline"], model: "mistral-7b", devices: 8
+    ),
+    Offer(
+      "--tensor-model-parallel-size 2 --micro-batch-size 1 --global-batch-size 16 "
+        + "--seq-length 512 --use-megatron-fsdp --data-parallel-sharding-strategy no_shard",
+      "80GB", ["zero"], model: "llama-2-7b", devices: 8
+    ),
+  ]
+
+  @Test(arguments: demanding.indices)
+  func `no change is offered that the launch's other words refuse`(_ index: Int) throws {
+    let launch = Self.demanding[index]
+    func audited(_ flags: String) throws -> CommandLine.Outcome {
+      let own = flags + " --bf16 --attention-dropout 0 --hidden-dropout 0"
+      return try CommandLine().run(
+        words: [
+          "audit", launch.model, "--devices", "\(launch.devices)", "--memory", launch.memory,
+          "--json", "--layout", "megatron", "--megatron", own,
+        ])
+    }
+    let document = try audited(launch.flags).json()
+    let changes = try #require(document["changes"] as? [[String: Any]])
+    let knobs = changes.compactMap { $0["knob"] as? String }
+    for knob in launch.knobs { #expect(knobs.contains(knob), "\(knobs)") }
+    for change in changes {
+      let (from, to) = (change["from"] as? String ?? "", change["to"] as? String ?? "")
+      func isFlag(_ text: String) -> Bool { text.hasPrefix("--") || text.hasPrefix("no --") }
+      guard isFlag(from), isFlag(to) else { continue }
+      let flags = LaunchEdit(launch.flags).replacing(from, with: to)
+      let again = try audited(flags)
+      #expect(again.code != 64, "\(from) -> \(to): \(again.error)")
+      let plan = try #require(change["plan"] as? [String: Any])
+      let present = try again.json()["present"] as? [String: Any]
+      #expect(
+        plan["step_seconds"] as? Double == present?["step_seconds"] as? Double, "\(from) -> \(to)")
+    }
+  }
+
   @Test func `equal audits give equal bytes`() throws {
     let (first, second) = (try audit(Self.good), try audit(Self.good))
     #expect(first.output == second.output)

@@ -149,6 +149,7 @@ import Testing
     let reading = try accelerate(
       #"{"fsdp_config": {"fsdp_version": 2, "fsdp_reshard_after_forward": false}}"#)
     #expect(reading.configuration.zero == 2)
+    #expect(reading.configuration.written.sharder == .secondFSDP)
     #expect(reading.configuration.workload.precision == .fp32)
   }
 

@@ -146,6 +146,7 @@ import Testing
         + "--decoder-last-pipeline-num-layers 3", "no layers of the first or the last stage"
     ),
     ("--tp-comm-overlap --tensor-model-parallel-size 2", "--sequence-parallel beside"),
+    ("--tp-comm-overlap --sequence-parallel", "--tensor-model-parallel-size 2 or more beside"),
     ("--context-parallel-size 2 --seq-length 2046", "a multiple of 2 x"),
     ("--context-parallel-size 2 --cp-comm-type a2a+p2p", "--hierarchical-context"),
     (

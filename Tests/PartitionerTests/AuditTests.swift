@@ -106,7 +106,7 @@ struct LaunchCase: Sendable, CustomTestStringConvertible {
           + "--global-batch-size 512")
     ),
     (
-      .shardedAcrossNodes, "--use-distributed-optimizer",
+      .shardedAcrossNodes, "--data-parallel-sharding-strategy optim",
       LaunchCase(
         "weights sharded across nodes", "llama-3-8b", 64,
         "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params "

@@ -52,6 +52,21 @@ import Testing
     #expect(reasons.allSatisfy { $0.indivisible == nil })
   }
 
+  @Test(arguments: [2, 3, 4, 6])
+  func `the plan that is told to need least memory does, of mixtures too`(_ devices: Int) throws {
+    var request = try request { $0.devices = devices }
+    (request.pins.recompute, request.pins.zero) = (Recomputation.none, 0)
+    let needed = try least(request)
+    request.memory = .bytes(needed - Bytes(1))
+    let answer = Search.run(request)
+    #expect(answer.plans.isEmpty)
+    #expect(answer.nearest?.predicted.memory.total == needed)
+    // Batches that data does not divide are no reason beside it.
+    #expect(!answer.reasons.contains { $0.constraint == "global batch divisible by data" })
+    request.memory = .bytes(needed)
+    #expect(!Search.run(request).plans.isEmpty)
+  }
+
   @Test func `the cluster that is advised has least memory of those on which a plan fits`() throws {
     var request = try request()
     let needed = try least(request)

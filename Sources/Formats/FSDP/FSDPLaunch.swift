@@ -109,6 +109,7 @@ private struct FSDPReader {
       default: sort(key, node)
       }
     }
+    if isSecond { reading.configuration.written.sharder = .secondFSDP }
     // FSDP 1 names the strategy in either field, FSDP 2 says whether weights are sharded again and reads no strategy.
     if isSecond && strategy != nil { reading.ignored.append("fsdp_sharding_strategy") }
     if let node = isSecond ? resharding : strategy ?? resharding {
@@ -194,8 +195,10 @@ private struct FSDPReader {
     case "SHARD_GRAD_OP", "2", "FALSE": reading.configuration.zero = 2
     case "NO_SHARD", "3": reading.configuration.zero = 0
     case "HYBRID_SHARD", "4":
+      reading.configuration.written.sharding = "HYBRID_SHARD"
       (reading.configuration.zero, reading.configuration.shardsWithinNodes) = (3, true)
     case "HYBRID_SHARD_ZERO2", "_HYBRID_SHARD_ZERO2", "5":
+      reading.configuration.written.sharding = "HYBRID_SHARD_ZERO2"
       (reading.configuration.zero, reading.configuration.shardsWithinNodes) = (2, true)
     default:
       throw node.malformed(

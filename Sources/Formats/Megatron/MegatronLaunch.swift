@@ -11,12 +11,17 @@ package enum MegatronLaunch {
     // The launcher's words end with the script's name; later scripts are values of flags, or other commands.
     let script = words.firstIndex { $0.hasSuffix(".py") && !$0.hasPrefix("--") }
     let launcher = script.map { Array(words[..<$0]) } ?? []
-    let rest = words[(script.map { $0 + 1 } ?? 0)...].drop { script == nil && !$0.hasPrefix("--") }
+    let own = words[(script.map { $0 + 1 } ?? 0)...]
+    let rest = own.drop { script == nil && !$0.hasPrefix("--") }
     let end = rest.firstIndex { separators.contains($0) } ?? rest.endIndex
     var reader = MegatronReader(
       flags: LaunchFlags(Array(rest[..<end])), launcher: LaunchFlags(launcher), model: model)
     if end < rest.endIndex {
       reader.note("what follows \(rest[end].quoted()) is another command, and is not read")
+    }
+    if rest.count < own.count {
+      let before = own.prefix(own.count - rest.count).map { $0.quoted() }
+      reader.note("what stands before the first flag is not read: \(before.joined(separator: " "))")
     }
     return try reader.read()
   }

@@ -11,9 +11,11 @@ extension MegatronReader {
     let strategy = try flags.choice("--data-parallel-sharding-strategy", of: strategies)
     if usesFSDP {
       reading.configuration.zero = strategies.firstIndex(of: strategy ?? "no_shard") ?? 0
+      reading.configuration.written.sharder = .megatronFSDP
     } else if flags.flag("--use-torch-fsdp2") {
       let isKept = flags.flag("--torch-fsdp2-no-reshard-after-forward")
       reading.configuration.zero = isKept ? 2 : 3
+      reading.configuration.written.sharder = .secondFSDP
       reading.configuration.written.sharding =
         "--use-torch-fsdp2" + (isKept ? " --torch-fsdp2-no-reshard-after-forward" : "")
       try checkTorchFSDP(isDistributed)
@@ -67,17 +69,25 @@ extension MegatronReader {
   }
 
   /// What Megatron asserts of communication beside compute.
-  func checkOverlap() throws(LaunchError) {
+  mutating func checkOverlap() throws(LaunchError) {
+    reading.configuration.demands.sequenceParallelism = flags.names.contains("--tp-comm-overlap")
     let configuration = reading.configuration
-    if flags.names.contains("--tp-comm-overlap") && !configuration.sequenceParallel {
+    if configuration.demands.sequenceParallelism && !configuration.sequenceParallel {
       throw LaunchError(
         "--tp-comm-overlap", expected: "--sequence-parallel beside it", found: "none",
         remedy: "add it, or drop --tp-comm-overlap")
     }
+    if configuration.demands.sequenceParallelism && configuration.tensor == 1 {
+      throw LaunchError(
+        "--tp-comm-overlap",
+        expected: "--tensor-model-parallel-size 2 or more beside it: of 1 Megatron drops "
+          + "--sequence-parallel, which it asks for", found: "1",
+        remedy: "drop --tp-comm-overlap")
+    }
     let waits = ["--no-overlap-p2p-communication", "--no-overlap-p2p-comm"]
-    if let flag = waits.first(where: flags.names.contains), configuration.chunks != .one,
-      configuration.pipeline == 2
-    {
+    let waiting = waits.first(where: flags.names.contains)
+    reading.configuration.demands.threeVirtualStages = waiting != nil
+    if let flag = waiting, configuration.chunks != .one, configuration.pipeline == 2 {
       throw LaunchError(
         flag, expected: "--pipeline-model-parallel-size 3 or more beside virtual stages",
         found: "2", remedy: "drop \(flag), or the virtual stages")

@@ -18,25 +18,15 @@ struct AuditVariants {
   private static let fewerLayers = 4
 
   /// The launches, in a fixed order. Data takes the devices that the degrees leave.
-  func all() -> [Variant] { tried().filter { isPossible($0.configuration) } }
+  func all() -> [Variant] {
+    tried().filter { $0.configuration.isTaken(sequence: training.workload.sequence) }
+  }
 
   private func tried() -> [Variant] {
     degrees() + [contextAttention()].compactMap(\.self) + microBatches()
       + [sequenceParallelism()].compactMap(\.self) + sharding()
       + [gradientOverlap()].compactMap(\.self) + recomputation() + schedules() + stages()
       + [ranks()].compactMap(\.self)
-  }
-
-  /// Whether the framework can be launched so: FSDP has no stages, DeepSpeed's stages take no ZeRO 2
-  /// or 3, and its tensor parallelism no ZeRO 3.
-  private func isPossible(_ configuration: LaunchConfiguration) -> Bool {
-    switch configuration.framework {
-    case .megatron: true
-    case .deepspeed:
-      (configuration.pipeline == 1 || configuration.zero < 2)
-        && (configuration.tensor == 1 || configuration.zero < 3)
-    case .fsdp: configuration.pipeline == 1
-    }
   }
 
   private func variant(
@@ -149,10 +139,14 @@ struct AuditVariants {
 
   private func sharding() -> [Variant] {
     (0...3).filter { $0 != base.zero }.map { zero in
-      let from = base.written.sharding ?? words.sharding(base.zero)
-      return variant(.zero, from, words.sharding(zero)) {
+      let sharder = base.written.sharder
+      let from = base.written.sharding ?? words.sharding(base.zero, by: sharder)
+      // Megatron has PyTorch's FSDP in one form and another; what else shards is said without it.
+      let others = base.framework == .megatron && sharder == .secondFSDP
+      let kept = others ? LaunchSharder.usual : sharder
+      return variant(.zero, from, words.sharding(zero, by: kept)) {
         ($0.zero, $0.shardsWithinNodes) = (zero, false)
-        $0.written.sharding = nil
+        ($0.written.sharding, $0.written.sharder) = (nil, kept)
       }
     }
   }

@@ -139,6 +139,7 @@ struct LaunchPlan {
   private func addStages(to choices: inout PlanChoices) throws(ConstraintViolation) {
     let layers = try layersOfStages()
     let chunks = try chunks(layers)
+    try checkRounds(chunks, choices.microBatches)
     choices.interleave = chunks
     choices.schedule = schedule(chunks)
     choices.stages = layers.map { count in
@@ -160,6 +161,17 @@ struct LaunchPlan {
     case .full, .block:
       choices.recompute = isFull ? .full : counts.allSatisfy { $0 == 0 } ? .none : .mixed
     }
+  }
+
+  /// Virtual stages take micro-batches in rounds of as many as there are stages.
+  private func checkRounds(_ chunks: Int, _ microBatches: Int) throws(ConstraintViolation) {
+    let stages = configuration.pipeline
+    guard chunks > 1, microBatches % stages != 0 else { return }
+    throw ConstraintViolation(
+      constraint: "interleaved micro-batches divisible by stages",
+      found: "\(microBatches) micro-batches over \(stages) stages",
+      needed: "a multiple of \(stages)",
+      remedy: "another \(words.microBatch) or \(words.globalBatch), or \(words.text(.one))")
   }
 
   /// Fused attention stores no scores: what selective recomputation would drop is not there.

@@ -52,18 +52,25 @@ package struct LaunchWords: Sendable {
     }
   }
 
-  func sharding(_ zero: Int) -> String {
-    switch framework {
-    case .megatron:
+  /// What is sharded over data where `sharder` does so.
+  func sharding(_ zero: Int, by sharder: LaunchSharder) -> String {
+    switch (framework, sharder) {
+    case (.megatron, .megatronFSDP): strategy(zero)
+    case (.megatron, _):
       [
         "no --use-distributed-optimizer", "--use-distributed-optimizer",
-        "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads",
-        "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params",
+        "--use-megatron-fsdp \(strategy(zero))", "--use-megatron-fsdp \(strategy(zero))",
       ][zero]
-    case .deepspeed: "zero_optimization.stage \(zero)"
-    case .fsdp:
+    case (.deepspeed, _): "zero_optimization.stage \(zero)"
+    case (.fsdp, .secondFSDP): "fsdp_reshard_after_forward: \(zero == 3)"
+    case (.fsdp, _):
       ["NO_SHARD", "a ZeRO 1 optimizer (NO_SHARD)", "SHARD_GRAD_OP", "FULL_SHARD"][zero]
     }
+  }
+
+  private func strategy(_ zero: Int) -> String {
+    "--data-parallel-sharding-strategy "
+      + ["no_shard", "optim", "optim_grads", "optim_grads_params"][zero]
   }
 
   func recompute(_ recompute: LaunchRecomputation) -> String {

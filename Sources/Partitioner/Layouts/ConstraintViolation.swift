@@ -50,14 +50,24 @@ extension ConstraintViolation {
     return violation
   }
 
-  /// A sequence that cannot be cut into two chunks for each of `parts` devices of a ring.
-  static func unbalancedRing(sequence: Int, parts: Int) -> ConstraintViolation {
+  /// The same where it is a dimension that `parts` do not divide.
+  func ofDimension(_ dimension: Dimension, parts: Int) -> ConstraintViolation {
+    var violation = self
+    violation.indivisible = Indivisible(dimension: dimension, parts: parts)
+    return violation
+  }
+
+  /// A sequence that cannot be cut into two chunks for each of `parts` devices of a ring; an all-to-all is another
+  /// way where it splits `heads` and the sequence evenly.
+  static func unbalancedRing(sequence: Int, parts: Int, heads: Int) -> ConstraintViolation {
     let chunks = 2 * parts
     let nearest = max(sequence / chunks, 1) * chunks
+    let mayExchange = sequence % parts == 0 && heads % parts == 0
     var violation = ConstraintViolation(
       constraint: "sequence divisible by twice the context, for ring attention",
       found: "sequence \(sequence), context \(parts)", needed: "\(sequence) % \(chunks) == 0",
-      remedy: "--sequence \(nearest), or --context-attention all-to-all")
+      remedy: "--sequence \(nearest)"
+        + (mayExchange ? ", or --context-attention all-to-all" : ""))
     violation.indivisible = Indivisible(dimension: .sequence, parts: chunks)
     return violation
   }

@@ -28,7 +28,8 @@ extension LoweringContext {
         remedy: "--attention fused, or --context-attention all-to-all")
     }
     guard sizes[.sequence] % (2 * parts) == 0 else {
-      throw .unbalancedRing(sequence: sizes[.sequence], parts: parts)
+      throw .unbalancedRing(
+        sequence: sizes[.sequence], parts: parts, heads: sizes[.heads] / choices.tensorDegree)
     }
   }
 }

@@ -77,7 +77,8 @@ struct LoweringContext {
   }
 
   /// Where `value` is stored between operations. Gradients of key/value heads stay partial over the
-  /// copies of a head: their consumers are linear in them and reduce later at less cost.
+  /// copies of a head, of which attention computes each its share: their consumers are linear in them and reduce
+  /// later at less cost.
   func storage(of value: ValueID, in graph: BlockGraph) -> Sharding {
     let description = graph.values[value]
     if case .parameter(let index) = description.origin,
@@ -88,7 +89,8 @@ struct LoweringContext {
     let axes = storage(of: graph.state(of: value), in: graph)
     let sharding =
       annotation(of: value, in: graph) ?? axes.sharding(of: description.dimensions)
-    guard case .gradient = description.origin, description.dimensions.contains(.keyValueHeads)
+    guard case .gradient(let source) = description.origin,
+      description.dimensions.contains(.keyValueHeads), graph.feedsAttentionAlone(source)
     else { return sharding }
     let copies = axes[.heads].subtracting(axes[.keyValueHeads])
     return sharding.with(unreduced: copies.subtracting(sharding.axes))

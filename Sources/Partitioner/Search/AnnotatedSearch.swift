@@ -8,6 +8,9 @@ struct AnnotatedSearch {
   private let space: CandidateSpace
   private var chains: ChainTable
   private(set) var ranking: Ranking
+  private var seen = 0
+  /// How many items of another search a candidate takes as long as.
+  private static let weight = 100
 
   init(_ request: SearchRequest, _ space: CandidateSpace) {
     self.request = request
@@ -21,7 +24,10 @@ struct AnnotatedSearch {
   mutating func run(_ splits: [DeviceSplit]) {
     for split in splits {
       for shape in space.shapes(tensor: split.tensor) {
-        for choices in space.variants(shape, split) { consider(choices, shape) }
+        for choices in space.variants(shape, split) {
+          if ranking.isAnswered(request.probe, seen: seen) { return }
+          consider(choices, shape)
+        }
       }
     }
   }
@@ -34,7 +40,10 @@ struct AnnotatedSearch {
         (choices.weightsOver, choices.zero) = (shard.over, shard.zero)
         for size in space.microBatches(data: data) {
           (choices.microBatch, choices.microBatches) = (size, batch / data / size)
-          for choices in staged(choices) { price(choices) }
+          for choices in staged(choices) {
+            if ranking.isAnswered(request.probe, seen: seen) { return }
+            price(choices)
+          }
         }
       }
     }
@@ -59,7 +68,8 @@ struct AnnotatedSearch {
   private func staged(_ choices: PlanChoices) -> [PlanChoices] {
     let stages = choices.degree("pipeline")
     var choices = choices
-    choices.recompute = request.pins.recompute ?? .none
+    // Stages are all alike.
+    choices.recompute = request.pins.recompute.flatMap { $0 == .mixed ? nil : $0 } ?? .none
     choices.stages = StageMap.even(layers: training.layers, stages: stages)
       .map { StageChoice(layers: $0, choices.recompute) }
     return space.orders(stages: stages, microBatches: choices.microBatches).map {
@@ -74,6 +84,7 @@ struct AnnotatedSearch {
       for var choices in try chains.tables(choices) {
         for placement in placements {
           choices.placement = placement
+          seen += Self.weight
           let predicted = try Partitioner.predict(
             training, choices: choices, cluster: request.cluster, timings: request.timings)
           ranking.offer(step: predicted.step, memory: predicted.memory.total) { choices }

@@ -171,7 +171,7 @@ struct CandidateSpace {
         constraint: "global batch divisible by data", found: "\(batch) over data \(data)",
         needed: "\(batch) % \(data) == 0", remedy: "--global-batch \(nearest)")
     }
-    distinct.add(violation)
+    distinct.add(violation.ofDimension(.batch, parts: data))
     return false
   }
 

@@ -18,7 +18,8 @@ struct JointProfile {
       isTied: training.isTied)
     let bodies = try JointLowering(context: context).bodies(from: .attention, to: .mlp)
     guard let bodies else { return nil }
-    let group = try LoweredGroup([(bodies, [])], context)
+    let group = try LoweredGroup(
+      [(bodies, [])], between: [.attention, .mlp], context)
     (profile, axes, unit) = (group.profiles[0], group.axes, group.unit)
     mesh = choices.mesh
   }

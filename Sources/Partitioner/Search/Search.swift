@@ -132,7 +132,8 @@ package struct Search {
     return found.sorted { order.precedes($0.entry, $1.entry) }
   }
 
-  /// The plan that needs least memory of those of one layout, whatever the limit; what stands in the way of others.
+  /// The plan that needs least memory, whatever the limit, where mixtures are pinned of those of one layout; what stands
+  /// in the way of others.
   private func leastMemory(
     _ mispriced: inout [String]
   ) -> (plan: RankedPlan?, violations: [ConstraintViolation]) {
@@ -148,7 +149,7 @@ package struct Search {
     var certificate: Certificate?
     var traces = TraceTable()
     let ranking = Search(request: other).ranking(
-      space, splits, mixtures: false, &certificate, &traces)
+      space, splits, mixtures: request.pins.layout != .mixed, &certificate, &traces)
     return (plans(ranking.best, &mispriced, &traces).first, space.violations + ranking.violations)
   }
 

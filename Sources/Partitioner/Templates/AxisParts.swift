@@ -97,57 +97,53 @@ extension AxisReference {
 }
 
 /// What blocks read of their layouts' tables.
-struct TableUse: Hashable {
-  let classes: [BlockClass]
-  /// The states that their values are in.
-  private let states: Set<ValueState>
-
-  /// Everything.
-  static let all = TableUse(classes: BlockClass.allCases, states: Set(ValueState.allCases))
-
-  private init(classes: [BlockClass], states: Set<ValueState>) {
-    (self.classes, self.states) = (classes, states)
-  }
+struct TableUse {
+  /// The classes of blocks, with the linears that blocks of each have.
+  let classes: [(blockClass: BlockClass, linears: [LinearRole])]
+  /// The states that their values are in, in the order of the cases.
+  let states: [ValueState]
+  /// Those that have shardings written on values.
+  let annotated: [BlockGraph]
 
   /// What the blocks of `group` read.
   init(_ training: TrainingGraph, _ group: BlockGroup) {
-    classes = training.classes(of: group)
-    states = Set(
-      group.places.flatMap { place -> [ValueState] in
-        let graph = training.block(place).graph
-        return graph.values.indices.map { graph.state(of: $0) }
-      })
+    let graphs = group.places.map { training.block($0).graph }
+    classes = training.classes(of: group).map { blockClass in
+      var linears: [LinearRole] = []
+      for graph in graphs where graph.blockClass == blockClass {
+        for linear in graph.operations.compactMap(\.linear) where !linears.contains(linear) {
+          linears.append(linear)
+        }
+      }
+      return (blockClass, linears)
+    }
+    let found = Set(graphs.flatMap { graph in graph.values.indices.map { graph.state(of: $0) } })
+    states = ValueState.allCases.filter(found.contains)
+    annotated = graphs.filter { !$0.shardings.isEmpty }
   }
-
-  func reads(_ state: ValueState) -> Bool { states.contains(state) }
 }
 
 extension LoweringContext {
   /// The tables that blocks are lowered from which read `use`: where states are stored, and where the weights and
-  /// factors of linears are.
+  /// factors of linears are; and what is written on values.
   func tables(_ use: TableUse) -> [DimensionAxes] {
-    use.classes.flatMap { blockClass -> [DimensionAxes] in
+    let tables = use.classes.flatMap { blockClass, linears -> [DimensionAxes] in
       let layout = layout(of: blockClass)
-      let states = ValueState.allCases.filter(use.reads)
-        .map { storage(of: $0, in: blockClass) }
-      return states
-        + blockClass.linears.flatMap { [layout.weight(of: $0), layout.factors(of: $0)] }
+      return use.states.map { storage(of: $0, in: blockClass) }
+        + linears.flatMap { [layout.weight(of: $0), layout.factors(of: $0)] }
     }
+    return tables + use.annotated.flatMap(annotations)
   }
-}
 
-extension BlockClass {
-  /// The linears that blocks of the class may have.
-  fileprivate var linears: [LinearRole] {
-    switch self {
-    case .embedding: [LinearRole(from: .logits, to: .stream)]
-    case .attention:
-      [
-        LinearRole(from: .stream, to: .heads), LinearRole(from: .stream, to: .keyValue),
-        LinearRole(from: .heads, to: .stream),
-      ]
-    case .mlp: [LinearRole(from: .stream, to: .wide), LinearRole(from: .wide, to: .stream)]
-    case .head: [LinearRole(from: .stream, to: .logits)]
+  /// What is written on each value of `graph`.
+  private func annotations(_ graph: BlockGraph) -> [DimensionAxes] {
+    graph.shardings.keys.sorted().map { value in
+      var table = DimensionAxes()
+      let written = annotation(of: value, in: graph)?.dimensions ?? []
+      for (dimension, axes) in zip(graph.values[value].dimensions, written) {
+        table[dimension] = axes
+      }
+      return table
     }
   }
 }

@@ -47,13 +47,15 @@ struct LoweredGroup {
     LoweredGroup(template, parts, vocabulary: vocabulary)
   }
 
-  /// Blocks that were lowered in `context` for themselves.
+  /// Blocks without linears between blocks of `classes`, lowered in `context` for themselves.
   init(
-    _ blocks: [(bodies: BlockBodies, parameters: [StoredParameter])], _ context: LoweringContext
+    _ blocks: [(bodies: BlockBodies, parameters: [StoredParameter])], between classes: [BlockClass],
+    _ context: LoweringContext
   ) throws(ConstraintViolation) {
-    let used = context.tables(.all).flatMap { table in
-      table.dimensions.flatMap { table[$0] }
+    let tables = classes.flatMap { blockClass in
+      ValueState.allCases.map { context.storage(of: $0, in: blockClass) }
     }
+    let used = tables.flatMap { table in table.dimensions.flatMap { table[$0] } }
     let parts = AxisParts(context.mesh, usedAs: used, hasStages: true)
     let template = try GroupTemplate(context, parts) { _ in .init(blocks: blocks) }
     self.init(template, parts, vocabulary: context.sizes[.vocabulary])

@@ -45,7 +45,8 @@ struct TemplateTable {
     _ group: BlockGroup, _ context: LoweringContext
   ) throws(ConstraintViolation) -> LoweredGroup {
     let use = use(of: group)
-    let chosen = TemplateChoices(context.choices, use.classes, isAnnotated: isAnnotated)
+    let chosen = TemplateChoices(
+      context.choices, use.classes.map(\.blockClass), isAnnotated: isAnnotated)
     return try lowered(
       .group(group), context.tables(use), chosen, weightsOver: context.choices.weightsOver,
       hasStages: chosen.isStaged, context)

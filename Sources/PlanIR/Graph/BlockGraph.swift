@@ -137,3 +137,16 @@ extension BlockGraph {
     return dimensions.contains(.hidden) ? .stream : nil
   }
 }
+
+extension BlockGraph {
+  /// Whether all that is computed from `value` goes into attention.
+  package func feedsAttentionAlone(_ value: ValueID) -> Bool {
+    operations.allSatisfy { operation in
+      guard operation.inputs.contains(value) else { return true }
+      switch operation.kind {
+      case .attention, .attentionScores, .attentionContext: return true
+      default: return operation.linear == nil && operation.outputs.allSatisfy(feedsAttentionAlone)
+      }
+    }
+  }
+}

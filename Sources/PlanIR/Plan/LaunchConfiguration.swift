@@ -33,6 +33,8 @@ package struct LaunchConfiguration: Hashable, Sendable {
   package var stagesBeforeData = false
   /// What the launch itself wrote for some of this.
   package var written = LaunchWritten()
+  /// What its other words ask of this.
+  package var demands = LaunchDemands()
   /// What the launch says of the step itself.
   package var workload = WorkloadOverrides()
 
@@ -57,8 +59,46 @@ package struct LaunchWritten: Hashable, Sendable {
   package var sharding: String?
   package var recompute: String?
   package var contextAttention: String?
+  /// By what gradients, optimizer state and weights are sharded over data, of what the framework has for that.
+  package var sharder = LaunchSharder.usual
 
   package init() {}
+}
+
+/// What shards over data, where a framework has several ways to say how far.
+package enum LaunchSharder: Hashable, Sendable {
+  case usual
+  /// Megatron's own FSDP, told by a strategy.
+  case megatronFSDP
+  /// PyTorch's FSDP 2, told by whether weights are sharded again after the forward pass.
+  case secondFSDP
+}
+
+/// What words of a launch that change nothing of its plan ask of the rest: the framework refuses it otherwise.
+package struct LaunchDemands: Hashable, Sendable {
+  /// Megatron's `--tp-comm-overlap`: sequence parallelism over several tensor ranks.
+  package var sequenceParallelism = false
+  /// Megatron's `--no-overlap-p2p-communication`: three stages at least, where they are virtual.
+  package var threeVirtualStages = false
+
+  package init() {}
+}
+
+extension LaunchConfiguration {
+  /// Whether the framework takes it, a step being of `sequence` tokens. FSDP has no stages, and its second version
+  /// shards gradients at least; DeepSpeed's stages take no ZeRO 2 or 3, and its tensor parallelism no ZeRO 3; of
+  /// Megatron what its `validate_args` asserts.
+  package func isTaken(sequence: Int) -> Bool {
+    switch framework {
+    case .megatron:
+      (pipeline == 1 || written.sharder != .secondFSDP)
+        && (!demands.sequenceParallelism || (sequenceParallel && tensor > 1))
+        && (!demands.threeVirtualStages || chunks == .one || pipeline > 2)
+        && (context == 1 || sequence % (2 * context) == 0)
+    case .deepspeed: (pipeline == 1 || zero < 2) && (tensor == 1 || zero < 3)
+    case .fsdp: pipeline == 1 && (written.sharder != .secondFSDP || zero >= 2)
+    }
+  }
 }
 
 /// Whose launch it is.
