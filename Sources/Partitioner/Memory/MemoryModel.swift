@@ -4,6 +4,8 @@ import PlanIR
 struct MemoryModel<Amount: MemoryAmount> {
   typealias Block = HeldBlock<Amount>
   private let parts: [ChainParts<Block>.Part]
+  /// Whether these are the chunks of one stage.
+  private let isOfOne: Bool
   private let order: PipelineOrder
   private let precision: Precision
 
@@ -15,6 +17,7 @@ struct MemoryModel<Amount: MemoryAmount> {
     precision: Precision, only: Int? = nil
   ) {
     parts = chain.parts(map, only: only)
+    isOfOne = only != nil && parts.count < (map?.layers.count ?? 1)
     self.order =
       order.flatMap { $0.stages > 1 ? $0 : nil }
       ?? PipelineOrder(schedule: .none, stages: 1, chunks: 1, microBatches: 1)
@@ -32,7 +35,7 @@ struct MemoryModel<Amount: MemoryAmount> {
   /// What is live at the peak instant of `stage`.
   func peak(of stage: Int) -> Amount {
     let passes = (0..<order.chunks).map {
-      Passes(parts[$0 * order.stages + stage], areSplit: order.schedule == .zeroBubble)
+      Passes(part(of: stage, chunk: $0), areSplit: order.schedule == .zeroBubble)
     }
     var walk = Walk(held: stored(on: stage))
     // What was sent last forwards, and back, is settled before the next is sent the same way.
@@ -67,7 +70,7 @@ struct MemoryModel<Amount: MemoryAmount> {
     for settle in [pending.forward, pending.back].compactMap(\.self) { walk.call(settle) }
     // What runs once a step leaves nothing behind: the fullest call alone decides.
     for chunk in 0..<order.chunks {
-      for unit in parts[chunk * order.stages + stage].units {
+      for unit in part(of: stage, chunk: chunk).units {
         for (_, item) in unit.items {
           walk.call(item.reduceGradients)
           walk.call(item.optimize)
@@ -77,11 +80,15 @@ struct MemoryModel<Amount: MemoryAmount> {
     return walk.fullest
   }
 
+  private func part(of stage: Int, chunk: Int) -> ChainParts<Block>.Part {
+    parts[isOfOne ? chunk : chunk * order.stages + stage]
+  }
+
   /// Parameters with all their parts, and the loss.
   private func stored(on stage: Int) -> Amount {
     var use = Amount.nothing
     for chunk in 0..<order.chunks {
-      for unit in parts[chunk * order.stages + stage].units {
+      for unit in part(of: stage, chunk: chunk).units {
         for (_, item) in unit.items { use = use + item.stored * unit.layers.count }
       }
     }

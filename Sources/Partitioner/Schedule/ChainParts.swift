@@ -84,25 +84,34 @@ struct ChainParts<Item> {
   /// The chain as units, first to last. A joint after block b of n is numbered n + b.
   var units: [Unit] { counts.indices.flatMap { units($0, 0..<counts[$0]) } }
 
-  /// The chain cut into virtual stages; those of other stages than `only` left empty.
+  /// The chain cut into virtual stages: all of them, or the chunks of the stage `only`.
   func parts(_ map: StageMap?, only: Int? = nil) -> [Part] {
     guard let map, !map.isWhole else {
       return [Part(arrival: nil, units: units, departure: nil)]
     }
-    var parts = map.layers.map { _ in Part(arrival: nil, units: [], departure: nil) }
+    func place(_ virtual: Int) -> Int? {
+      guard let only else { return virtual }
+      return virtual % map.stages == only ? virtual / map.stages : nil
+    }
+    var parts = Array(
+      repeating: Part(arrival: nil, units: [], departure: nil),
+      count: only == nil ? map.layers.count : map.chunks)
     var last: (stage: Int, segment: Int, layer: Int)?
     var layer = 0
     for segment in counts.indices {
       let stages = stages(of: segment, firstLayer: layer, map)
       for (stage, layers) in stages {
         defer { last = (stage, segment, layers.upperBound - 1) }
-        let isOwn = only.map { stage % map.stages == $0 } ?? true
-        let isNext = only.map { (last?.stage ?? stage) % map.stages == $0 } ?? true
-        guard isOwn || isNext else { continue }
+        let (own, before) = (place(stage), place(last?.stage ?? stage))
+        guard own != nil || before != nil else { continue }
         if let last, last.stage < stage {
-          cut(&parts, from: last, to: (stage, segment, layers.lowerBound))
+          let (from, to) = (
+            (segment: last.segment, layer: last.layer), (segment, layers.lowerBound)
+          )
+          if let before { parts[before].departure = departure(from: from, to: to) }
+          if let own { parts[own].arrival = arrival(from: from, to: to) }
         }
-        if isOwn { parts[stage].units += units(segment, layers, firstLayer: layer, map) }
+        if let own { parts[own].units += units(segment, layers, firstLayer: layer, map) }
       }
       if areLayers[segment] { layer += counts[segment] }
     }
@@ -131,21 +140,33 @@ struct ChainParts<Item> {
     return firstLayer == 0 ? 0 : map.virtualStage(ofLayer: firstLayer - 1)
   }
 
-  /// Puts what departs after `from` and what arrives before `to`.
-  private func cut(
-    _ parts: inout [Part], from: (stage: Int, segment: Int, layer: Int),
-    to: (stage: Int, segment: Int, layer: Int)
-  ) {
+  /// What departs after a layer, on the way to another.
+  private func departure(
+    from: (segment: Int, layer: Int), to: (segment: Int, layer: Int)
+  ) -> Unit? {
+    boundary(from, to).map { boundary in
+      Unit(
+        segment: from.segment, layers: from.layer..<from.layer + 1,
+        items: [(2 * blocks[from.segment].count, boundary.departure)])
+    }
+  }
+
+  /// What arrives before a layer, on the way from another.
+  private func arrival(
+    from: (segment: Int, layer: Int), to: (segment: Int, layer: Int)
+  ) -> Unit? {
+    boundary(from, to).map { boundary in
+      Unit(
+        segment: to.segment, layers: to.layer..<to.layer + 1,
+        items: [(2 * blocks[to.segment].count + 1, boundary.arrival)])
+    }
+  }
+
+  private func boundary(
+    _ from: (segment: Int, layer: Int), _ to: (segment: Int, layer: Int)
+  ) -> Boundary? {
     let isInside = from.segment == to.segment
-    let boundary = isInside ? boundaries[from.segment].inside : boundaries[from.segment].after
-    guard let boundary else { return }
-    let blocks = blocks[from.segment].count
-    parts[from.stage].departure = Unit(
-      segment: from.segment, layers: from.layer..<from.layer + 1,
-      items: [(2 * blocks, boundary.departure)])
-    parts[to.stage].arrival = Unit(
-      segment: to.segment, layers: to.layer..<to.layer + 1,
-      items: [(2 * self.blocks[to.segment].count + 1, boundary.arrival)])
+    return isInside ? boundaries[from.segment].inside : boundaries[from.segment].after
   }
 
   /// As below, cut where what is computed again changes; `firstLayer` is the segment's first.

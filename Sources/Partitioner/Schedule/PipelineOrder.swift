@@ -80,18 +80,17 @@ package struct PipelineOrder: Hashable, Sendable {
     let total = microBatches * chunks
     let ahead =
       microBatches == stages ? total : min(2 * (stages - 1 - stage) + (chunks - 1) * stages, total)
-    func pass(_ number: Int) -> (microBatch: Int, chunk: Int) {
-      let round = number / (stages * chunks)
-      return (round * stages + number % stages, number / stages % chunks)
-    }
-    func forward(_ number: Int) -> StageOperation {
-      let pass = pass(number)
+    var (forwards, backwards) = (InterleavedPasses(self), InterleavedPasses(self))
+    var operations: [StageOperation] = []
+    operations.reserveCapacity(2 * total)
+    func forward() -> StageOperation {
+      let pass = forwards.next()
       return .forward(microBatch: pass.microBatch, chunk: pass.chunk)
     }
-    var operations = (0..<ahead).map(forward)
+    for _ in 0..<ahead { operations.append(forward()) }
     for number in 0..<total {
-      if number + ahead < total { operations.append(forward(number + ahead)) }
-      let pass = pass(number)
+      if number + ahead < total { operations.append(forward()) }
+      let pass = backwards.next()
       operations.append(
         .backward(microBatch: pass.microBatch, chunk: chunks - 1 - pass.chunk))
     }
@@ -116,6 +115,28 @@ package struct PipelineOrder: Hashable, Sendable {
       operations.append(.weightGradient(microBatch: microBatch, chunk: 0))
     }
     return operations
+  }
+}
+
+/// The passes of an interleaved order, one after another: `stages` micro-batches in each chunk in turn, then the next
+/// ones.
+private struct InterleavedPasses {
+  private let stages, chunks: Int
+  private var first = 0
+  private var chunk = 0
+  private var place = 0
+
+  init(_ order: PipelineOrder) { (stages, chunks) = (order.stages, order.chunks) }
+
+  mutating func next() -> (microBatch: Int, chunk: Int) {
+    let pass = (first + place, chunk)
+    place += 1
+    if place == stages {
+      place = 0
+      chunk += 1
+      if chunk == chunks { (chunk, first) = (0, first + stages) }
+    }
+    return pass
   }
 }
 
