@@ -153,8 +153,15 @@ import Testing
     #expect(reading.configuration.workload.precision == .fp32)
   }
 
+  @Test func `keys may stand in quotation marks, as values may`() throws {
+    let reading = try accelerate(
+      "'num_processes': 4\n\"fsdp_config\":\n  'fsdp_sharding_strategy' : \"SHARD_GRAD_OP\"\n")
+    #expect(reading.devices == 4 && reading.configuration.zero == 2 && reading.unknown.isEmpty)
+  }
+
   private static let wrong: [(String, String)] = [
-    ("", "line 0"), ("a", "line 1"), ("\ta: 1", "line 1"), ("a: 1\na: 2", "line 2"),
+    ("", "line 0"), ("\"a: 1", "line 1"), ("a", "line 1"), ("\ta: 1", "line 1"),
+    ("a: 1\na: 2", "line 2"),
     ("a: &x 1", "line 1"), ("a: |\n  text", "line 1"), ("a: [1, 2]", "line 1"),
     ("a:\n  b: 1\n c: 2", "line 3"), ("a: 1\n  b: 2", "line 2"), ("a:\n  - b: 1", "line 2"),
     ("a: \"x", "line 1"), ("mixed_precision: bf16", "fsdp_config"),

@@ -65,6 +65,32 @@ import Testing
       ])
   }
 
+  @Test(arguments: [8, 16, 32])
+  func `where replicas are left out, layouts that copy what they hold are not`(
+    _ batch: Int
+  ) throws {
+    var asked = request
+    (asked.devices, asked.training) = (8, request.training.withBatch(batch))
+    func best(_ pin: (inout Pins) -> Void) -> RankedPlan? {
+      var pinned = asked
+      pin(&pinned.pins)
+      return Search.run(pinned).plans.first
+    }
+    let plan = try #require(best { ($0.layout, $0.data, $0.tensor) = (.megatron, 4, 2) })
+    let found = RunnersUp.of(plan, asked, in: [.data, .microBatch])
+    let size = plan.choices.microBatch
+    for other in found {
+      let steps = [1, 2, 4, 8, 16, 32].compactMap { degree -> Picoseconds? in
+        let isData = other.decision == .data
+        if degree == (isData ? 4 : size) || (isData && degree > 8) { return nil }
+        return best { if isData { $0.data = degree } else { $0.microBatch = degree } }?
+          .predicted.step
+      }
+      #expect(other.plan.predicted.step == steps.min(), "\(other.decision)")
+    }
+    #expect(found.count == 2)
+  }
+
   @Test func `of a pipeline a runner-up is the best with another schedule, or computed again`()
     throws
   {

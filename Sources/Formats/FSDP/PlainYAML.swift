@@ -88,7 +88,8 @@ enum PlainYAML {
         guard let colon = colon(in: line.text) else {
           throw wrong(line.number, "`key: value`", String(line.text).quoted())
         }
-        let key = String(line.text[..<colon])
+        let name = Self.trimmed(line.text[..<colon])
+        let key = try quotation(name, line.number) ?? String(name)
         let rest = Self.trimmed(line.text[line.text.index(after: colon)...])
         if members.contains(where: { $0.key == key }) {
           throw wrong(line.number, "each key once", key.quoted(), "drop one of them")
@@ -130,14 +131,20 @@ enum PlainYAML {
       return .array(elements)
     }
 
+    /// What stands in quotation marks; nil of what has none.
+    private func quotation(_ text: Substring, _ line: Int) throws(FormatError) -> String? {
+      guard let quote = text.first, quote == "\"" || quote == "'" else { return nil }
+      let inside = text.dropFirst().dropLast()
+      guard text.count > 1, text.last == quote, !inside.contains(quote), !inside.contains("\\")
+      else { throw wrong(line, "a simple quotation", String(text).quoted()) }
+      return String(inside)
+    }
+
     private func scalar(_ text: Substring, _ line: Int) throws(FormatError) -> JSONValue {
       if text == "[]" { return .array([]) }
       if text == "{}" { return .object([]) }
-      if let quote = text.first, quote == "\"" || quote == "'" {
-        let inside = text.dropFirst().dropLast()
-        guard text.count > 1, text.last == quote, !inside.contains(quote), !inside.contains("\\")
-        else { throw wrong(line, "a simple quotation", String(text).quoted()) }
-        return .string(String(inside))
+      if let inside = try quotation(text, line) {
+        return .string(inside)
       }
       if let first = text.first, "[{&*!|>%@`".contains(first) {
         throw wrong(line, "a plain value", String(text).quoted())

@@ -188,8 +188,10 @@ struct CandidateSpace {
     let isPinned = pins.layout != nil && pins.layout != .mixed
     // Pinned sequence parallelism is kept where there is nothing to split, too.
     let keepsMegatron = pins.sequenceParallel == true
-    // What is pinned of data may leave such shapes alone.
-    let keepsCopies = pins.data != nil || pins.tensor != nil || pins.microBatch != nil
+    // What is pinned of data, or left out, may leave such shapes alone.
+    let keepsCopies =
+      pins.data != nil || pins.tensor != nil || pins.microBatch != nil
+      || pins.exclusions.data != nil || pins.exclusions.microBatch != nil
     return LayoutCatalog.all
       .filter { isPinned ? $0.name == pins.layout : !pins.exclusions.layouts.contains($0.name) }
       .flatMap { LayoutShape.all($0, devices: tensor) }
