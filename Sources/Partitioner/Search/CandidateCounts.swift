@@ -6,17 +6,23 @@ struct CandidateCounts {
   private let request: SearchRequest
   private let space: CandidateSpace
   private var cuts: [Pipeline: Int] = [:]
+  /// Schedules and cuts of all micro-batches.
+  private var ways: [Stages: Int] = [:]
   private var forms: [Form: Int] = [:]
+
+  private struct Pipeline: Hashable {
+    let stages, microBatches: Int
+  }
+
+  private struct Stages: Hashable {
+    let data, stages: Int
+  }
 
   /// What decides how many ways there are to shard and to place what has one form of layers.
   private struct Form: Hashable {
     let split: DeviceSplit
     let layout: LayoutName
     let mesh: Mesh
-  }
-
-  private struct Pipeline: Hashable {
-    let stages, microBatches: Int
   }
 
   init(_ request: SearchRequest, _ space: CandidateSpace) {
@@ -28,19 +34,27 @@ struct CandidateCounts {
 
   /// Of one form of layers under a split of devices.
   mutating func of(_ split: DeviceSplit, _ choices: PlanChoices) -> Int {
-    of(split, choices, microBatches: space.microBatches(data: split.data))
+    let stages = Stages(data: split.data, stages: split.stages)
+    let known = ways[stages] ?? ways(split, space.microBatches(data: split.data))
+    ways[stages] = known
+    return known * forms(split, choices)
   }
 
   /// As above in micro-batches of `sizes`.
   mutating func of(
     _ split: DeviceSplit, _ choices: PlanChoices, microBatches sizes: [Int]
   ) -> Int {
+    ways(split, sizes) * forms(split, choices)
+  }
+
+  /// Micro-batches of `sizes` times schedules and cuts.
+  private mutating func ways(_ split: DeviceSplit, _ sizes: [Int]) -> Int {
     var ways = 0
     for size in sizes {
       let microBatches = training.workload.globalBatch / split.data / size
       ways += cuts(stages: split.stages, microBatches: microBatches)
     }
-    return ways * forms(split, choices)
+    return ways
   }
 
   /// Ways to gather, shard and place.

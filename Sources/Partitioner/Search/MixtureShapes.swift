@@ -50,9 +50,13 @@ struct MixtureShapes {
   /// What blocks of a class take and hold in each of the shapes; nil where they cannot be.
   private struct ShapeLeasts {
     let shapes: [LayerPoint.ClassLeast?]
-
     /// Of a micro-batch at least, in any of them.
-    var time: Picoseconds { shapes.compactMap { $0?.time }.min() ?? .zero }
+    let time: Picoseconds
+
+    init(_ shapes: [LayerPoint.ClassLeast?]) {
+      self.shapes = shapes
+      time = shapes.compactMap { $0?.time }.min() ?? .zero
+    }
   }
 
   /// The same of each class.
@@ -176,7 +180,7 @@ struct MixtureShapes {
 
   private mutating func leasts(_ size: Int, _ chains: inout ChainTable) -> ClassLeasts {
     if let found = leasts[size] { return found }
-    let attention = ShapeLeasts(shapes: leasts(.attention, size, &chains))
+    let attention = ShapeLeasts(leasts(.attention, size, &chains))
     let made = ClassLeasts(attention: attention, mlp: mlp(size, &chains))
     leasts[size] = made
     return made
@@ -184,7 +188,7 @@ struct MixtureShapes {
 
   private mutating func mlp(_ size: Int, _ chains: inout ChainTable) -> ShapeLeasts {
     if let found = mlpLeasts[size] { return found }
-    let made = ShapeLeasts(shapes: leasts(.mlp, size, &chains))
+    let made = ShapeLeasts(leasts(.mlp, size, &chains))
     mlpLeasts[size] = made
     return made
   }
