@@ -143,6 +143,27 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ("", ["fsdp_reshard_after_forward: false"]),
+    (#","parallelism_config":{"parallelism_config_dp_replicate_size":4}"#, []),
+  ])
+  func `FSDP 2 is told in its own words, and what it shards nothing of keeps other changes`(
+    _ mesh: String, _ sharding: [String]
+  ) throws {
+    let line = try CommandLine()
+    let config = #"{"fsdp_version":2,"fsdp_reshard_after_forward":true}"#
+    try line.write(
+      #"{"num_processes":4,"mixed_precision":"bf16","fsdp_config":\#(config)\#(mesh)}"#, "f.json")
+    let outcome = try line.run(
+      "audit tiny-gpt2 --devices 4 --fsdp @/f.json --micro-batch 1 --global-batch 32 --layout data "
+        + "--json")
+    #expect(outcome.code == 0, "\(outcome)")
+    let changes = try #require(try outcome.json()["changes"] as? [[String: Any]])
+    let zero = changes.filter { $0["knob"] as? String == "zero" }
+    #expect(zero.compactMap { $0["to"] as? String } == sharding)
+    #expect(changes.contains { $0["knob"] as? String == "micro_batch" }, "\(outcome.output)")
+  }
+
   @Test func `equal audits give equal bytes`() throws {
     let (first, second) = (try audit(Self.good), try audit(Self.good))
     #expect(first.output == second.output)

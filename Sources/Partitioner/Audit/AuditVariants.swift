@@ -138,7 +138,10 @@ struct AuditVariants {
   }
 
   private func sharding() -> [Variant] {
-    (0...3).filter { $0 != base.zero }.map { zero in
+    // FSDP 2 shards gradients at least; where a mesh has it shard nothing, that is no word of its own.
+    let isSecond = base.framework == .fsdp && base.written.sharder == .secondFSDP
+    let all = isSecond ? (base.zero < 2 ? [] : [2, 3]) : [0, 1, 2, 3]
+    return all.filter { $0 != base.zero }.map { zero in
       let sharder = base.written.sharder
       let from = base.written.sharding ?? words.sharding(base.zero, by: sharder)
       // Megatron has PyTorch's FSDP in one form and another; what else shards is said without it.

@@ -167,10 +167,8 @@ struct LaunchPlan {
   private func checkRounds(_ chunks: Int, _ microBatches: Int) throws(ConstraintViolation) {
     let stages = configuration.pipeline
     guard chunks > 1, microBatches % stages != 0 else { return }
-    throw ConstraintViolation(
-      constraint: "interleaved micro-batches divisible by stages",
-      found: "\(microBatches) micro-batches over \(stages) stages",
-      needed: "a multiple of \(stages)",
+    throw .unevenRounds(
+      microBatches, stages: stages,
       remedy: "another \(words.microBatch) or \(words.globalBatch), or \(words.text(.one))")
   }
 

@@ -34,9 +34,6 @@ struct ByRecomputation<Value>: Sequence, ExpressibleByDictionaryLiteral {
 
   var isEmpty: Bool { Recomputation.allCases.allSatisfy { self[$0] == nil } }
 
-  /// The ways that have a value, in the order of the cases.
-  var kinds: [Recomputation] { Recomputation.allCases.filter { self[$0] != nil } }
-
   func makeIterator() -> Iterator { Iterator(values: self) }
 
   /// The ways that have a value, each with it, in the order of the cases.

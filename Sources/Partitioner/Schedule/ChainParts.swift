@@ -108,8 +108,10 @@ struct ChainParts<Item> {
           let (from, to) = (
             (segment: last.segment, layer: last.layer), (segment, layers.lowerBound)
           )
-          if let before { parts[before].departure = departure(from: from, to: to) }
-          if let own { parts[own].arrival = arrival(from: from, to: to) }
+          if let boundary = boundary(from, to) {
+            if let before { parts[before].departure = end(boundary.departure, at: from, number: 0) }
+            if let own { parts[own].arrival = end(boundary.arrival, at: to, number: 1) }
+          }
         }
         if let own { parts[own].units += units(segment, layers, firstLayer: layer, map) }
       }
@@ -140,26 +142,11 @@ struct ChainParts<Item> {
     return firstLayer == 0 ? 0 : map.virtualStage(ofLayer: firstLayer - 1)
   }
 
-  /// What departs after a layer, on the way to another.
-  private func departure(
-    from: (segment: Int, layer: Int), to: (segment: Int, layer: Int)
-  ) -> Unit? {
-    boundary(from, to).map { boundary in
-      Unit(
-        segment: from.segment, layers: from.layer..<from.layer + 1,
-        items: [(2 * blocks[from.segment].count, boundary.departure)])
-    }
-  }
-
-  /// What arrives before a layer, on the way from another.
-  private func arrival(
-    from: (segment: Int, layer: Int), to: (segment: Int, layer: Int)
-  ) -> Unit? {
-    boundary(from, to).map { boundary in
-      Unit(
-        segment: to.segment, layers: to.layer..<to.layer + 1,
-        items: [(2 * blocks[to.segment].count + 1, boundary.arrival)])
-    }
+  /// What lies on one side of a boundary, at a layer of a segment; numbered after all blocks and joints.
+  private func end(_ item: Item, at place: (segment: Int, layer: Int), number: Int) -> Unit {
+    Unit(
+      segment: place.segment, layers: place.layer..<place.layer + 1,
+      items: [(2 * blocks[place.segment].count + number, item)])
   }
 
   private func boundary(

@@ -172,10 +172,20 @@ extension PipelineOrder {
         remedy: isInterleaved ? "--interleave 2" : "--schedule interleaved")
     }
     guard isInterleaved, choices.microBatches % stages != 0 else { return }
-    throw ConstraintViolation(
-      constraint: "interleaved micro-batches divisible by stages",
-      found: "\(choices.microBatches) micro-batches over \(stages) stages",
-      needed: "a multiple of \(stages)",
+    throw .unevenRounds(
+      choices.microBatches, stages: stages,
       remedy: "another --micro-batch or --global-batch, or --schedule 1f1b without --interleave")
+  }
+}
+
+extension ConstraintViolation {
+  /// Micro-batches that do not go through interleaved stages in rounds of as many as there are stages.
+  static func unevenRounds(
+    _ microBatches: Int, stages: Int, remedy: String
+  ) -> ConstraintViolation {
+    ConstraintViolation(
+      constraint: "interleaved micro-batches divisible by stages",
+      found: "\(microBatches) micro-batches over \(stages) stages",
+      needed: "a multiple of \(stages)", remedy: remedy)
   }
 }

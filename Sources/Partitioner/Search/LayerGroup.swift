@@ -4,7 +4,7 @@ import PlanIR
 struct LayerGroup {
   let lowered: LoweredGroup
   /// What the groups over which it communicates meet, by placement.
-  let routes: AlikePlacements
+  let placements: AlikePlacements
   /// The segment and class of each of its blocks.
   let segments: [Int]
   let classes: [BlockClass]
@@ -35,8 +35,8 @@ extension [LayerGroup] {
       let units = LayerPoint.replicas * size / group.lowered.unit
       for (index, profile) in group.lowered.profiles.enumerated() {
         let own = profile.passes(
-          units, cost, group.routes.routes, isLast: group.areLast[index], isShared: true
-        ).placed(group.routes.places)
+          units, cost, group.placements.routes, isLast: group.areLast[index], isShared: true
+        ).placed(group.placements.places)
         let segment = group.segments[index]
         result[segment] = result[segment].map { $0 + own } ?? own
       }
@@ -86,7 +86,7 @@ final class MeshCosts {
     let lowered = try chains.lowered(blocks, context)
     return zip(blocks, lowered).map { group, lowered in
       LayerGroup(
-        lowered: lowered, routes: routes(over: lowered.axes),
+        lowered: lowered, placements: routes(over: lowered.axes),
         segments: group.places.map(\.segment),
         classes: group.places.map { training.block($0).graph.blockClass },
         areLast: group.places.map { $0.block + 1 == training.segments[$0.segment].blocks.count })

@@ -20,7 +20,7 @@ extension LayerPoint {
       let units = Self.replicas * size / group.lowered.unit
       for (index, profile) in group.lowered.profiles.enumerated() {
         let own = profile.passes(
-          units, cost, group.routes.first, isLast: false, isShared: true)
+          units, cost, group.placements.first, isLast: false, isShared: true)
         let layers = training.segments[group.segments[index]].count
         found[group.classes[index], default: ClassLeast()].add(own, layers: layers)
       }

@@ -85,8 +85,7 @@ package struct LaunchDemands: Hashable, Sendable {
 }
 
 extension LaunchConfiguration {
-  /// Whether the framework takes it, a step being of `sequence` tokens. FSDP has no stages, and its second version
-  /// shards gradients at least; DeepSpeed's stages take no ZeRO 2 or 3, and its tensor parallelism no ZeRO 3; of
+  /// Whether the framework takes it, a step being of `sequence` tokens. FSDP has no stages; DeepSpeed's stages take no ZeRO 2 or 3, and its tensor parallelism no ZeRO 3; of
   /// Megatron what its `validate_args` asserts.
   package func isTaken(sequence: Int) -> Bool {
     switch framework {
@@ -96,7 +95,7 @@ extension LaunchConfiguration {
         && (!demands.threeVirtualStages || chunks == .one || pipeline > 2)
         && (context == 1 || sequence % (2 * context) == 0)
     case .deepspeed: (pipeline == 1 || zero < 2) && (tensor == 1 || zero < 3)
-    case .fsdp: pipeline == 1 && (written.sharder != .secondFSDP || zero >= 2)
+    case .fsdp: pipeline == 1
     }
   }
 }
