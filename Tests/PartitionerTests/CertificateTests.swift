@@ -153,6 +153,20 @@ import Testing
     #expect(depths.isSuperset(of: 1...4))
   }
 
+  @Test func `a word that names no decision is named, wherever it is`() throws {
+    let certified = try sample()
+    let root = certified.certificate.root
+    var depths: Set<Int> = []
+    for path in every([[]] + root.branches, of: 60) where root.node(path[...]).bound == nil {
+      depths.insert(path.count)
+      let altered = root.adding("one more", at: path[...])
+      let faults = certified.check(Certificate(root: altered)).faults
+      let said = (path + ["one more"]).joined(separator: ", ")
+      #expect(faults == ["\(said): names nothing that there is to decide"])
+    }
+    #expect(depths.isSuperset(of: 0...3))
+  }
+
   @Test func `leaves that are said not to fit, and do, are found, whichever they are`() throws {
     let certified = try sample()
     let all = certified.certificate.leaves
@@ -201,6 +215,17 @@ extension Certificate.Node {
     }
     var children = children
     children[word] = child.replacing(path.dropFirst(), by: bound)
+    return Certificate.Node(children: children)
+  }
+
+  /// The same with a leaf named `word` below the node that `path` leads to.
+  fileprivate func adding(_ word: String, at path: ArraySlice<String>) -> Certificate.Node {
+    var children = children
+    if let next = path.first {
+      children[next] = children[next]?.adding(word, at: path.dropFirst())
+    } else {
+      children[word] = Certificate.Node(bound: CertifiedBound.none)
+    }
     return Certificate.Node(children: children)
   }
 

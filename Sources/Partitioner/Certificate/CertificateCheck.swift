@@ -89,6 +89,7 @@ package struct CertificateCheck: Sendable {
     // All that follows is bounded at once.
     if node.bound != nil { return }
     let coversRest = node.children[Certificate.others] != nil
+    checkNames(node, partial, path, all)
     if coversRest && node.children.values.allSatisfy({ $0.bound != nil }) { return }
     for option in all.next(partial) where faults.count < Self.mostFaults {
       decisions += 1
@@ -101,16 +102,36 @@ package struct CertificateCheck: Sendable {
     }
   }
 
-  /// Whether every way to split devices for mixtures is there, and there all that is alike in their blocks.
+  /// Whether each word at `node` is a way to decide what comes after `path`.
+  private mutating func checkNames(
+    _ node: Certificate.Node, _ partial: PlanDecisions.Partial, _ path: [String],
+    _ all: PlanDecisions
+  ) {
+    var words = Set(node.children.keys).subtracting([Certificate.others])
+    // Mixtures are gone through apart.
+    if path.isEmpty { words.remove(LayoutName.mixed.rawValue) }
+    for word in all.unnamed(words, partial).sorted() where faults.count < Self.mostFaults {
+      fault("\(Self.text(path + [word])): names nothing that there is to decide")
+    }
+  }
+
+  /// Whether every way to split devices for mixtures is there, and there all that is alike in their blocks; and nothing
+  /// else.
   private mutating func checkMixtures(_ draw: PlanDraw) {
-    guard MixturePass.isOpen(request) else { return }
-    for split in draw.flatSplits {
-      for path in draw.mixturePaths(split) where faults.count < Self.mostFaults {
-        decisions += 1
-        if certificate.leaf(of: path) == nil {
-          fault("\(Self.text(path)): not in the certificate")
-        }
+    let isOpen = MixturePass.isOpen(request)
+    let known = isOpen ? draw.flatSplits.flatMap(draw.mixturePaths) : []
+    for path in known where faults.count < Self.mostFaults {
+      decisions += 1
+      if certificate.leaf(of: path) == nil {
+        fault("\(Self.text(path)): not in the certificate")
       }
+    }
+    let names = Set(known)
+    for (path, _) in certificate.leaves
+    where path.first == LayoutName.mixed.rawValue && !names.contains(path)
+      && faults.count < Self.mostFaults
+    {
+      fault("\(Self.text(path)): names nothing that there is to decide")
     }
   }
 

@@ -104,6 +104,14 @@ struct PlanDecisions {
     return next(partial).first { word($0) == words }
   }
 
+  /// Those of `words` that name no way to decide what comes next.
+  func unnamed(_ words: Set<String>, _ partial: Partial) -> Set<String> {
+    if case .tabled(let tabled) = partial {
+      return words.filter { cut(tabled, named: $0) == nil }
+    }
+    return words.subtracting(next(partial).map(word))
+  }
+
   /// What was decided last in the words of a certificate.
   func word(_ partial: Partial) -> String {
     switch partial {

@@ -26,11 +26,16 @@ final class GroupTemplate {
     var builder = TemplateBuilder(context, parts)
     blocks = lowered.blocks.map { BlockTemplate($0.bodies, $0.parameters, &builder) }
     var batchSplits: [[[Int]]] = []
-    for buffer in lowered.blocks.flatMap({ $0.bodies.all }).flatMap(\.buffers) {
-      let axes = buffer.type.axes(of: .batch)
-      guard !axes.isEmpty else { continue }
-      let split = axes.map { parts.places(of: [$0]) }
-      if !batchSplits.contains(split) { batchSplits.append(split) }
+    var known: [[AxisReference]] = [[]]
+    for block in lowered.blocks {
+      for body in block.bodies.all {
+        for buffer in body.buffers {
+          let axes = buffer.type.axes(of: .batch)
+          if known.contains(axes) { continue }
+          known.append(axes)
+          batchSplits.append(axes.map { parts.places(of: [$0]) })
+        }
+      }
     }
     (splits, self.batchSplits) = (log.splits(parts), batchSplits)
     (terms, groups) = (builder.terms.terms, builder.groups)
