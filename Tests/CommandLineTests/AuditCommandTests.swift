@@ -164,6 +164,32 @@ import Testing
     #expect(changes.contains { $0["knob"] as? String == "micro_batch" }, "\(outcome.output)")
   }
 
+  @Test
+  func `FSDP is offered no sharding that it has no word for, and told what of overlap is priced`()
+    throws
+  {
+    let line = try CommandLine()
+    func audit(_ strategy: String, memory: String) throws -> [String: Any] {
+      try line.write(
+        "mixed_precision: bf16\nnum_processes: 4\nfsdp_config:\n  fsdp_sharding_strategy: \(strategy)\n",
+        "f.yaml")
+      return try line.run(
+        "audit tiny-gpt2 --devices 4 --fsdp @/f.yaml --micro-batch 1 --layout data --memory \(memory) --json"
+      ).json()
+    }
+    let whole = try audit("NO_SHARD", memory: "34MiB")
+    #expect(whole["fits"] as? Bool == false)
+    let changes = try #require(whole["changes"] as? [[String: Any]])
+    let zero = changes.filter { $0["knob"] as? String == "zero" }
+    #expect(zero.first?["to"] as? String == "SHARD_GRAD_OP", "\(zero)")
+    #expect(zero.first?["fits"] as? Bool == true)
+    for (strategy, isTold) in [("NO_SHARD", false), ("SHARD_GRAD_OP", true), ("FULL_SHARD", true)] {
+      let launch = try audit(strategy, memory: "unlimited")["launch"] as? [String: Any]
+      let notes = try #require(launch?["notes"] as? [String])
+      #expect(notes.contains { $0.hasPrefix("of overlap") } == isTold, "\(strategy)")
+    }
+  }
+
   @Test func `equal audits give equal bytes`() throws {
     let (first, second) = (try audit(Self.good), try audit(Self.good))
     #expect(first.output == second.output)

@@ -66,6 +66,11 @@ private let tiny = "search tiny-gpt2 --devices 4 "
       "--context 4 --context-attention ring --attention unfused", "ring attention is fused",
       "--attention fused"
     ), ("--context 4 --context-attention ring --sequence 20", "twice the context", "--sequence 16"),
+    ("--context 4 --context-attention ring --sequence 4", "twice the context", "--context 2"),
+    (
+      "--pipeline 7 --devices 7 --schedule gpipe", "a layer on every pipeline stage",
+      "--pipeline 1, no --schedule"
+    ),
   ]
 
   @Test(arguments: refused.indices)
@@ -79,6 +84,13 @@ private let tiny = "search tiny-gpt2 --devices 4 "
     let remedies = reasons.compactMap { $0["try"] }.joined(separator: "; ")
     #expect(constraints.contains(refused.constraint), "\(constraints)")
     #expect(remedies.contains(refused.remedy), "\(remedies)")
+  }
+
+  @Test func `what excludes most candidates is told first`() throws {
+    let outcome = try CommandLine().run("search tiny-gpt2 --devices 8 --interleave 2 --json")
+    #expect(outcome.code == 1)
+    let reasons = try #require(try outcome.json()["reasons"] as? [[String: String]])
+    #expect(reasons.first?["constraint"]?.hasPrefix("a layer on every pipeline stage") == true)
   }
 
   /// A GPT-2 of one layer, with as many tokens and as wide a table as there may be.

@@ -64,6 +64,9 @@ struct TimingsDocumentTests {
       ("[5]", "[-5]", "$.timings[0].shape[0]: expected an integer of at least 0"),
       ("2026-11-23", "23.11.2026", "$.timings[0].date: expected a day such as \"2026-11-23\""),
       ("2026-11-23", "2026-13-01", "$.timings[0].date: expected a day"),
+      ("2026-11-23", "2026-02-29", "$.timings[0].date: expected a day"),
+      ("\"median_ns\":1.5", "\"median_ns\":0", "$.timings[0].median_ns: expected more than 0"),
+      ("\"kernel\":\"k\"", "\"kernel\":\"\"", "$.timings[0].kernel: expected the name of a kernel"),
       (
         "\"samples\"", "\"elements\":-1,\"flops\":0,\"samples\"",
         "$.timings[0].elements: expected an integer of at least 0"

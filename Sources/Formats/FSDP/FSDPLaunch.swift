@@ -115,7 +115,10 @@ private struct FSDPReader {
     if let node = isSecond ? resharding : strategy ?? resharding {
       try setStrategy(node)
     } else {
-      reading.notes.append("no fsdp_sharding_strategy: FULL_SHARD, accelerate's default")
+      reading.notes.append(
+        isSecond
+          ? "no fsdp_reshard_after_forward: true, accelerate's default of version 2"
+          : "no fsdp_sharding_strategy: FULL_SHARD, accelerate's default")
       reading.configuration.zero = 3
     }
     if reading.configuration.workload.precision == .mixed {

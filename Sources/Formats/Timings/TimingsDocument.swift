@@ -84,7 +84,7 @@ extension TimingsDocument {
     var shape: [Int] = []
     for size in try node.field("shape").array() { shape.append(try size.nonNegativeInteger()) }
     return TimingKey(
-      kernel: try node.field("kernel").string(),
+      kernel: try kernel(node.field("kernel")),
       dtype: try node.field("dtype").choice(of: DType.self),
       shape: shape, transposition: try node.field("transposition").string(),
       backend: try node.field("backend").string(),
@@ -98,10 +98,23 @@ extension TimingsDocument {
     }
     return Timing(
       samples: try node.field("samples").positiveInteger(upTo: Timing.mostSamples),
-      medianNanoseconds: try nanoseconds(node.field("median_ns")),
+      medianNanoseconds: try median(node.field("median_ns")),
       spreadNanoseconds: try nanoseconds(node.field("spread_ns")),
       date: try date.string(), version: try node.field("version").string(),
       amount: try amount(node))
+  }
+
+  private static func kernel(_ node: JSONNode) throws(FormatError) -> String {
+    let name = try node.string()
+    guard !name.isEmpty else { throw node.malformed(expected: "the name of a kernel") }
+    return name
+  }
+
+  /// What took no time was not measured.
+  private static func median(_ node: JSONNode) throws(FormatError) -> Double {
+    let median = try nanoseconds(node)
+    guard median > 0 else { throw node.malformed(expected: "more than 0 nanoseconds") }
+    return median
   }
 
   private static func nanoseconds(_ node: JSONNode) throws(FormatError) -> Double {
@@ -118,8 +131,13 @@ extension TimingsDocument {
 }
 
 extension String {
-  /// Whether this reads `2026-11-23`; days sort as texts then.
-  fileprivate var isDay: Bool {
-    wholeMatch(of: /[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])/) != nil
+  /// Whether this is a day of the calendar, `2026-11-23`; days sort as texts then.
+  package var isDay: Bool {
+    guard let match = wholeMatch(of: /([0-9]{4})-([0-9]{2})-([0-9]{2})/),
+      let year = Int(match.1), let month = Int(match.2), let day = Int(match.3)
+    else { return false }
+    let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    let days = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+    return (1...12).contains(month) && (1...days[month - 1]).contains(day)
   }
 }

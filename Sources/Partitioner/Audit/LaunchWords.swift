@@ -63,8 +63,7 @@ package struct LaunchWords: Sendable {
       ][zero]
     case (.deepspeed, _): "zero_optimization.stage \(zero)"
     case (.fsdp, .secondFSDP): "fsdp_reshard_after_forward: \(zero == 3)"
-    case (.fsdp, _):
-      ["NO_SHARD", "a ZeRO 1 optimizer (NO_SHARD)", "SHARD_GRAD_OP", "FULL_SHARD"][zero]
+    case (.fsdp, _): zero == 3 ? "FULL_SHARD" : zero == 2 ? "SHARD_GRAD_OP" : "NO_SHARD"
     }
   }
 

@@ -61,13 +61,16 @@ extension ConstraintViolation {
   /// way where it splits `heads` and the sequence evenly.
   static func unbalancedRing(sequence: Int, parts: Int, heads: Int) -> ConstraintViolation {
     let chunks = 2 * parts
-    let nearest = max(sequence / chunks, 1) * chunks
+    // A longer sequence may be more than the model takes.
+    let context = divisors(of: parts).last { sequence % (2 * $0) == 0 } ?? 1
+    let remedy =
+      sequence >= chunks
+      ? "--sequence \(sequence / chunks * chunks)" : "--context \(context)"
     let mayExchange = sequence % parts == 0 && heads % parts == 0
     var violation = ConstraintViolation(
       constraint: "sequence divisible by twice the context, for ring attention",
       found: "sequence \(sequence), context \(parts)", needed: "\(sequence) % \(chunks) == 0",
-      remedy: "--sequence \(nearest)"
-        + (mayExchange ? ", or --context-attention all-to-all" : ""))
+      remedy: remedy + (mayExchange ? ", or --context-attention all-to-all" : ""))
     violation.indivisible = Indivisible(dimension: .sequence, parts: chunks)
     return violation
   }

@@ -19,10 +19,11 @@ struct LeanBodies {
     }
     let input = SlotBuffer(.kept("recompute.input"), stream.buffer)
     let (kept, handed) = (forward.gives.filter(\.isKept), forward.gives.filter { !$0.isKept })
+    let keeping = isFirst ? forward.leaving(stream.buffer) : forward
     return LeanBodies(
-      forward: forward.giving(handed + (isFirst ? [input] : [])),
+      forward: keeping.giving(keeping.gives.filter { !$0.isKept } + (isFirst ? [input] : [])),
       recompute: forward.recomputing(
-        kept + (isLast ? [] : handed), from: [isFirst ? input : stream]))
+        kept + (isLast ? [] : handed), taking: [isFirst ? input : stream]))
   }
 
   /// Selective recomputation (Korthikanti et al., Reducing Activation Recomputation in Large Transformer
@@ -35,7 +36,7 @@ struct LeanBodies {
     let others = forward.gives.filter { !left.contains($0) }
     return LeanBodies(
       forward: forward.giving(others),
-      recompute: forward.recomputing(left, from: others.filter(\.isKept), givingBack: true))
+      recompute: forward.recomputing(left, outOf: others.filter(\.isKept)))
   }
 }
 
@@ -66,23 +67,52 @@ extension Body {
     return body.withNeeded(from: [])
   }
 
-  /// What computes `gives` again out of `sources`, which are handed back where they are kept further on.
-  fileprivate func recomputing(
-    _ gives: [SlotBuffer], from sources: [SlotBuffer], givingBack: Bool = false
-  ) -> Body {
+  /// The same code that leaves in `buffer` what it takes in it, and hands that on to no one: what works in place on
+  /// it works on another.
+  fileprivate func leaving(_ buffer: BufferID) -> Body {
+    let writer = instructions.firstIndex { $0.accesses.writes.contains(buffer) }
+    let isHanded = gives.contains { !$0.isKept && $0.buffer == buffer }
+    guard writer != nil || isHanded else { return self }
     var body = self
-    body.name = name.replacing(Phase.forward.rawValue, with: Phase.recompute.rawValue)
-    body.phase = .recompute
-    body.takes = sources
-    body.gives = gives
-    body = body.withNeeded(from: Set(sources.map(\.buffer)))
-    guard givingBack else { return body }
+    let (other, place) = (buffers.count, writer ?? instructions.count)
+    body.buffers.append(buffers[buffer])
+    if writer != nil, case .kernel(var call) = instructions[place], !call.accumulate {
+      call.writes = call.writes.map { $0 == buffer ? other : $0 }
+      body.instructions[place] = .kernel(call)
+    } else {
+      let copy = KernelCall(.copy, reads: [buffer], writes: [other])
+      body.instructions.insert(.kernel(copy), at: place)
+    }
+    for index in place + 1..<body.instructions.count {
+      body.instructions[index] = body.instructions[index].using(other, for: buffer)
+    }
+    body.gives = gives.map {
+      !$0.isKept && $0.buffer == buffer ? SlotBuffer($0.slot, other) : $0
+    }
+    return body
+  }
+
+  /// What computes `gives` again, where it takes `sources` as the forward pass did.
+  fileprivate func recomputing(_ gives: [SlotBuffer], taking sources: [SlotBuffer]) -> Body {
+    again(gives, sources).withNeeded(from: [])
+  }
+
+  /// The same out of `sources` as the forward pass left them, which are handed back.
+  fileprivate func recomputing(_ gives: [SlotBuffer], outOf sources: [SlotBuffer]) -> Body {
+    var body = again(gives, sources).withNeeded(from: Set(sources.map(\.buffer)))
     let used = Set(
       body.instructions.flatMap { $0.accesses.reads + $0.accesses.writes })
     let taken = sources.filter { used.contains($0.buffer) }
     body.takes = taken
     body.gives += taken
     return Liveness.body(body.withoutAllocation)
+  }
+
+  private func again(_ gives: [SlotBuffer], _ sources: [SlotBuffer]) -> Body {
+    var body = self
+    body.name = name.replacing(Phase.forward.rawValue, with: Phase.recompute.rawValue)
+    (body.phase, body.takes, body.gives) = (.recompute, sources, gives)
+    return body
   }
 
   private var withoutAllocation: Body {
@@ -96,7 +126,7 @@ extension Body {
     return body
   }
 
-  /// Without what nothing given depends on, `sources` being at hand; allocated anew.
+  /// Without what nothing given depends on, `sources` being at hand as they are at the end; allocated anew.
   private func withNeeded(from sources: Set<BufferID>) -> Body {
     var body = withoutAllocation
     var needed = Set(gives.map(\.buffer))

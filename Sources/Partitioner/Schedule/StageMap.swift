@@ -109,9 +109,11 @@ extension ConstraintViolation {
   ) -> ConstraintViolation {
     let most = layers / stages
     let fewer = most > 1 ? "--interleave \(most)" : "no --interleave, and --schedule 1f1b"
-    let pipeline = "--pipeline \(max(layers, 1))"
+    // Of as many stages as divide these, so that the devices divide.
+    let fewest = divisors(of: stages).last { $0 <= layers } ?? 1
+    let pipeline = "--pipeline \(fewest)"
     let own =
-      layers <= 1 ? ", no --schedule and no --interleave" : chunks > 1 ? ", no --interleave" : ""
+      fewest <= 1 ? ", no --schedule and no --interleave" : chunks > 1 ? ", no --interleave" : ""
     return ConstraintViolation(
       constraint: "a layer on every pipeline stage but the first and the last",
       found: "\(layers) layers over \(stages) stages" + (chunks > 1 ? " of \(chunks) chunks" : ""),

@@ -42,8 +42,13 @@ struct Ranking {
     return gaveUp || !best.isEmpty
   }
 
-  /// Why candidates cannot be, each once, in order.
-  var violations: [ConstraintViolation] { distinct.all }
+  /// Why candidates cannot be, each once: what excludes most of them first.
+  var violations: [ConstraintViolation] {
+    func count(_ violation: ConstraintViolation) -> Int { refusals[violation.constraint] ?? 0 }
+    return distinct.all.enumerated()
+      .sorted { (count($1.element), $0.offset) < (count($0.element), $1.offset) }
+      .map(\.element)
+  }
 
   /// Counts `count` candidates that `violation` excludes.
   mutating func refuse(_ violation: ConstraintViolation, count: Int) {

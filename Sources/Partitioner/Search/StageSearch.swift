@@ -68,7 +68,8 @@ final class StageSearch {
     for cut in part.cuts {
       let counts = cut.layers(layers, stages: stages)
       for index in orders.indices {
-        guard room?.holds(index, counts) ?? true, let own = candidate(index, cut, counts, &table, ranking)
+        guard room?.holds(index, counts) ?? true,
+          let own = candidate(index, cut, counts, &table, ranking)
         else {
           over += 1
           continue

@@ -85,8 +85,9 @@ package struct LaunchDemands: Hashable, Sendable {
 }
 
 extension LaunchConfiguration {
-  /// Whether the framework takes it, a step being of `sequence` tokens. FSDP has no stages; DeepSpeed's stages take no ZeRO 2 or 3, and its tensor parallelism no ZeRO 3; of
-  /// Megatron what its `validate_args` asserts.
+  /// Whether the framework takes it, a step being of `sequence` tokens. FSDP has no stages, and shards optimizer state
+  /// with gradients alone; DeepSpeed's stages take no ZeRO 2 or 3, and its tensor parallelism no ZeRO 3; of Megatron
+  /// what its `validate_args` asserts.
   package func isTaken(sequence: Int) -> Bool {
     switch framework {
     case .megatron:
@@ -95,7 +96,7 @@ extension LaunchConfiguration {
         && (!demands.threeVirtualStages || chunks == .one || pipeline > 2)
         && (context == 1 || sequence % (2 * context) == 0)
     case .deepspeed: (pipeline == 1 || zero < 2) && (tensor == 1 || zero < 3)
-    case .fsdp: pipeline == 1
+    case .fsdp: pipeline == 1 && zero != 1
     }
   }
 }

@@ -215,6 +215,26 @@ package enum Instruction: Hashable, Sendable {
   }
 }
 
+extension Instruction {
+  /// The same with `other` in place of `buffer`.
+  package func using(_ other: BufferID, for buffer: BufferID) -> Instruction {
+    func own(_ used: BufferID) -> BufferID { used == buffer ? other : used }
+    switch self {
+    case .allocate(let used): return .allocate(own(used))
+    case .free(let used): return .free(own(used))
+    case .kernel(var call):
+      (call.reads, call.writes) = (call.reads.map(own), call.writes.map(own))
+      return .kernel(call)
+    case .start(let token, let collective, let axes, let from, let into):
+      return .start(token, collective, over: axes, from: own(from), into: own(into))
+    case .await: return self
+    case .send(let used, let message): return .send(own(used), message)
+    case .receive(let used, let message): return .receive(own(used), message)
+    case .settle(let used, let message): return .settle(own(used), message)
+    }
+  }
+}
+
 /// The place of a body in its program.
 package typealias BodyID = Int
 

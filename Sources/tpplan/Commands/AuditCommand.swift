@@ -55,6 +55,7 @@ struct AuditCommand: ParsableCommand {
           "the launch starts \(perNode) processes a node, \(cluster.name) has \(cluster.devicesPerNode) devices in one: "
             + "priced as the cluster has them; --cluster takes a file that says otherwise")
       }
+      noteOverlap(&reading)
       let head = SearchHead(
         model: model, cluster: cluster, workload: workload, devices: devices,
         memory: target.limit)
@@ -66,6 +67,17 @@ struct AuditCommand: ParsableCommand {
       }
       if !answer.fits { throw ExitCode(1) }
     }
+  }
+
+  /// Whoever overlaps much must know what of it is priced.
+  private func noteOverlap(_ reading: inout LaunchReading) {
+    let overlaps = reading.unpriced.contains { $0.contains("overlap") || $0.contains("prefetch") }
+    guard overlaps || reading.configuration.zero >= 2 else { return }
+    reading.notes.append(
+      "of overlap, only that of gradients reduced once a step is priced: all else counts as exposed"
+        + (reading.configuration.zero >= 2
+          ? ", what ZeRO \(reading.configuration.zero) reduces or gathers for every micro-batch too"
+          : ""))
   }
 
   private func audit(_ head: SearchHead, _ reading: LaunchReading) throws -> AuditAnswer {

@@ -124,7 +124,7 @@ struct TimingsCommand: ParsableCommand {
       guard all == conditions.isEmpty else {
         throw ValidationError("give --fingerprint, --kernel or --before, or --all alone")
       }
-      if let before, before.wholeMatch(of: /\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])/) == nil {
+      if let before, !before.isDay {
         throw ValidationError("--before: expected a day, 2026-01-31, found \(before)")
       }
     }

@@ -9,7 +9,7 @@ enum AuditText {
   ) -> String {
     let head = HeadText.lines(
       asked.model, asked.cluster, devices: asked.devices, asked.workload, limit: asked.limit)
-    let notes = reading.notes + overlap(reading)
+    let notes = reading.notes
     var parts = [([head] + notes.map { "note       \($0)" }).joined(separator: "\n")]
     if let present = answer.present {
       parts.append(verdict(present, asked, answer))
@@ -25,16 +25,6 @@ enum AuditText {
     }
     let flags = flags(reading)
     return (flags.isEmpty ? parts : parts + [flags]).joined(separator: "\n\n")
-  }
-
-  /// Whoever overlaps much must know what of it is priced.
-  private static func overlap(_ reading: LaunchReading) -> [String] {
-    let overlaps = reading.unpriced.contains { $0.contains("overlap") || $0.contains("prefetch") }
-    return overlaps || reading.configuration.zero == 3
-      ? [
-        "of overlap, only that of gradients reduced once a step is priced: all else counts as exposed"
-      ]
-      : []
   }
 
   private static func verdict(
