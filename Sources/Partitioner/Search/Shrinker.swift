@@ -46,7 +46,7 @@ package struct Shrinker {
   private mutating func widen(_ violation: ConstraintViolation) throws -> Bool {
     guard let fault = violation.indivisible else {
       // Products that step over heads loop over the rows.
-      return choices.matmul == .stepped && widen(.heads, choices.degree("row"))
+      return choices.matmul == .stepped && widen(.heads, choices.degree("row")) || addHeads()
     }
     return widen(fault.dimension, fault.parts)
       || (fault.dimension == .headWidth && widen(.heads, fault.parts))
@@ -63,6 +63,25 @@ package struct Shrinker {
     multiples[dimension] = wider
     return true
   }
+
+  /// Takes the next number of key/value heads that divides the plan's, in the end all of its heads: what joined axes of a
+  /// mixture split, they split there; false where it has all.
+  private mutating func addHeads() -> Bool {
+    let (all, own) = (plan.model.sizes, model.sizes)
+    let few = own[.keyValueHeads]
+    let next = divisors(of: max(1, all[.keyValueHeads])).first { $0 > few && $0 % max(1, few) == 0 }
+    if let next {
+      multiples[.keyValueHeads] = next
+      return true
+    }
+    let group = all[.heads] / max(1, all[.keyValueHeads])
+    guard group > leastGroup else { return false }
+    leastGroup = group
+    return own[.heads] < all[.heads]
+  }
+
+  /// Heads that share a key/value head at least, where that matters.
+  private var leastGroup = 1
 
   private mutating func shrinkSizes() {
     model = plan.model
@@ -172,9 +191,10 @@ package struct Shrinker {
   private mutating func shrinkHeads() {
     let (heads, keyValue) = (model.sizes[.heads], model.sizes[.keyValueHeads])
     guard heads > 0, keyValue > 0, let split = try? headSplit() else { return }
-    let newKeyValue = split.keyValue.groupSize
+    let newKeyValue = leastCommonMultiple(
+      split.keyValue.groupSize, multiples[.keyValueHeads, default: 1])
     let parts = leastCommonMultiple(split.whole.groupSize, multiples[.heads, default: 1])
-    var group = heads == keyValue ? 1 : 2
+    var group = max(leastGroup, heads == keyValue ? 1 : 2)
     while newKeyValue * group % parts != 0 { group += 1 }
     if newKeyValue * group <= heads {
       model.sizes[.keyValueHeads] = newKeyValue
