@@ -20,12 +20,12 @@ import Testing
 
   /// Runs as many drawn plans, one after the other; returns the choices of each.
   private func run(
-    _ runs: Int, _ draw: (inout RandomPlan, Int) -> ProofCase
+    _ runs: Int, _ draw: (inout RandomPlan, Int) throws -> ProofCase
   ) throws -> [PlanChoices] {
     let seed = UInt64.random(in: 0...UInt64(UInt32.max))
     var plans = RandomPlan(seed: seed)
     return try (0..<runs).map { run in
-      let proof = draw(&plans, run)
+      let proof = try draw(&plans, run)
       let verdict = try proof.run()
       let faults = ProgramVerifier.faults(of: try proof.plan().program) + verdict.faults
       let isClean = verdict.run.leaked.allSatisfy { $0 == 0 }
@@ -46,6 +46,14 @@ import Testing
     }
     let schedules = Set(all.map(\.schedule))
     #expect(schedules.count > 3)
+  }
+
+  @Test func `drawn plans of drawn blocks run one after the other`() throws {
+    let all = try run(LayoutMatrix.isFull ? 2000 : 60) { plans, run in
+      try plans.proofOfBlocks(devices: [1, 2, 4, 8][run % 4])
+    }
+    let kinds = Set(all.map(\.recompute))
+    #expect(kinds.count > 1)
   }
 
   @Test(arguments: [

@@ -36,6 +36,8 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   package var annotations: [String: [String: [[String]]]] = [:]
   package var isLlama = false
   package var sample = SampleModel()
+  /// A model in place of the sample, of its sizes and as many layers.
+  package var other: Model?
   package var workload = Workload(
     globalBatch: 8, sequence: 16, precision: .mixed, optimizer: .sgd)
   package var settings = RunSettings()
@@ -66,6 +68,7 @@ package struct ProofCase: Sendable, CustomStringConvertible {
   }
 
   package var model: Model {
+    if let other { return other }
     var model = isLlama ? sample.llama() : sample.gpt2()
     for segment in model.segments.indices {
       for block in model.segments[segment].blocks.indices {

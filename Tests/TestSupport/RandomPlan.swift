@@ -67,7 +67,7 @@ package struct RandomPlan {
       recomputeFull: full)
   }
 
-  private mutating func pick<Value>(_ values: [Value]) -> Value {
+  mutating func pick<Value>(_ values: [Value]) -> Value {
     drawn += 1
     return values[generator.integer(below: values.count, at: drawn)]
   }
