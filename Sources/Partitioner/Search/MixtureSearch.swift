@@ -86,11 +86,12 @@ struct MixtureSearch {
     let framework = request.cluster.device.framework(
       training, Mesh([MeshAxis("data", data), MeshAxis("tensor", tensor)]),
       microBatches: choices.microBatches)
+    let beside = framework + leastEndsHeld(choices)
     for first in attention {
       for second in mlp {
         let pairs = assignments(first.shape, second.shape)
         let alone = first.time + second.time
-        let held = first.held + second.held + framework
+        let held = first.held + second.held + beside
         if ranking.isBeaten((alone + least).count, memory: held)
           || ranking.isBeaten(
             (alone + leastEnds(pairs, choices, &table)).count, memory: held)
@@ -115,7 +116,8 @@ struct MixtureSearch {
         let layers = alone + between
         let blocks = first.blocks.merging(second.blocks) { known, _ in known }
         for mixture in mixtures {
-          price(mixture, layers, held, blocks, choices, &table, &ranking)
+          let own = first.held + second.held + framework
+          price(mixture, layers, own, blocks, choices, &table, &ranking)
         }
       }
     }
@@ -230,16 +232,22 @@ struct MixtureSearch {
       let priced = PricedGroup(
         lowered, units: data * choices.microBatch / lowered.unit, network: network)
       blocks[group] = MixedBlock.all(priced)
-      for (block, layers) in zip(priced.blocks, layers(of: group)) {
-        let each = block.memory.stored.program + block.memory.forward.change.program
-        held += Bytes(each.count * layers)
-      }
+      held += self.held(priced, group)
       time =
         time
         + priced.time(
           layers: layers(of: group), microBatches: choices.microBatches, placement: 0)
     }
     return Option(shape: shape, time: time, held: held, blocks: blocks)
+  }
+
+  /// What all blocks of a group hold when the forward pass ends: their parameters, and what they keep.
+  private func held(_ priced: PricedGroup, _ group: BlockGroup) -> Bytes {
+    zip(priced.blocks, layers(of: group)).reduce(.zero) { held, entry in
+      let (memory, layers) = (entry.0.memory, entry.1)
+      let each = memory.stored.program + memory.forward.change.program
+      return held + Bytes(each.count * layers)
+    }
   }
 
   private func layers(of group: BlockGroup) -> [Int] {
@@ -260,14 +268,20 @@ struct MixtureSearch {
 
   // MARK: - Whole mixtures
 
-  /// Prices a mixture with every form of its table.
+  /// What embedding and head hold at least.
+  private func leastEndsHeld(_ choices: PlanChoices) -> Bytes {
+    Bytes(ends.bytes(choices.microBatch, data: data, tensor: tensor, ShardedWeights(choices)))
+  }
+
+  /// Prices a mixture, whose layers take `layers` and hold `held` with the framework, with every form of its table.
   private mutating func price(
     _ assignment: Assignment, _ layers: Picoseconds, _ held: Bytes,
     _ known: [BlockGroup: [MixedBlock]],
     _ choices: PlanChoices, _ table: inout BlockTable, _ ranking: inout Ranking
   ) {
     let ends = leastEnds([assignment], choices, &table)
-    if ranking.isBeaten((layers + ends).count, memory: held) {
+    let least = held + leastEndsHeld(choices)
+    if ranking.isBeaten((layers + ends).count, memory: least) || ranking.isBeaten(memory: least) {
       return ranking.prune(count: 1)
     }
     guard let mixed = assignment.choices(from: choices, data: data), fits(mixed),
@@ -277,7 +291,7 @@ struct MixtureSearch {
           ![giver, taker].allSatisfy { $0 == .attention || $0 == .mlp }
         })
     else { return }
-    if ranking.isBeaten((layers + outer + ends).count, memory: held) {
+    if ranking.isBeaten((layers + outer + ends).count, memory: least) {
       return ranking.prune(count: 1)
     }
     guard let variants = try? table.tables(mixed) else { return }
@@ -292,8 +306,8 @@ struct MixtureSearch {
         layers: self.layers(of: training.groups.ends), microBatches: choices.microBatches,
         placement: 0)
       var step = layers + outer + time
-      let stored = priced.blocks.reduce(0) { $0 + $1.memory.stored.program.count }
-      if ranking.isBeaten(step.count, memory: held + Bytes(stored)) {
+      let all = held + self.held(priced, training.groups.ends)
+      if ranking.isBeaten(step.count, memory: all) || ranking.isBeaten(memory: all) {
         ranking.prune(count: 1)
         continue
       }

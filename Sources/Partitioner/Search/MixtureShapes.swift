@@ -147,20 +147,26 @@ struct MixtureShapes {
     let framework = request.cluster.device.framework(
       training, Mesh([MeshAxis("data", split.data), MeshAxis("tensor", split.tensor)]),
       microBatches: knobs.microBatches)
+    // Embedding and head, and the framework.
+    let beside =
+      framework
+      + Bytes(
+        space.ends.bytes(
+          knobs.microBatch, data: split.data, tensor: split.tensor, ShardedWeights(knobs)))
     func isTooLong(_ time: Picoseconds) -> Bool {
       request.objective == .time
         && ranking.isBeaten((time * knobs.microBatches + ends).count)
     }
     for own in attention where !isTooLong(own.time + least) {
       // At least one of its pairs is not too long.
-      if ranking.isOver(own.held + lean + framework) {
+      if ranking.isOver(own.held + lean + beside) {
         over = true
         continue
       }
       for other in mlp {
         let time = own.time + other.time
         if isTooLong(time) { continue }
-        let held = own.held + other.held + framework
+        let held = own.held + other.held + beside
         if ranking.isOver(held) {
           over = true
           continue

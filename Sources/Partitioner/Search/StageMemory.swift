@@ -111,10 +111,16 @@ struct StageMemory {
       return limit.map { peak <= $0 } ?? true ? (own, peak) : nil
     }
     var best: (choice: StageChoice, peak: Bytes, cost: Int)?
-    // Where the attention core alone may be computed again, every number of whole layers beside it.
+    // Where the attention core alone may be computed again, every number of whole layers beside it that may take less.
     for full in recomputesCore ? Array(0...layers) : [0] {
-      let range = 0...(layers - full)
-      let halved = halve(range) { count in
+      var most = layers - full
+      if let best {
+        let left = best.cost - ((again[.full] ?? .zero) * full).count
+        if left < 0 { break }
+        let each = (again[.selective] ?? .zero).count
+        if each > 0 { most = min(most, left / each) }
+      }
+      let halved = halve(0...most) { count in
         let own = recomputesCore ? (full, count) : (count, 0)
         let choice = StageChoice(
           layers: layers, recomputeNone: layers - own.0 - own.1, recomputeSelective: own.1,

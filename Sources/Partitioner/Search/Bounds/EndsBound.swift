@@ -1,16 +1,19 @@
 import PlanIR
 
-/// What embedding and head compute of a micro-batch at least, and the head keeps, however they are split.
+/// What embedding and head compute of a micro-batch at least, and hold, however they are split.
 ///
 /// Every layout computes the same operations, each on parts that make up the whole. So the device with the
 /// largest parts takes an even share at least of what one device takes for what grows with the batch, its
 /// products at full speed; and it launches as many kernels. What is sent comes on top. So, too, some device keeps an even
-/// share of what the head keeps of a sequence: parts make up the whole, whether or not they are gathered again.
+/// share of what the head keeps of a sequence: parts make up the whole, whether or not they are gathered again. So do those
+/// of parameters.
 struct EndsBound {
   private var embedding: [Work] = []
   private var head: [Work] = []
   /// Bytes that the head keeps of one sequence on one device.
   private var kept = 0
+  /// What their parameters take on one device.
+  private var stored = MemoryUse()
 
   /// A body of one device.
   private struct Work {
@@ -29,6 +32,7 @@ struct EndsBound {
     let cost = ClusterCost(rates, mesh: alone.mesh, placement: [])
     let layers = LayerRange(training.areLayers)
     for (place, profile) in zip(ends.places, lowered.profiles) {
+      for _ in 0..<training.segments[place.segment].count { stored = stored + profile.stored }
       // As `EndsMemory` counts what comes after all layers.
       if layers.isBefore(place.segment) {
         kept += Self.kept(profile) * training.segments[place.segment].count
@@ -47,6 +51,13 @@ struct EndsBound {
 
   /// Bytes that the head keeps of `sequences` on some of `devices` together.
   func headBytes(_ sequences: Int, devices: Int) -> Int { kept * sequences / devices }
+
+  /// Bytes that a device of one stage holds at least for them when the forward pass of micro-batches of `size` ends, where
+  /// their parameters are sharded as `weights` say.
+  func bytes(_ size: Int, data: Int, tensor: Int, _ weights: ShardedWeights) -> Int {
+    stored.shared(by: tensor).bytes(sharding: weights, data: data)
+      + headBytes(data * size, devices: data * tensor)
+  }
 
   /// What the head takes of `sequences` on `devices` together.
   func head(_ sequences: Int, devices: Int) -> Picoseconds { least(head, sequences, devices) }

@@ -79,7 +79,7 @@ package struct LayerFloor {
 
 extension MemoryUse {
   /// What each of `devices` holds at least of parameters that these hold together.
-  fileprivate func shared(by devices: Int) -> MemoryUse {
+  func shared(by devices: Int) -> MemoryUse {
     var share = MemoryUse()
     share.weights = Bytes(weights.count / devices)
     share.gradients = Bytes(gradients.count / devices)
