@@ -24,6 +24,11 @@ enum ExecuteText {
     if let compared { parts.append(compared.text) }
     parts.append(
       verdict.isValid ? "valid" : "NOT VALID: \(faults(verdict).joined(separator: "; "))")
+    if !verdict.numbersAgree && verdict.run.isFinite && dtype == .float32 {
+      parts.append(
+        "hint       float32 rounds off much where norms have few features: --dtype float64 tells that "
+          + "from a wrong plan")
+    }
     return parts.joined(separator: "\n\n")
   }
 
