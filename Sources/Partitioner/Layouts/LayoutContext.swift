@@ -83,6 +83,9 @@ package struct NamedAxes: Sendable {
     return []
   }
 
+  /// Whether any has several parts.
+  var areJoined: Bool { entries.contains { $0.axes.count > 1 } }
+
   /// The parts of all of them.
   var all: [AxisReference] { entries.flatMap(\.axes) }
 }

@@ -27,6 +27,7 @@ struct PlacedLayout {
   /// In a mixture a block must be split as on its own mesh of `degrees`: joined axes may be unable to split
   /// heads where one axis does.
   func checkSplits(_ degrees: [Int]) throws(ConstraintViolation) {
+    guard context.axes.areJoined else { return }
     let axes = try layout.axes(for: degrees)
     var own = self
     own.context.mesh = Mesh(axes)
