@@ -67,7 +67,8 @@ struct Alternatives {
   ) throws(ConstraintViolation) -> [Explanation.Alternative] {
     let other = choices.uniform(shape, data: choices.degree("data"), of: layout)
     var context = try training.context(other)
-    let blocks = try training.lowered(group, &context)
+    let map = try StageMap(choices)
+    let blocks = try training.lowered(group, &context, recomputing: map.recomputations)
     let precision = training.workload.precision
     let cost = ClusterCost(
       cluster: cluster, precision: precision, mesh: other.mesh, placement: [], timings: timings)
@@ -75,14 +76,12 @@ struct Alternatives {
       let priced = PricedBlock(
         block.bodies, parameters: block.parameters, mesh: other.mesh, precision: precision,
         cost: cost)
-      let layers = training.segments[place.segment].count
-      var sources = SourcedTime()
-      sources.add(
-        cost.stepSources(of: block.bodies, microBatches: choices.microBatches), times: layers)
+      let all = priced.all(
+        training.runs(of: place.segment, map), of: block.bodies, cost,
+        microBatches: choices.microBatches)
       return Explanation.Alternative(
-        layout: shape.layout, mesh: shape.text,
-        step: priced.step(cost, microBatches: choices.microBatches) * layers, sources: sources,
-        total: Bytes(priced.sent(microBatches: choices.microBatches).count * layers), refusal: nil)
+        layout: shape.layout, mesh: shape.text, step: all.step, sources: all.sources,
+        total: all.total, refusal: nil)
     }
   }
 }
@@ -103,5 +102,37 @@ extension PlanChoices {
     choices.weightsOver = weightsOver.filter { $0 == "data" || layout.copyAxes.contains($0) }
     if !layout.tableForms(isTied: true).contains(tableForm) { choices.tableForm = .gathered }
     return choices
+  }
+}
+
+extension TrainingGraph {
+  /// A segment's layers by what of them is computed again.
+  func runs(
+    of segment: Int, _ map: StageMap
+  ) -> [(layers: Range<Int>, recompute: Recomputation)] {
+    let count = segments[segment].count
+    guard areLayers[segment] else { return [(0..<count, .none)] }
+    let first = (0..<segment).reduce(0) { areLayers[$1] ? $0 + segments[$1].count : $0 }
+    return map.runs(of: first..<first + count)
+  }
+}
+
+extension PricedBlock {
+  /// What all layers of a block take of a step of `microBatches`, and send over all devices; `runs` say what of them is
+  /// computed again.
+  func all(
+    _ runs: [(layers: Range<Int>, recompute: Recomputation)], of bodies: BlockBodies,
+    _ cost: ClusterCost, microBatches: Int
+  ) -> (step: Picoseconds, sources: SourcedTime, total: Bytes) {
+    var (step, sources, total) = (Picoseconds.zero, SourcedTime(), Bytes.zero)
+    for (layers, recompute) in runs {
+      step += self.step(cost, microBatches: microBatches, recomputing: recompute) * layers.count
+      sources.add(
+        cost.stepSources(of: bodies, microBatches: microBatches, recomputing: recompute),
+        times: layers.count)
+      let each = sent(microBatches: microBatches, recomputing: recompute)
+      total += Bytes(each.count * layers.count)
+    }
+    return (step, sources, total)
   }
 }

@@ -74,6 +74,22 @@ package struct BodySummary: Sendable {
       }
     }
     kernels = max(kernels, cost.time(ofLaunches: launches, in: body.phase))
+    if cost.recomputesWhole && !body.repeated.isEmpty {
+      kernels = max(kernels, Self.time(of: body.repeated, in: body, precision, cost))
+    }
+  }
+
+  /// The time of `calls` of a forward pass.
+  private static func time(
+    of calls: [KernelCall], in body: Body, _ precision: Precision, _ cost: any CostModel
+  ) -> Picoseconds {
+    var (time, launches) = (Picoseconds.zero, 0)
+    for call in calls {
+      let work = KernelWork(call, in: body, precision: precision)
+      time += cost.time(of: work)
+      launches += cost.launches(of: work.traits.family)
+    }
+    return max(time, cost.time(ofLaunches: launches, in: .forward))
   }
 
   private mutating func charge(_ buffer: Buffer, _ precision: Precision, _ sign: Int) {

@@ -3,14 +3,26 @@ import PlanIR
 extension ClusterCost {
   /// The time of the kernels of `body`, by where it comes from: where launching them takes longer, that is modelled.
   func kernelSources(of body: Body) -> SourcedTime {
+    let calls = body.instructions.compactMap { instruction -> KernelCall? in
+      if case .kernel(let call) = instruction { call } else { nil }
+    }
+    let own = sources(of: calls, in: body, launchedIn: body.phase)
+    guard recomputesWhole, !body.repeated.isEmpty else { return own }
+    let whole = sources(of: body.repeated, in: body, launchedIn: .forward)
+    return whole.total > own.total ? whole : own
+  }
+
+  private func sources(
+    of calls: [KernelCall], in body: Body, launchedIn phase: Phase
+  ) -> SourcedTime {
     var sources = SourcedTime()
     var launches = 0
-    for case .kernel(let call) in body.instructions {
+    for call in calls {
       let work = KernelWork(call, in: body, precision: precision)
       sources.add(time(of: work), basis(of: work))
       launches += self.launches(of: work.traits.family)
     }
-    let launching = time(ofLaunches: launches, in: body.phase)
+    let launching = time(ofLaunches: launches, in: phase)
     sources.add(max(.zero, launching - sources.total), FigureBasis(.modelled))
     return sources
   }

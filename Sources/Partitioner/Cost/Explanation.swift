@@ -150,41 +150,15 @@ private struct Explainer {
     let priced = PricedBlock(
       bodies, parameters: [], mesh: mesh, precision: precision, cost: cost)
     let microBatches = lowering.context.choices.microBatches
-    let runs = runs(of: place.segment)
+    let runs = lowering.training.runs(of: place.segment, lowering.map)
+    let all = priced.all(runs, of: bodies, cost, microBatches: microBatches)
     return Explanation.BlockExplanation(
       name: graph.name, blockClass: graph.blockClass, layout: layout.layout.name,
       mesh: axes(layout), count: layers,
       operands: operands(graph),
       phases: shown(bodies, runs).map(phase),
-      step: runs.reduce(.zero) { sum, run in
-        let each = priced.step(
-          cost, microBatches: microBatches, recomputing: run.recompute)
-        return sum + each * run.layers.count
-      },
-      total: runs.reduce(.zero) { sum, run in
-        let each = priced.sent(microBatches: microBatches, recomputing: run.recompute)
-        return sum + Bytes(each.count * run.layers.count)
-      },
-      sources: runs.reduce(into: SourcedTime()) { sum, run in
-        sum.add(
-          cost.stepSources(
-            of: bodies, microBatches: microBatches, recomputing: run.recompute),
-          times: run.layers.count)
-      },
+      step: all.step, total: all.total, sources: all.sources,
       alternatives: alternatives[place, default: []])
-  }
-
-  /// A segment's layers by what of them is computed again.
-  private func runs(
-    of segment: Int
-  ) -> [(layers: Range<Int>, recompute: Recomputation)] {
-    let training = lowering.training
-    let count = training.segments[segment].count
-    guard training.areLayers[segment] else { return [(0..<count, .none)] }
-    let first = (0..<segment).reduce(0) {
-      training.areLayers[$1] ? $0 + training.segments[$1].count : $0
-    }
-    return lowering.map.runs(of: first..<first + count)
   }
 
   /// The bodies that are called: where all layers keep less, the forward pass that does.

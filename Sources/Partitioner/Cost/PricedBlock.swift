@@ -32,7 +32,6 @@ struct PricedBlock {
     settle = summary(bodies.settle)
     lean = ByRecomputation(
       bodies.lean.mapValues { (summary($0.forward), summary($0.recompute)) })
-    if cost.recomputesWhole { recomputeWhole() }
     stored = Self.stored(parameters, precision)
   }
 

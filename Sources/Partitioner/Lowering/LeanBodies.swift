@@ -20,10 +20,12 @@ struct LeanBodies {
     let input = SlotBuffer(.kept("recompute.input"), stream.buffer)
     let (kept, handed) = (forward.gives.filter(\.isKept), forward.gives.filter { !$0.isKept })
     let keeping = isFirst ? forward.leaving(stream.buffer) : forward
+    var recompute = forward.recomputing(
+      kept + (isLast ? [] : handed), taking: [isFirst ? input : stream])
+    recompute.repeated = forward.kernels
     return LeanBodies(
       forward: keeping.giving(keeping.gives.filter { !$0.isKept } + (isFirst ? [input] : [])),
-      recompute: forward.recomputing(
-        kept + (isLast ? [] : handed), taking: [isFirst ? input : stream]))
+      recompute: recompute)
   }
 
   /// Selective recomputation (Korthikanti et al., Reducing Activation Recomputation in Large Transformer
@@ -47,6 +49,12 @@ extension SlotBuffer {
 }
 
 extension Body {
+  fileprivate var kernels: [KernelCall] {
+    instructions.compactMap { instruction in
+      if case .kernel(let call) = instruction { call } else { nil }
+    }
+  }
+
   /// What attention computes from queries and keys up to what it multiplies the values by; nothing of
   /// fused attention, whose inside is never stored.
   fileprivate var attentionCore: Set<BufferID> {
