@@ -84,4 +84,19 @@ import Testing
     let layouts = Set(answer.plans.map(\.choices.layout))
     #expect(layouts.isSubset(of: [.megatron, .sequence]), "\(layouts)")
   }
+
+  @Test func `a value that has two names where nothing is dropped has one sharding`() throws {
+    var proof = ProofCase()
+    proof.tensor = 4
+    proof.annotations["embedding"] = [
+      "placed": [["tensor"], [], []], "dropped": [[], [], ["tensor"]],
+    ]
+    let error = #expect(throws: ModelError.self) { try proof.plan() }
+    #expect(error?.place == "block embedding, shardings of `dropped` and `placed`")
+    proof.workload.dropout = 0.1
+    #expect(throws: Never.self) { try proof.plan() }
+    proof.workload.dropout = 0
+    proof.annotations["embedding"]?["placed"] = [[], [], ["tensor"]]
+    #expect(throws: Never.self) { try proof.plan() }
+  }
 }

@@ -70,4 +70,26 @@ import Testing
     }
     try Golden.check(kept.joined(separator: "\n") + "\n", "program-ring.txt")
   }
+
+  @Test(arguments: [
+    (LayoutName.summa, [2, 2]), (.tesseract, [1, 2, 2]), (.threeDimensional, [1, 2, 2]),
+    (.stationary, [2, 2]), (.megatron, [4]),
+  ])
+  func `rows of a position table that nothing reads lie as the others do`(
+    _ layout: LayoutName, _ mesh: [Int]
+  ) throws {
+    var proof = ProofCase()
+    (proof.layout, proof.mesh) = (layout, mesh)
+    proof.sample.positions = proof.workload.sequence + 6
+    let training = try TrainingGraph(model: proof.model, workload: proof.workload)
+    let explanation = try Partitioner.explain(
+      training, choices: proof.choices, cluster: SyntheticCluster.cluster)
+    let operands = explanation.blocks.flatMap(\.operands)
+    let unread = try #require(operands.first { $0.name.hasSuffix(".unused") })
+    let read = try #require(operands.first { $0.name + ".unused" == unread.name })
+    #expect(unread.sharding == read.sharding)
+    #expect(unread.deviceBytes.count * proof.workload.sequence == read.deviceBytes.count * 6)
+    let faults = ProgramVerifier.faults(of: try proof.plan().program)
+    #expect(faults.isEmpty, "\(faults)")
+  }
 }

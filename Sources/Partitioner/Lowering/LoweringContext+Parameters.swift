@@ -96,12 +96,24 @@ extension LoweringContext {
     if let written = annotation(of: value, in: graph) { return written }
     let dimensions = graph.values[value].dimensions
     guard let reader = graph.operations.first(where: { $0.inputs.contains(value) }) else {
-      return Sharding(dimensions: dimensions.map { _ in [] })
+      return unread(value, in: graph)
     }
     if let linear = reader.linear {
       return layout(of: graph).weight(of: linear).sharding(of: dimensions)
     }
     return assignment(of: reader, in: graph).sharding(of: dimensions)
+  }
+
+  /// Rows of a table that nothing reads lie as those do that are read, none of them apart.
+  private func unread(_ value: ValueID, in graph: BlockGraph) -> Sharding {
+    let dimensions = graph.values[value].dimensions
+    let table = graph.values.firstIndex {
+      $0.name + GraphBuilder.unusedSuffix == graph.values[value].name
+    }
+    guard let table else { return Sharding(dimensions: dimensions.map { _ in [] }) }
+    let axes = zip(graph.values[table].dimensions, stored(table, in: graph).dimensions)
+    return Sharding(
+      dimensions: dimensions.map { own in axes.first { $0.0 == own }?.1 ?? [] })
   }
 
   /// The shardings in which a block computes the gradients of its parameters, one for each

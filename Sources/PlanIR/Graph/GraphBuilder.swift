@@ -41,7 +41,7 @@ package struct GraphBuilder {
     }
     try builder.addParameters()
     for operation in block.operations { try builder.add(operation) }
-    builder.annotate()
+    try builder.annotate()
     try builder.close()
     return builder.graph
   }
@@ -133,9 +133,13 @@ package struct GraphBuilder {
       valueName: parameter.name)
     guard graph.sizes[.unusedPositions] > 0 else { return }
     append(
-      rows(of: parameter, .unusedPositions, offset: workload.sequence), name: whole + ".unused",
-      isOwn: true, valueName: parameter.name + ".unused")
+      rows(of: parameter, .unusedPositions, offset: workload.sequence),
+      name: whole + Self.unusedSuffix,
+      isOwn: true, valueName: parameter.name + Self.unusedSuffix)
   }
+
+  /// What the name of a table's rows that a workload does not read ends in.
+  package static let unusedSuffix = ".unused"
 
   /// The rows of a position table that the workload reads, or those it does not.
   private func rows(of table: Parameter, _ dimension: Dimension, offset: Int) -> Parameter {
@@ -156,12 +160,19 @@ package struct GraphBuilder {
 
   /// Notes the shardings that the author wrote; one on a value that this workload does not compute
   /// has nothing to say.
-  private mutating func annotate() {
-    for (name, sharding) in block.shardings {
+  private mutating func annotate() throws(ModelError) {
+    var authors: [ValueID: String] = [:]
+    for (name, sharding) in block.shardings.sorted(by: { $0.key < $1.key }) {
       let value = names[name] ?? graph.values.firstIndex { $0.name == name }
-      if let value, graph.values[value].dimensions.count == sharding.count {
-        graph.shardings[value] = sharding
+      guard let value, graph.values[value].dimensions.count == sharding.count else { continue }
+      if let author = authors[value], graph.shardings[value] != sharding {
+        throw ModelError(
+          place: "block \(block.name), shardings of `\(author)` and `\(name)`",
+          expected: "one sharding, for where nothing is dropped they are one value",
+          found: "two", remedy: "write the same for both")
       }
+      authors[value] = name
+      graph.shardings[value] = sharding
     }
   }
 
