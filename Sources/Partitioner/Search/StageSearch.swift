@@ -150,32 +150,11 @@ final class StageSearch {
       more = own
     }
     // Most cuts are left out for their busiest stage alone.
-    var bound = busiest(orders[order], counts, more)
+    var bound = CutBound.busiest(orders[order], times, layers: counts, more: more, cores)
     if !ranking.isBeaten(bound) {
       bound = CutBound(orders[order], times, layers: counts, more: more, cores).step
     }
     return Candidate(order: order, cut: cut, bound: bound, memory: held)
-  }
-
-  /// What a step takes at least for what the busiest stage does alone, in picoseconds: no more than ``CutBound`` says.
-  private func busiest(_ order: PipelineOrder, _ counts: [Int], _ more: [Picoseconds]) -> Int {
-    guard cores.contention <= 1, stages > 1 else { return 0 }
-    let parts = times.parts
-    let (each, once) = (Double(times.layer.all.count), Double(times.once.time.count))
-    let microBatches = Double(order.microBatches)
-    let (arrival, departure) = (
-      Double(parts.arrival.all.count), Double(parts.departure.all.count)
-    )
-    let between = (arrival + departure) * Double(order.chunks)
-    var most = 0.0
-    for (stage, count) in counts.enumerated() {
-      var own = each * Double(count) + between
-      if stage == 0 { own += Double(parts.first.all.count) - arrival }
-      if stage == stages - 1 { own += Double(parts.last.all.count) - departure }
-      if !more.isEmpty { own += Double(more[stage].count) }
-      most = max(most, own * microBatches + once * Double(count))
-    }
-    return Int(min(most * (1 - 2e-12), 9e18))
   }
 
   /// The number of the first candidate, from the one numbered `next` on, that may hold no more than `limit`.

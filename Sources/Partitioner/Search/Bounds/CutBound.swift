@@ -77,6 +77,29 @@ package struct CutBound {
     }
   }
 
+  /// What the busiest of such stages alone makes of a step at least, in picoseconds, never more than ``step``: found
+  /// without what stages wait for. Nothing where cores are shared, or there is one stage.
+  static func busiest(
+    _ order: PipelineOrder, _ times: PlacedTimes, layers: [Int], more: [Picoseconds],
+    _ cores: SharedCores
+  ) -> Int {
+    guard cores.contention <= 1, layers.count > 1 else { return 0 }
+    let parts = times.parts
+    let (each, once) = (Double(times.layer.all.count), Double(times.once.time.count))
+    let (arrival, departure) = (
+      Double(parts.arrival.all.count), Double(parts.departure.all.count)
+    )
+    var most = 0.0
+    for (stage, count) in layers.enumerated() {
+      var own = each * Double(count) + (arrival + departure) * Double(order.chunks)
+      if stage == 0 { own += Double(parts.first.all.count) - arrival }
+      if stage == layers.count - 1 { own += Double(parts.last.all.count) - departure }
+      if !more.isEmpty { own += Double(more[stage].count) }
+      most = max(most, own * Double(order.microBatches) + once * Double(count))
+    }
+    return Int(min(most * (1 - 2e-12), 9e18))
+  }
+
   /// Of stages that take as much as `passes` say, `firstChunk` of it in the first of their chunks, `lastChunk` in the last.
   package init(
     _ order: PipelineOrder, _ passes: [PassBound], firstChunk: [PassBound],
