@@ -162,8 +162,9 @@ struct LaunchCase: Sendable, CustomTestStringConvertible {
   @Test func `a launch that is as good as any of one stage is told so`() throws {
     let launch = LaunchCase(
       "good", "llama-3-8b", 64,
-      "--use-distributed-optimizer --overlap-grad-reduce --micro-batch-size 1 "
-        + "--global-batch-size 512")
+      "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params "
+        + "--use-distributed-optimizer --overlap-grad-reduce --overlap-param-gather "
+        + "--no-gradient-accumulation-fusion --micro-batch-size 2 --global-batch-size 512")
     var request = try launch.request()
     (request.pins.pipeline, request.pins.context) = (1, 1)
     let answer = Audit.run(request)
@@ -248,8 +249,10 @@ struct LaunchCase: Sendable, CustomTestStringConvertible {
     request.configuration.zero = 3
     let knobs = Audit.run(request).changes.map(\.knob)
     #expect(!knobs.contains(.tensor) && !knobs.isEmpty, "\(knobs)")
-    // What gains nothing is no change.
+    // With ZeRO 2 gradients are scattered beside kernels only where the file says so.
     request.configuration.zero = 2
+    #expect(Audit.run(request).changes.contains { $0.knob == .gradientOverlap })
+    request.configuration.gradientOverlap = true
     #expect(!Audit.run(request).changes.contains { $0.knob == .gradientOverlap })
   }
 

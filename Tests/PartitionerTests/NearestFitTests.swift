@@ -107,6 +107,11 @@ import Testing
     let answer = Search.run(request)
     #expect(answer.plans.isEmpty && answer.nearest == nil)
     #expect(answer.reasons.contains { $0.constraint.hasPrefix("heads divisible by the rows") })
+    // Where gathered products divide, memory stands in their way alone.
+    request.pins.matmul = nil
+    let open = Search.run(request)
+    #expect(open.plans.isEmpty && open.nearest != nil)
+    #expect(!open.reasons.contains { $0.constraint.hasPrefix("heads divisible by the rows") })
   }
 
   @Test func `no more threads are advised where they share one memory`() throws {

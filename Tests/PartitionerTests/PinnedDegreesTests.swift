@@ -1,10 +1,12 @@
+import Formats
+import Foundation
 import Partitioner
 import PlanIR
 import TestSupport
 import Testing
 
-/// Pins of data, tensor and micro-batch leave Tesseract of one row and column where they leave no plan of data that is
-/// the same.
+/// Tesseract of one row and column holds copies of the model: where pins of data, tensor and micro-batch leave no plan
+/// of data that is the same, and where replicas over data share what it copies over depth.
 @Suite struct PinnedDegreesTests {
   private static let pins: [@Sendable (inout Pins) -> Void] = [
     { $0.data = 1 }, { $0.tensor = 2 }, { $0.tensor = 4 }, { $0.microBatch = 2 },
@@ -32,6 +34,32 @@ import Testing
       let isNoBetter = best.predicted.step <= own.predicted.step
       #expect(isNoBetter, "\(layout): \(own.choices.canonicalText)")
     }
+  }
+
+  @Test(arguments: [nil, 0, 1])
+  func `replicas share what other replicas copy where that is faster`(zero: Int?) throws {
+    let models = ModelCatalog(folders: [Golden.root.path + "/models"])
+    let clusters = ClusterCatalog(folders: [Golden.root.path + "/models/clusters"])
+    var request = SearchRequest(
+      training: try TrainingGraph(
+        model: try models.model("gpt2-xl"), workload: Workload(globalBatch: 512, sequence: 1024)),
+      cluster: try clusters.cluster("h100-sxm"), devices: 64, memory: .unlimited, keep: 3)
+    request.pins.zero = zero
+    let answer = Search.run(request)
+    let best = try #require(answer.plans.first)
+    #expect(answer.mispriced.isEmpty)
+    for layout in [LayoutName.data, .tesseract] {
+      request.pins.layout = layout
+      let own = try #require(Search.run(request).plans.first)
+      #expect(best.predicted.step <= own.predicted.step, "\(own.choices.canonicalText)")
+    }
+    let copies = answer.plans.filter {
+      $0.choices.layout == .tesseract && $0.choices.tensorDegree == $0.choices.degree("depth")
+    }
+    // All copies of a whole model are data's.
+    #expect(copies.isEmpty == (zero == 0))
+    let isOwn = copies.allSatisfy { $0.choices.zero > 0 || !$0.choices.weightsOver.isEmpty }
+    #expect(isOwn)
   }
 
   @Test func `heads that nothing divides leave copies of the model`() throws {

@@ -58,6 +58,31 @@ import Testing
     }
   }
 
+  @Test func `a layer computed again whole waits for all that its forward pass sends`() throws {
+    let proof = Self.proof(.full, stages: 1)
+    let training = try TrainingGraph(model: proof.model, workload: proof.workload)
+    let explained = try Partitioner.explain(
+      training, choices: proof.choices, cluster: Self.cluster(repeatsAll: false),
+      weighsAlternatives: false)
+    func sent(_ phase: Phase) -> Picoseconds {
+      explained.blocks.filter { $0.count == proof.sample.layers }.flatMap(\.phases)
+        .filter { $0.phase == phase }.flatMap(\.collectives).reduce(.zero) { $0 + $1.time }
+    }
+    let left = (sent(.forward) - sent(.recompute)) * proof.sample.layers
+    #expect(left > .zero)
+    func predicted(_ repeatsAll: Bool) throws -> Prediction {
+      try Partitioner.predict(
+        training, choices: proof.choices, cluster: Self.cluster(repeatsAll: repeatsAll))
+    }
+    let (whole, pruned) = (try predicted(true), try predicted(false))
+    #expect(
+      whole.breakdown.communicationExposed - pruned.breakdown.communicationExposed
+        == left * proof.choices.microBatches)
+    #expect(whole.communication.map(\.total) == pruned.communication.map(\.total))
+    let all = whole.communication.reduce(Picoseconds.zero) { $0 + $1.exposed }
+    #expect(all == whole.breakdown.communicationExposed)
+  }
+
   @Test func `a layer computed again whole takes longer where anything was left out`() throws {
     let proof = Self.proof(.full, stages: 1)
     let training = try TrainingGraph(model: proof.model, workload: proof.workload)

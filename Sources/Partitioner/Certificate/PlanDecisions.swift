@@ -73,9 +73,11 @@ struct PlanDecisions {
       alike[key, default: []].append(split)
     }
     return order.flatMap { key in
-      space.shapes(tensor: key.tensor).flatMap { shape in
-        space.variants(shape, key).map {
-          Point(word: CertificatePath.point($0), shape: shape, splits: alike[key] ?? [])
+      space.shapes(tensor: key.tensor).flatMap { shape -> [Point] in
+        let splits = space.splits(alike[key] ?? [], of: shape)
+        guard !splits.isEmpty else { return [] }
+        return space.variants(shape, key).map {
+          Point(word: CertificatePath.point($0), shape: shape, splits: splits)
         }
       }
     }

@@ -5,6 +5,8 @@ package struct BodySummary: Sendable {
   package var kernels = Picoseconds.zero
   /// Its collectives, equal ones counted, in order of first use.
   package private(set) var collectives: [(use: CollectiveUse, count: Int)] = []
+  /// Those of the forward pass, where all of it is computed again: what it takes; nil where its own are.
+  private var repeated: [(use: CollectiveUse, count: Int)]?
   /// Times of communication, where its collectives are not kept.
   private var knownTimes = KnownTimes()
   /// What is allocated and not freed, by class; negative where more is freed.
@@ -16,6 +18,7 @@ package struct BodySummary: Sendable {
     var communication = Picoseconds.zero
     var received = Picoseconds.zero
     var reductions = Picoseconds.zero
+    var shards = Picoseconds.zero
     var exchanges = false
   }
 
@@ -39,6 +42,7 @@ package struct BodySummary: Sendable {
       if use.pattern == .send { knownTimes.received += time }
       if use.pattern.reducesGradients { knownTimes.reductions += time }
       if use.pattern == .exchange { knownTimes.exchanges = true }
+      if use.isOfShards { knownTimes.shards += time }
     }
   }
 
@@ -62,21 +66,23 @@ package struct BodySummary: Sendable {
         let work = KernelWork(call, in: body, precision: precision)
         kernels += cost.time(of: work)
         launches += cost.launches(of: work.traits.family)
-      case .start(_, let collective, let axes, let from, let into):
-        let (from, into) = (body.buffers[from].type, body.buffers[into].type)
-        add(
-          CollectiveUse(
-            collective, in: body.phase, over: axes, from: from, into: into, mesh, precision))
+      case .start:
+        CollectiveUse(instruction, in: body, mesh, precision).map { Self.add($0, to: &collectives) }
       case .receive(let buffer, let message):
-        add(CollectiveUse(message, of: body.buffers[buffer].type, mesh, precision))
+        Self.add(
+          CollectiveUse(message, of: body.buffers[buffer].type, mesh, precision), to: &collectives)
       case .await, .send, .settle:
         break
       }
     }
     kernels = max(kernels, cost.time(ofLaunches: launches, in: body.phase))
-    if cost.recomputesWhole && !body.repeated.isEmpty {
-      kernels = max(kernels, Self.time(of: body.repeated, in: body, precision, cost))
+    guard cost.recomputesWhole && !body.repeated.isEmpty else { return }
+    kernels = max(kernels, Self.time(of: body.repeated.kernels, in: body, precision, cost))
+    var whole: [(use: CollectiveUse, count: Int)] = []
+    for instruction in body.repeated {
+      CollectiveUse(instruction, in: body, mesh, precision).map { Self.add($0, to: &whole) }
     }
+    repeated = whole
   }
 
   /// The time of `calls` of a forward pass.
@@ -97,20 +103,25 @@ package struct BodySummary: Sendable {
     change.add(Bytes(sign * bytes), buffer.bufferClass)
   }
 
-  private mutating func add(_ use: CollectiveUse) {
-    if let place = collectives.firstIndex(where: { $0.use == use }) {
-      collectives[place].count += 1
+  private static func add(
+    _ use: CollectiveUse, to uses: inout [(use: CollectiveUse, count: Int)]
+  ) {
+    if let place = uses.firstIndex(where: { $0.use == use }) {
+      uses[place].count += 1
     } else {
-      collectives.append((use, 1))
+      uses.append((use, 1))
     }
   }
+
+  /// Collectives whose time it takes.
+  package var timed: [(use: CollectiveUse, count: Int)] { repeated ?? collectives }
 
   /// What a body takes whose times of communication are known.
   var known: Picoseconds { kernels + knownTimes.communication }
 
   /// The time of its collectives.
   package func communication(_ cost: any CostModel) -> Picoseconds {
-    collectives.reduce(knownTimes.communication) { $0 + cost.time(of: $1.use) * $1.count }
+    timed.reduce(knownTimes.communication) { $0 + cost.time(of: $1.use) * $1.count }
   }
 
   /// The time of those that may go on beside the last backward pass: gradients reduced once a step.
@@ -119,6 +130,17 @@ package struct BodySummary: Sendable {
     return collectives.reduce(knownTimes.reductions) {
       $1.use.pattern.reducesGradients ? $0 + cost.time(of: $1.use) * $1.count : $0
     }
+  }
+
+  /// What it takes of a micro-batch.
+  func time(_ cost: any CostModel) -> BodyTime {
+    var time = BodyTime(kernels: kernels, rest: communication(cost))
+    guard cost.overlapsGradients else { return time }
+    time.exchange = timed.reduce(knownTimes.shards) {
+      $1.use.isOfShards ? $0 + cost.time(of: $1.use) * $1.count : $0
+    }
+    time.rest -= time.exchange
+    return time
   }
 
   /// Whether the first and the last stage meet in it.
@@ -144,7 +166,26 @@ extension Collective {
   }
 }
 
+extension [Instruction] {
+  /// The calls of kernels among them.
+  var kernels: [KernelCall] {
+    compactMap { instruction in
+      if case .kernel(let call) = instruction { call } else { nil }
+    }
+  }
+}
+
 extension CollectiveUse {
+  /// What `instruction` of `body` starts; nil where that is no collective.
+  init?(_ instruction: Instruction, in body: Body, _ mesh: Mesh, _ precision: Precision) {
+    guard case .start(_, let collective, let axes, let from, let into) = instruction else {
+      return nil
+    }
+    self.init(
+      collective, in: body.phase, over: axes, from: body.buffers[from].type,
+      into: body.buffers[into].type, mesh, precision)
+  }
+
   /// A collective from one buffer into another, in a body of `phase`.
   init(
     _ collective: Collective, in phase: Phase, over axes: [AxisReference], from: TensorType,
@@ -158,6 +199,7 @@ extension CollectiveUse {
       mesh.pipeline.map { axes.contains($0) } ?? false
       ? mesh.stageDevices : mesh.stageDevices / size
     pattern = collective.pattern(in: phase)
+    isOfShards = phase.exchangesShards(type, over: axes, mesh)
     self.axes = axes
     bytes = type.localCount * width
     // Of uneven chunks each is some group's, equally often: their sum is the part they were cut of.

@@ -3,12 +3,9 @@ import PlanIR
 extension ClusterCost {
   /// The time of the kernels of `body`, by where it comes from: where launching them takes longer, that is modelled.
   func kernelSources(of body: Body) -> SourcedTime {
-    let calls = body.instructions.compactMap { instruction -> KernelCall? in
-      if case .kernel(let call) = instruction { call } else { nil }
-    }
-    let own = sources(of: calls, in: body, launchedIn: body.phase)
+    let own = sources(of: body.instructions.kernels, in: body, launchedIn: body.phase)
     guard recomputesWhole, !body.repeated.isEmpty else { return own }
-    let whole = sources(of: body.repeated, in: body, launchedIn: .forward)
+    let whole = sources(of: body.repeated.kernels, in: body, launchedIn: .forward)
     return whole.total > own.total ? whole : own
   }
 
@@ -30,8 +27,7 @@ extension ClusterCost {
   /// The time of `body`, kernels and communication, by where it comes from.
   func sources(of body: Body) -> SourcedTime {
     var sources = kernelSources(of: body)
-    for (use, count) in BodySummary(body, mesh: mesh, precision: precision, cost: self).collectives
-    {
+    for (use, count) in BodySummary(body, mesh: mesh, precision: precision, cost: self).timed {
       sources.add(time(of: use) * count, basis(of: use))
     }
     return sources

@@ -18,7 +18,8 @@ package protocol CostModel: Sendable {
   /// Whether layers that are computed again in full are so with what nothing depends on.
   var recomputesWhole: Bool { get }
 
-  /// Whether gradients that are reduced once a step are so while the last backward pass goes on.
+  /// Whether gradients that are reduced once a step are so while the last backward pass goes on, and shards of
+  /// parameters are exchanged beside the kernels of every micro-batch.
   var overlapsGradients: Bool { get }
 
   /// How many devices share one core, by which all of the times above are stretched: while some wait, others
@@ -40,6 +41,8 @@ package struct CollectiveUse: Hashable, Sendable {
   var width: Int
   /// Bytes that cross between devices, over all groups.
   package var total: Int
+  /// Whether replicas exchange shards of parameters so, in every micro-batch.
+  var isOfShards = false
 
   package init(
     pattern: Pattern, axes: [AxisReference], bytes: Int, width: Int, total: Int
@@ -106,6 +109,14 @@ extension Collective {
     case .allToAll: .allToAll
     case .permute: .permute
     }
+  }
+}
+
+extension Phase {
+  /// Whether what a body of it moves of `type` over `axes` of `mesh` are shards of parameters that replicas exchange.
+  func exchangesShards(_ type: TensorType, over axes: [AxisReference], _ mesh: Mesh) -> Bool {
+    guard !isOnceAStep, [.weight, .mainGradient].contains(type.width) else { return false }
+    return axes.contains { mesh.axes[$0.axis].name == "data" }
   }
 }
 

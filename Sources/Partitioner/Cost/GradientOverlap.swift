@@ -5,7 +5,7 @@ package import PlanIR
 /// A layer's gradients are complete once its last backward pass is over, and are reduced in the order of that:
 /// the layers before it, which come later, are computed meanwhile (Li et al., PyTorch Distributed, VLDB 2020,
 /// section 3.2.3; Megatron-LM's `--overlap-grad-reduce`). Nothing goes on beside other communication, which may need
-/// the same links, so only kernels' time counts. Of several chunks of a stage the first is the last to be computed:
+/// the same links, so only the time of kernels counts beside which no shards are exchanged either. Of several chunks of a stage the first is the last to be computed:
 /// gradients of the others are complete when its pass begins.
 package struct GradientOverlap {
   /// What kernels take of the last backward pass, as far as it was added.
@@ -88,14 +88,9 @@ extension ChainParts<TimedBlock>.Unit {
   /// One of its layers.
   fileprivate func backward(isSplit: Bool) -> BackwardWork {
     items.enumerated().reduce(BackwardWork()) { sum, entry in
-      let block = entry.element.item
-      let own = block.backwardKernels
-      var kernels = own.weightGradient
-      if !isSplit {
-        let isLast = entry.offset == items.count - 1
-        kernels += own.inputGradient + (own.forms.again(recompute, isLast: isLast) ?? .zero)
-      }
-      return sum + BackwardWork(kernels: kernels, reductions: block.reductions)
+      let isLast = entry.offset == items.count - 1
+      return sum
+        + entry.element.item.backward(recompute, isLast: isLast, isSplit: isSplit)
     }
   }
 }

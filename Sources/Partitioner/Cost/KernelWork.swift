@@ -60,6 +60,8 @@ struct KernelForm<Size> {
   let flops: Flops
   /// Elements touched, and bytes of each.
   let bytes: [(size: Size, width: Int)]
+  /// How many of these, the last, a product touches to be added to what is there.
+  var added = 0
   /// What it is, unless it is a product.
   var kernel: TimedKernel?
   let traits: KernelTraits
@@ -80,8 +82,8 @@ struct KernelForm<Size> {
         .product(operands, m: change(m), n: change(n), k: change(k))
       }
     return KernelForm<Other>(
-      flops: flops, bytes: bytes.map { (change($0.size), $0.width) }, kernel: kernel,
-      traits: traits)
+      flops: flops, bytes: bytes.map { (change($0.size), $0.width) }, added: added,
+      kernel: kernel, traits: traits)
   }
 }
 
@@ -108,7 +110,7 @@ extension KernelForm<SizeTerm> {
     touch(call.reads)
     touch(call.writes)
     if call.accumulate { touch(call.writes) }
-    var flops = Flops.none
+    var (flops, added) = (Flops.none, 0)
     var kernel: TimedKernel? = TimedKernel(call)
     var traits = KernelTraits(family: KernelFamily(call, in: body))
     let types = call.reads.map { body.buffers[$0].type }
@@ -117,6 +119,7 @@ extension KernelForm<SizeTerm> {
       switch kind {
       case .matmul:
         kernel = nil
+        added = call.accumulate ? call.writes.count : 0
         let operands = MatmulOperands(
           a: types[0], b: types[1], c: body.buffers[call.writes[0]].type)
         flops = .product(
@@ -127,11 +130,12 @@ extension KernelForm<SizeTerm> {
       case .embedding, .embeddingGradient:
         bytes = Self.lookupBytes(call, body, precision, sizes)
       default:
-        if let count = Self.attentionFlops(kind, types, sizes) { flops = .count(count) }
+        let all = types + call.writes.map { body.buffers[$0].type }
+        if let count = Self.attentionFlops(kind, all, sizes) { flops = .count(count) }
       }
     }
     traits.attention = AttentionWork(call.kind, types)
-    self.init(flops: flops, bytes: bytes, kernel: kernel, traits: traits)
+    self.init(flops: flops, bytes: bytes, added: added, kernel: kernel, traits: traits)
   }
 
   /// A lookup touches the rows it reads, not the table.
@@ -150,7 +154,8 @@ extension KernelForm<SizeTerm> {
   }
 
   /// Those of attention, of the queries and keys at hand: of a sequence in zigzag order a causal mask
-  /// removes half in every step. A ring's length is known, and with it the keys'.
+  /// removes half in every step, and of what a window leaves each step is given its share. A ring's length is known,
+  /// and with it the keys'.
   private static func stepFlops(
     _ kind: KernelKind, _ types: [TensorType], _ sizes: SizeReader
   ) -> SizeTerm? {
@@ -165,34 +170,34 @@ extension KernelForm<SizeTerm> {
       let keys = types.first(where: { $0.dimensions.contains(.keyValueHeads) })
     else { return nil }
     var rows = sizes.count(queries)
-    rows.constant *= products * 2 * keys.localSize(.sequence)
-    if settings.causal { rows.constant /= 2 }
+    let part = settings.seenPart(of: keys.sizes[keys.index(of: .sequence) ?? 0])
+    rows.constant *= part.of(products * 2 * keys.localSize(.sequence))
     return rows
   }
 
-  /// Products of queries, keys and values, of which a causal mask removes half: two forward; fused
-  /// backward computes the scores again, so five (Dao, arXiv 2205.14135, section 3).
+  /// Products of queries, keys and values: two forward, and backward four. Fused they leave out what the mask removes,
+  /// and backward computes the scores again, so five (Dao, arXiv 2205.14135, section 3); apart they compute all.
   private static func attentionFlops(
     _ kind: OperationKind, _ types: [TensorType], _ sizes: SizeReader
   ) -> SizeTerm? {
     let products: Int
-    let settings: AttentionSettings
+    var fused: AttentionSettings?
     var queries = types.first { $0.dimensions.contains(.headWidth) }
     switch kind {
-    case .attention(let given): (products, settings) = (2, given)
-    case .attentionGradient(let given): (products, settings) = (5, given)
-    case .attentionScores(let given), .attentionContext(let given),
-      .attentionContextGradientProbabilities(let given),
-      .attentionContextGradientValue(let given), .attentionScoresGradientQuery(let given),
-      .attentionScoresGradientKey(let given):
-      (products, settings) = (1, given)
+    case .attention(let given): (products, fused) = (2, given)
+    case .attentionGradient(let given): (products, fused) = (5, given)
+    case .attentionScores, .attentionContext, .attentionContextGradientProbabilities,
+      .attentionContextGradientValue, .attentionScoresGradientQuery,
+      .attentionScoresGradientKey:
+      products = 1
       queries = types.first { $0.dimensions.contains(.keySequence) }
     default: return nil
     }
     guard let queries else { return nil }
     var rows = sizes.term(queries) { [.batch, .sequence, .heads].contains($0) }
-    rows.constant *= products * 2 * queries.sizes[queries.index(of: .sequence) ?? 0]
-    if settings.causal { rows.constant /= 2 }
+    let keys = queries.sizes[queries.index(of: .sequence) ?? 0]
+    let all = products * 2 * keys
+    rows.constant *= fused.map { $0.seenPart(of: keys).of(all) } ?? all
     guard let width = types.first(where: { $0.dimensions.contains(.headWidth) }) else {
       return rows
     }

@@ -63,6 +63,12 @@ struct PricedBlock {
     return [forms.forward(recompute)] + again + [inputGradient, weightGradient]
   }
 
+  /// What its backward pass takes of a micro-batch.
+  func backward(_ cost: any CostModel) -> BackwardTime {
+    BackwardTime(
+      inputGradient: inputGradient.time(cost), weightGradient: weightGradient.time(cost))
+  }
+
   private var onceAStep: [BodySummary] { [reduceGradients, optimize] }
 
   /// What a block of one layer takes of a step of `microBatches`.

@@ -13,6 +13,8 @@ struct Pricing {
 
   private var microBatches: Int { order.microBatches }
 
+  private var isSplit: Bool { order.schedule == .zeroBubble }
+
   /// Layers of a stage that are alike.
   private func units(_ stage: Int) -> [ChainParts<PricedBlock>.Unit] {
     let parts = chain.parts(map)
@@ -84,6 +86,8 @@ struct Pricing {
         breakdown.compute += body.kernels * (layers * microBatches)
         breakdown.communicationExposed += body.communication(cost) * (layers * microBatches)
       }
+      breakdown.communicationExposed -=
+        unit.hidden(cost, isSplit: isSplit) * (layers * microBatches)
       for (_, item) in unit.items {
         breakdown.compute += item.reduceGradients.kernels * layers
         breakdown.communicationExposed +=
@@ -97,6 +101,10 @@ struct Pricing {
   private struct TrafficKey: Hashable {
     let axes: [AxisReference]
     let collective: String
+
+    init(_ use: CollectiveUse) {
+      (axes, collective) = (use.axes.joined, use.pattern.name)
+    }
   }
 
   /// What collectives of one kind over the same axes send and take.
@@ -105,6 +113,8 @@ struct Pricing {
     var time = Picoseconds.zero
     /// Of gradients once a step.
     var reductions = Picoseconds.zero
+    /// Of shards in every micro-batch.
+    var shards = Picoseconds.zero
 
     /// Adds bytes that are sent so often; what is beyond 2^63 - 1 is told as that.
     mutating func add(_ sent: Int, times: Int) {
@@ -122,21 +132,29 @@ struct Pricing {
     var sums: [TrafficKey: TrafficSum] = [:]
     func add(_ body: BodySummary, times: Int, isTimed: Bool) {
       for (use, count) in body.collectives {
-        let key = TrafficKey(axes: use.axes.joined, collective: use.pattern.name)
-        let own = isTimed ? cost.time(of: use) * (count * times) : .zero
-        sums[key, default: TrafficSum()].add(use.total, times: count * times)
+        sums[TrafficKey(use), default: TrafficSum()].add(use.total, times: count * times)
+      }
+      guard isTimed else { return }
+      for (use, count) in body.timed {
+        let key = TrafficKey(use)
+        let own = cost.time(of: use) * (count * times)
         sums[key, default: TrafficSum()].time += own
         if use.pattern.reducesGradients {
           sums[key, default: TrafficSum()].reductions += own
         }
+        if use.isOfShards { sums[key, default: TrafficSum()].shards += own }
       }
     }
     let timed = time.last
+    var beside = Picoseconds.zero
     for stage in 0..<order.stages {
       for unit in units(stage) {
         let layers = unit.layers.count
         for body in unit.everyMicroBatch {
           add(body, times: layers * microBatches, isTimed: stage == timed)
+        }
+        if stage == timed {
+          beside += unit.hidden(cost, isSplit: isSplit) * (layers * microBatches)
         }
         for (_, item) in unit.items {
           for body in [item.reduceGradients, item.optimize] {
@@ -151,11 +169,14 @@ struct Pricing {
     }
     var hidden = HiddenShares(
       of: time.overlaps[timed].hidden, among: sums.values.reduce(.zero) { $0 + $1.reductions })
+    var besideAll = HiddenShares(
+      of: beside, among: sums.values.reduce(.zero) { $0 + $1.shards })
     let traffic = keys.compactMap { key -> Prediction.Traffic? in
       guard let sum = sums[key], sum.bytes > 0 else { return nil }
       return Prediction.Traffic(
         axis: mesh.name(of: key.axes), collective: key.collective, total: Bytes(sum.bytes),
-        time: sum.time, exposed: sum.time - hidden.next(sum.reductions))
+        time: sum.time,
+        exposed: sum.time - hidden.next(sum.reductions) - besideAll.next(sum.shards))
     }
     // A stage that has cores of others while these wait takes less for all of it.
     let all = traffic.reduce(.zero) { $0 + $1.exposed }
@@ -233,6 +254,14 @@ extension ChainParts<PricedBlock>.Unit {
       [$0.item.forms.forward(recompute), $0.item.inputGradient, $0.item.weightGradient]
     }
       + again
+  }
+
+  /// What of a micro-batch goes on beside kernels in one of its layers.
+  func hidden(_ cost: any CostModel, isSplit: Bool) -> Picoseconds {
+    guard cost.overlapsGradients else { return .zero }
+    let passes = items.map { $0.item.forms.forward(recompute) } + again
+    let forward = passes.reduce(Picoseconds.zero) { $0 + $1.time(cost).hidden }
+    return items.reduce(forward) { $0 + $1.item.backward(cost).hidden(isSplit: isSplit) }
   }
 
   /// What one of its layers computes again, in order.

@@ -21,11 +21,12 @@ struct StepTime {
     contention: Double, trace: StageTrace? = nil
   ) {
     let parts = chain.parts(map)
-    let times = parts.map { PassTimes($0) }
+    let isSplit = order.schedule == .zeroBubble
+    let times = parts.map { PassTimes($0, isSplit: isSplit) }
     let overlaps = (0..<order.stages).map { stage in
       GradientOverlap(
         (0..<order.chunks).map { parts[$0 * order.stages + stage] },
-        isSplit: order.schedule == .zeroBubble)
+        isSplit: isSplit)
     }
     self.overlaps = overlaps
     cores = SharedCores(contention: contention)
@@ -118,8 +119,8 @@ struct StepTime {
 }
 
 extension PassTimes {
-  /// What a micro-batch takes on a part of the chain.
-  init(_ part: ChainParts<TimedBlock>.Part) {
+  /// What a micro-batch takes on a part of the chain, of backward passes that are split, or not.
+  init(_ part: ChainParts<TimedBlock>.Part, isSplit: Bool) {
     let arrival = part.arrival?.items.first?.item
     let departure = part.departure?.items.first?.item
     let forward = arrival?.forwardReceived ?? .zero
@@ -129,16 +130,16 @@ extension PassTimes {
       forwardSend: departure?.forward ?? .zero, gradientReceive: gradient,
       inputGradient: (departure?.inputGradient ?? .zero) - gradient,
       gradientSend: arrival?.inputGradient ?? .zero, weightGradient: .zero)
-    for unit in part.units { add(unit) }
+    for unit in part.units { add(unit, isSplit: isSplit) }
   }
 
-  private mutating func add(_ unit: ChainParts<TimedBlock>.Unit) {
+  private mutating func add(_ unit: ChainParts<TimedBlock>.Unit, isSplit: Bool) {
     var (each, again) = (PassBound(), Picoseconds.zero)
     for (index, item) in unit.items.enumerated() {
       let block = item.item
       each.forward += block.forms.forward(unit.recompute)
       each.inputGradient += block.inputGradient
-      each.weightGradient += block.weightGradient
+      each.weightGradient += block.weightGradient(isSplit: isSplit)
       again +=
         block.forms.again(unit.recompute, isLast: index == unit.items.count - 1) ?? .zero
     }

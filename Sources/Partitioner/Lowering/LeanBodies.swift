@@ -22,7 +22,7 @@ struct LeanBodies {
     let keeping = isFirst ? forward.leaving(stream.buffer) : forward
     var recompute = forward.recomputing(
       kept + (isLast ? [] : handed), taking: [isFirst ? input : stream])
-    recompute.repeated = forward.kernels
+    recompute.repeated = forward.priced
     return LeanBodies(
       forward: keeping.giving(keeping.gives.filter { !$0.isKept } + (isFirst ? [input] : [])),
       recompute: recompute)
@@ -49,9 +49,13 @@ extension SlotBuffer {
 }
 
 extension Body {
-  fileprivate var kernels: [KernelCall] {
-    instructions.compactMap { instruction in
-      if case .kernel(let call) = instruction { call } else { nil }
+  /// Its kernels and collectives.
+  fileprivate var priced: [Instruction] {
+    instructions.filter { instruction in
+      switch instruction {
+      case .kernel, .start: true
+      default: false
+      }
     }
   }
 

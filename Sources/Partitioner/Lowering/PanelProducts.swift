@@ -64,11 +64,13 @@ extension LoweringContext {
     else { return nil }
     let axes = assignment(of: operation, in: graph)
     var moving: Set<Dimension> = []
+    var parts = 1
     for value in operation.inputs + operation.outputs {
       let stored = storedForm(of: value, in: graph).dimensions
       for (dimension, split) in zip(graph.values[value].dimensions, stored)
       where axes[dimension].isEmpty && !split.isEmpty && dimension != .batch {
         moving.insert(dimension)
+        parts = max(parts, Array(stored.joined()).groupSize)
       }
     }
     guard moving.count > 1 else {
@@ -77,7 +79,8 @@ extension LoweringContext {
     throw ConstraintViolation(
       constraint: "heads divisible by the rows of the mesh, for stepped matmuls",
       found: "weights split along \(moving.sorted().map(\.rawValue).joined(separator: " and "))",
-      needed: "one dimension to loop over", remedy: "--matmul gathered, or fewer rows")
+      needed: "one dimension to loop over", remedy: "--matmul gathered, or fewer rows"
+    ).ofDimension(.heads, parts: parts)
   }
 
   /// Whether those who hold panels of `dimension` are the devices that a loop sends them to and sums

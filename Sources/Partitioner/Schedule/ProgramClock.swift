@@ -38,15 +38,14 @@ package struct ProgramClock: Sendable {
 
   /// Runs `program`, of whose micro-batches the order is `schedule`, with the times that `cost` gives.
   package init(_ program: Program, schedule: PipelineSchedule, cost: any CostModel) {
-    let bodies = program.bodies.map { body in
-      PricedBody(body, program, cost)
-    }
+    let isSplit = schedule == .zeroBubble
+    let bodies = Self.bodies(of: program, isSplit: isSplit, cost)
     let chain = program.chainIndex
     spans = program.stages.map { _ in [] }
     clocks = program.stages.map { _ in .zero }
     busy = BusyTimes(stages: program.stages.count)
     exposed = program.stages.map { stage in
-      Self.overlap(stage.calls, bodies, isSplit: schedule == .zeroBubble).exposed
+      Self.overlap(stage.calls, bodies, isSplit: isSplit).exposed
     }
     var mail = Mail()
     var moved = true
@@ -76,17 +75,23 @@ package struct ProgramClock: Sendable {
 
   /// A body's time and what it waits for.
   private struct PricedBody {
-    let time, received: Picoseconds
-    /// Of its kernels, and of gradients that may be reduced beside the last backward pass.
-    let kernels, reductions: Picoseconds
+    let received: Picoseconds
+    /// What it takes, but for gradients that may be reduced beside the last backward pass.
+    let alone: BodyTime
+    let reductions: Picoseconds
+    /// The time of its call, and kernels that are free.
+    var time, free: Picoseconds
     var message: (instruction: Instruction, message: Message)?
     let meets: Bool
 
     init(_ body: Body, _ program: Program, _ cost: any CostModel) {
       let summary = BodySummary(
         body, mesh: program.mesh, precision: program.precision, cost: cost)
-      (kernels, reductions) = (summary.kernels, summary.reductions(cost))
-      time = summary.kernels + summary.communication(cost) - reductions
+      reductions = summary.reductions(cost)
+      var alone = summary.time(cost)
+      alone.rest -= reductions
+      self.alone = alone
+      (time, free) = (alone.all, alone.free)
       received = summary.received(cost)
       meets = summary.collectives.contains { $0.use.pattern == .exchange }
       for instruction in body.instructions {
@@ -97,6 +102,36 @@ package struct ProgramClock: Sendable {
         }
       }
     }
+  }
+
+  /// The bodies of `program`; what scatters gradients goes on beside kernels of the input's too where backward passes
+  /// are one.
+  private static func bodies(
+    of program: Program, isSplit: Bool, _ cost: any CostModel
+  ) -> [PricedBody] {
+    var bodies = program.bodies.map { PricedBody($0, program, cost) }
+    guard cost.overlapsGradients, !isSplit else { return bodies }
+    func calls(_ phase: Phase) -> [BlockKey: BodyID] {
+      let calls = program.stages.lazy.flatMap(\.calls).filter { $0.phase == phase }
+      return Dictionary(calls.map { (BlockKey($0), $0.body) }) { first, _ in first }
+    }
+    let inputs = calls(.inputGradient)
+    for (block, body) in calls(.weightGradient) {
+      let time = bodies[body].alone
+      let joint = BackwardTime(
+        inputGradient: inputs[block].map { bodies[$0].alone } ?? BodyTime(), weightGradient: time)
+      let beside = joint.hidden(isSplit: false) - joint.hidden(isSplit: true)
+      bodies[body].time = time.all - beside
+      bodies[body].free = time.free - beside
+    }
+    return bodies
+  }
+
+  /// A block of a layer, whichever.
+  private struct BlockKey: Hashable {
+    let segment, block: Int
+
+    init(_ call: Call) { (segment, block) = (call.position.segment, call.position.block) }
   }
 
   /// What goes on beside the last backward pass of a stage's `calls`.
@@ -115,7 +150,7 @@ package struct ProgramClock: Sendable {
         call.microBatch == last?.microBatch
       {
         if kernels[key] == nil { order.append(key) }
-        kernels[key, default: .zero] += body.kernels
+        kernels[key, default: .zero] += body.free
       }
       reductions[key, default: .zero] += body.reductions
     }

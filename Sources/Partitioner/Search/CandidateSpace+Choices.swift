@@ -11,7 +11,7 @@ extension CandidateSpace {
         pins.zero.map { [$0] }
         ?? (over.contains("data") ? [3] : over.isEmpty && hasData ? [0, 1, 2] : [0])
       return zeros.map { ShardedWeights(over: over, zero: $0, choices) }
-    }.filter { $0.zero != pins.exclusions.zero }
+    }.filter { $0.zero != pins.exclusions.zero && !coincides($0, choices) }
   }
 
   /// Sets of axes over which weights may be sharded beside their own. A pinned layout is taken as it

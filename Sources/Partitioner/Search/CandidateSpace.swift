@@ -188,19 +188,39 @@ struct CandidateSpace {
     let isPinned = pins.layout != nil && pins.layout != .mixed
     // Pinned sequence parallelism is kept where there is nothing to split, too.
     let keepsMegatron = pins.sequenceParallel == true
-    // What is pinned of data, or left out, may leave such shapes alone.
-    let keepsCopies =
-      pins.data != nil || pins.tensor != nil || pins.microBatch != nil
-      || pins.exclusions.data != nil || pins.exclusions.microBatch != nil
     return LayoutCatalog.all
       .filter { isPinned ? $0.name == pins.layout : !pins.exclusions.layouts.contains($0.name) }
       .flatMap { LayoutShape.all($0, devices: tensor) }
       .filter { shape in
         let isOwn =
           !shape.coincides || (keepsMegatron && shape.layout == .megatron)
-          || (keepsCopies && shape.holdsCopies)
+          || ((keepsCopies || pins.zero != 0) && shape.holdsCopies)
         return pins.mesh.map { $0 == shape.degrees } ?? true && (isPinned || isOwn)
       }
+  }
+
+  /// Whether copies of a tensor mesh are candidates beside those over data: what is pinned of data, or left out, may
+  /// leave them alone.
+  private var keepsCopies: Bool {
+    pins.data != nil || pins.tensor != nil || pins.microBatch != nil
+      || pins.exclusions.data != nil || pins.exclusions.microBatch != nil
+      || (pins.layout != nil && pins.layout != .mixed)
+  }
+
+  /// Those of `splits` that `shape` may have: where it holds copies that are no candidates without data, those with it.
+  func splits(_ splits: [DeviceSplit], of shape: LayoutShape) -> [DeviceSplit] {
+    guard shape.holdsCopies, !keepsCopies else { return splits }
+    return splits.filter { $0.data > 1 }
+  }
+
+  /// Whether `shard` of a plan whose tensor mesh holds copies alone is that of a plan of more data: all copies hold
+  /// all, or all of them a part.
+  func coincides(_ shard: ShardedWeights, _ choices: PlanChoices) -> Bool {
+    guard choices.layout == .tesseract, !keepsCopies,
+      choices.degree("row") * choices.degree("col") == 1
+    else { return false }
+    let isWhole = shard.over.isEmpty && shard.zero == 0
+    return isWhole || choices.degree("data") == 1 || shard.over == ["data", "depth"]
   }
 
   /// The shapes that blocks of a mixture have.

@@ -33,7 +33,8 @@ struct JointProfile {
   /// Its backward pass.
   func backward(_ units: Int, _ request: SearchRequest, fill: Int) -> BackwardWork {
     let network = NetworkTable(asNumbered: request, mesh: mesh, fill: fill)
-    return BackwardWork(kernels: profile.priced(units, network.costs[0]).backwardKernels)
+    return PricedGroup([profile.priced(units, network.costs[0])], axes, network: network)
+      .backward(placement: 0)[0]
   }
 
   /// The time of one micro-batch, forward and back.

@@ -14,14 +14,15 @@ extension PlanSearch {
     }
     for key in order {
       for shape in space.shapes(tensor: key.tensor) {
-        let variants = space.variants(shape, key)
+        let splits = space.splits(known[key] ?? [], of: shape)
+        let variants = splits.isEmpty ? [] : space.variants(shape, key)
         guard let first = variants.first else { continue }
         let violation = LayoutProbe.indivisible(first, training)
         for choices in variants {
           if let violation = violation ?? indivisibleHeads(choices) {
-            refuse(choices, known[key] ?? [], violation)
+            refuse(choices, splits, violation)
           } else {
-            add(choices, shape, known[key] ?? [])
+            add(choices, shape, splits)
           }
         }
       }

@@ -3,8 +3,37 @@ import PlanIR
 /// A group of blocks at one batch, its communication under each of several placements.
 struct PricedGroup {
   let blocks: [ProfiledBlock]
-  /// By block, then placement: for every micro-batch, and once a step.
-  private let communication: [[(everyMicroBatch: Picoseconds, onceAStep: OnceBound)]]
+  /// By block, then placement.
+  private let times: [[BlockTime]]
+
+  /// What a block takes of every micro-batch, and once a step.
+  private struct BlockTime {
+    let forward: BodyTime
+    let backward: BackwardTime
+    let once: OnceBound
+
+    /// Of `block`, `time` saying what sending takes.
+    init(_ block: ProfiledBlock, _ cost: ClusterCost, _ time: (ProfiledBlock.Use) -> Picoseconds) {
+      func body(_ pass: ProfiledBlock.Pass) -> BodyTime {
+        var body = BodyTime(kernels: pass.kernels)
+        for use in pass.uses {
+          body.add(time(use), ofShards: use.isOfShards && cost.overlapsGradients)
+        }
+        return body
+      }
+      forward = body(block.forward)
+      backward = BackwardTime(
+        inputGradient: body(block.inputGradient), weightGradient: body(block.weightGradient))
+      var once = OnceBound(time: block.onceAStep.kernels)
+      for use in block.onceAStep.uses { once.add(time(use), use.pattern, cost) }
+      self.once = once
+    }
+
+    /// All of a micro-batch.
+    var everyMicroBatch: Picoseconds {
+      forward.all + backward.inputGradient.all + backward.weightGradient(isSplit: false)
+    }
+  }
 
   init(_ group: LoweredGroup, units: Int, network: NetworkTable) {
     self.init(
@@ -14,14 +43,11 @@ struct PricedGroup {
   /// Blocks at one batch that communicate over the `axes`.
   init(_ blocks: [ProfiledBlock], _ axes: [[AxisReference]], network: NetworkTable) {
     let routes = network.costs.map { cost in axes.map { cost.route(over: $0) } }
-    communication = blocks.map { block in
+    times = blocks.map { block in
       zip(network.costs, routes).map { cost, routes in
-        func time(_ use: ProfiledBlock.Use) -> Picoseconds {
+        BlockTime(block, cost) { use in
           routes[use.route].time(use.pattern, bytes: use.bytes, width: use.width) * use.count
         }
-        var once = OnceBound()
-        for use in block.onceUses { once.add(time(use), use.pattern, cost) }
-        return (block.uses.reduce(.zero) { $0 + time($1) }, once)
       }
     }
     self.blocks = blocks
@@ -30,17 +56,16 @@ struct PricedGroup {
   /// What block `index` takes of a step of `microBatches` in one layer, under placement `placement`, but for
   /// gradients that are reduced beside the last backward pass.
   func time(_ index: Int, microBatches: Int, placement: Int) -> Picoseconds {
-    let (block, sent) = (blocks[index], communication[index][placement])
-    return (block.kernels + sent.everyMicroBatch) * microBatches + block.onceKernels
-      + sent.onceAStep.time
+    let time = times[index][placement]
+    return time.everyMicroBatch * microBatches + time.once.time
   }
 
   /// The last backward pass of its blocks in one layer, and the gradients that are reduced beside it.
   func backward(placement: Int) -> [BackwardWork] {
-    blocks.indices.map { index in
+    times.map {
       BackwardWork(
-        kernels: blocks[index].backwardKernels,
-        reductions: communication[index][placement].onceAStep.reductions)
+        kernels: $0[placement].backward.free(isSplit: false),
+        reductions: $0[placement].once.reductions)
     }
   }
 

@@ -189,8 +189,9 @@ package struct Search {
     guard nearest == nil, !violations.contains(where: { $0.isUnbuilt || $0 == .tooLong }) else {
       return reasons.all
     }
+    // Each was searched for, with all pins: a constraint alone may not be all that stands in the way.
     var sizes = NearestSizes(request)
-    return reasons.all + sizes.reasons()
+    return sizes.reasons() + reasons.all
   }
 
   /// The first violation of each constraint: meshes violate one in many ways.

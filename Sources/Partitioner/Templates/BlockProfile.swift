@@ -41,8 +41,10 @@ struct BlockProfile {
   }
 
   /// `block`, computed at `units` units of batch, with what its bodies send, `routes` being what its
-  /// groups meet.
-  func sending(_ block: PricedBlock, _ units: Int, _ routes: [Route]) -> PricedBlock {
+  /// groups meet; where frameworks compute a layer again whole, what that sends takes as long as forward.
+  func sending(
+    _ block: PricedBlock, _ units: Int, _ routes: [Route], recomputesWhole: Bool
+  ) -> PricedBlock {
     let values = sizes.values(units)
     var result = block
     func send(_ body: BodyTemplate?, _ summary: inout BodySummary) {
@@ -57,7 +59,8 @@ struct BlockProfile {
     for (kind, own) in template.lean {
       guard var lean = result.lean[kind] else { continue }
       send(own.forward, &lean.forward)
-      send(own.recompute, &lean.recompute)
+      let isWhole = kind == .full && own.recompute != nil && recomputesWhole
+      send(isWhole ? template.forward : own.recompute, &lean.recompute)
       result.lean[kind] = lean
     }
     return result
@@ -72,8 +75,10 @@ struct BlockProfile {
   ) -> BlockPasses {
     let values = sizes.values(units)
     func computed(_ body: BodyTemplate?) -> Picoseconds { body?.kernels(values, cost) ?? .zero }
-    func sent(_ body: BodyTemplate?) -> [Picoseconds] {
-      body?.sent(values, routes) ?? Array(repeating: .zero, count: routes.count)
+    func times(_ body: BodyTemplate?, _ kernels: Picoseconds) -> [BodyTime] {
+      var times = [BodyTime](repeating: BodyTime(kernels: kernels), count: routes.count)
+      body?.addSent(values, routes, cost, to: &times)
+      return times
     }
     let (forward, input) = (computed(template.forward), computed(template.inputGradient))
     let unsharded = computed(template.weightGradient)
@@ -81,17 +86,25 @@ struct BlockProfile {
       isShared ? template.weightGradient?.products(values, cost) ?? .zero : unsharded
     var again = template.lean.mapValues { computed($0.recompute) }
     if cost.recomputesWhole, let own = again[.full] { again[.full] = max(own, forward) }
-    let (forwardSent, inputSent) = (sent(template.forward), sent(template.inputGradient))
-    let weightSent = sent(template.weightGradient)
-    let againSent = template.lean.mapValues { sent($0.recompute) }
+    let forwards = times(template.forward, forward)
+    let (inputs, weights) = (
+      times(template.inputGradient, input), times(template.weightGradient, weight)
+    )
+    var agains: ByRecomputation<[BodyTime]> = [:]
+    for (kind, lean) in template.lean {
+      let isWhole = kind == .full && lean.recompute != nil && cost.recomputesWhole
+      agains[kind] = times(isWhole ? template.forward : lean.recompute, again[kind] ?? .zero)
+    }
     var result = BlockPasses()
     result.times = (0..<routes.count).map { place in
-      LayerTimes(
+      let backward = BackwardTime(inputGradient: inputs[place], weightGradient: weights[place])
+      return LayerTimes(
         passes: PassBound(
-          forward: forward + forwardSent[place], inputGradient: input + inputSent[place],
-          weightGradient: weight + weightSent[place]),
-        unsharded: max(.zero, unsharded - weight),
-        again: again.merging(againSent.mapValues { $0[place] }, +))
+          forward: forwards[place].all, inputGradient: backward.inputGradient.all,
+          weightGradient: backward.weightGradient(isSplit: false)),
+        sent: SentBound(
+          forward: forwards[place].rest, backward: inputs[place].rest + weights[place].rest),
+        unsharded: max(.zero, unsharded - weight), again: agains.mapValues { $0[place].all })
     }
     if !isShared {
       let time = computed(template.reduceGradients) + computed(template.optimize)
@@ -167,29 +180,27 @@ struct BlockProfile {
   /// The block at `units` units of batch.
   func priced(_ units: Int, _ cost: ClusterCost) -> ProfiledBlock {
     let values = sizes.values(units)
-    func kernels(_ bodies: [BodyTemplate?]) -> Picoseconds {
-      bodies.reduce(.zero) { $0 + ($1?.kernels(values, cost) ?? .zero) }
+    func profiled(_ bodies: BodyTemplate?...) -> ProfiledBlock.Pass {
+      let bodies = bodies.compactMap(\.self)
+      return ProfiledBlock.Pass(
+        kernels: bodies.reduce(.zero) { $0 + $1.kernels(values, cost) },
+        uses: bodies.flatMap { body in
+          body.uses.map { use in
+            ProfiledBlock.Use(
+              pattern: use.pattern, route: use.group, bytes: values[use.term] * use.width,
+              width: use.width, isOfShards: use.isOfShards, count: use.count)
+          }
+        })
     }
-    func uses(_ bodies: [BodyTemplate?]) -> [ProfiledBlock.Use] {
-      bodies.compactMap(\.self).flatMap { body in
-        body.uses.map { use in
-          ProfiledBlock.Use(
-            pattern: use.pattern, route: use.group, bytes: values[use.term] * use.width,
-            width: use.width, count: use.count)
-        }
-      }
-    }
-    let everyMicroBatch = [template.forward, template.inputGradient, template.weightGradient]
-    let onceAStep = [template.reduceGradients, template.optimize]
     let memory = block(values) { body in
       let (peak, change) = body.memory(values)
       return BodySummary(peak: Bytes(peak), change: Bytes(change))
     }
     return ProfiledBlock(
-      memory: memory, kernels: kernels(everyMicroBatch),
-      backwardKernels: kernels([template.inputGradient, template.weightGradient]),
-      uses: uses(everyMicroBatch),
-      onceKernels: kernels(onceAStep), onceUses: uses(onceAStep))
+      memory: memory, forward: profiled(template.forward),
+      inputGradient: profiled(template.inputGradient),
+      weightGradient: profiled(template.weightGradient),
+      onceAStep: profiled(template.reduceGradients, template.optimize))
   }
 
   /// The block with each of its bodies summed up by `summary`.
@@ -214,17 +225,22 @@ struct BlockProfile {
 struct ProfiledBlock {
   /// Memory alone; all of it in one class.
   let memory: PricedBlock
-  let kernels: Picoseconds
-  /// Of these, what the backward pass has.
-  let backwardKernels: Picoseconds
-  let uses: [Use]
+  let forward, inputGradient, weightGradient: Pass
   /// Once a step: gradients reduced, parameters updated.
-  let onceKernels: Picoseconds
-  let onceUses: [Use]
+  let onceAStep: Pass
+
+  /// Kernels, and what is sent.
+  struct Pass {
+    let kernels: Picoseconds
+    let uses: [Use]
+  }
 
   struct Use {
     let pattern: CollectiveUse.Pattern
-    let route, bytes, width, count: Int
+    let route, bytes, width: Int
+    /// Whether replicas exchange shards of parameters so.
+    let isOfShards: Bool
+    let count: Int
   }
 }
 

@@ -13,6 +13,8 @@ struct BodyTemplate {
   /// A kernel in terms of places of sizes.
   private struct Kernel {
     let touched: Range<Int>
+    /// How many of these, the last, a product touches to be added to what is there.
+    let added: Int
     let flops: Int?
     /// Its sizes are places.
     let matmul: MatmulShape?
@@ -25,6 +27,8 @@ struct BodyTemplate {
   struct Use {
     let pattern: CollectiveUse.Pattern
     let group, term, width: Int
+    /// Whether replicas exchange shards of parameters so.
+    let isOfShards: Bool
     var count: Int
   }
 
@@ -58,10 +62,11 @@ struct BodyTemplate {
   ) {
     let use = Use(
       pattern: pattern, group: builder.group(axes), term: builder.count(type),
-      width: builder.precision.bytes(of: type.width), count: 1)
+      width: builder.precision.bytes(of: type.width),
+      isOfShards: phase.exchangesShards(type, over: axes, builder.mesh), count: 1)
     let known = uses.firstIndex { other in
       other.term == use.term && other.group == use.group && other.pattern == use.pattern
-        && other.width == use.width
+        && other.width == use.width && other.isOfShards == use.isOfShards
     }
     if let known {
       uses[known].count += 1
@@ -81,6 +86,7 @@ struct BodyTemplate {
 
   private func isSame(_ kernel: Kernel, _ form: KernelForm<Int>) -> Bool {
     guard kernel.name == form.kernel, kernel.touched.count == form.bytes.count,
+      kernel.added == form.added,
       zip(touched[kernel.touched], form.bytes).allSatisfy({ $0 == $1 }),
       kernel.traits == form.traits
     else { return false }
@@ -104,8 +110,8 @@ struct BodyTemplate {
     }
     kernels.append(
       Kernel(
-        touched: start..<touched.count, flops: flops, matmul: matmul, name: form.kernel,
-        traits: form.traits))
+        touched: start..<touched.count, added: form.added, flops: flops, matmul: matmul,
+        name: form.kernel, traits: form.traits))
   }
 
   /// The time of its kernels, where `values` are the group's sizes.
@@ -127,11 +133,13 @@ struct BodyTemplate {
     }
   }
 
-  private func work(of kernel: Kernel, _ values: [Int]) -> KernelWork {
+  private func work(
+    of kernel: Kernel, _ values: [Int], added: Bool = true
+  ) -> KernelWork {
     var work = KernelWork(
       flops: kernel.flops.map { values[$0] } ?? 0, bytes: 0, matmul: nil, kernel: kernel.name,
       traits: kernel.traits)
-    for place in kernel.touched {
+    for place in added ? kernel.touched : kernel.touched.dropLast(kernel.added) {
       work.bytes += values[touched[place].term] * touched[place].width
       work.elements += values[touched[place].term]
     }
@@ -142,14 +150,12 @@ struct BodyTemplate {
     return work
   }
 
-  /// What its products take at least, at full speed and touching nothing, or to be launched.
+  /// The time of its products if none were added to what is there, or what it takes to launch them.
   func products(_ values: [Int], _ cost: ClusterCost) -> Picoseconds {
     var time = Picoseconds.zero
     var launches = 0
-    for kernel in kernels {
-      guard var shape = kernel.matmul else { continue }
-      (shape.m, shape.n, shape.k) = (values[shape.m], values[shape.n], values[shape.k])
-      time += cost.leastTime(of: shape) * kernel.count
+    for kernel in kernels where kernel.matmul != nil {
+      time += cost.time(of: work(of: kernel, values, added: false)) * kernel.count
       launches += cost.launches(of: kernel.traits.family) * kernel.count
     }
     return max(time, cost.time(ofLaunches: launches, in: phase))
@@ -190,15 +196,16 @@ struct BodyTemplate {
     return (cost.time(of: work) - launching) * kernel.count
   }
 
-  /// What it sends takes, by placement, of which `routes` are what its group's devices meet.
-  func sent(_ values: [Int], _ routes: PlacedRoutes) -> [Picoseconds] {
-    var sums = [Picoseconds](repeating: .zero, count: routes.count)
+  /// Adds what it sends of a micro-batch, by placement, of which `routes` are what its group's devices meet.
+  func addSent(
+    _ values: [Int], _ routes: PlacedRoutes, _ cost: ClusterCost, to times: inout [BodyTime]
+  ) {
     for use in uses {
+      let ofShards = use.isOfShards && cost.overlapsGradients
       routes.eachTime(
         use.group, use.pattern, bytes: values[use.term] * use.width, width: use.width
-      ) { sums[$0] += $1 * use.count }
+      ) { times[$0].add($1 * use.count, ofShards: ofShards) }
     }
-    return sums
   }
 
   /// Adds what it sends once a step, by placement.
@@ -237,6 +244,7 @@ extension KernelFamily {
 /// What templates of a group's bodies are made of: sizes, and axes over which they communicate.
 struct TemplateBuilder {
   let precision: Precision
+  let mesh: Mesh
   private(set) var terms = TermTable()
   /// Axes lists by the places of their parts.
   private(set) var groups: [[[Int]]] = []
@@ -245,6 +253,7 @@ struct TemplateBuilder {
 
   init(_ context: LoweringContext, _ parts: AxisParts) {
     precision = context.workload.precision
+    mesh = context.mesh
     self.parts = parts
     reader = .parts(parts, vocabulary: context.sizes[.vocabulary])
   }

@@ -35,7 +35,8 @@ struct ChainProfile {
     let routes = groups.map { group in group.axes.map { cost.route(over: $0) } }
     return computed.combined(with: chain) { block, item in
       let units = batch / groups[item.group].unit
-      return item.profile.sending(block, units, routes[item.group])
+      return item.profile.sending(
+        block, units, routes[item.group], recomputesWhole: cost.recomputesWhole)
     }
   }
 }

@@ -69,18 +69,13 @@ package struct AttentionRate: Hashable, Sendable {
 package struct AttentionWork: Hashable, Sendable {
   /// Products of a query with a key, or of their weights with values: two forward, five backward.
   package var products: Int
-  /// Keys at hand, of which a causal mask removes half.
-  package var keys: Int
-  package var isCausal: Bool
+  /// Keys at hand that a query sees on average.
+  package var seenKeys: Double
   package var headWidth: Int
 
-  package init(products: Int, keys: Int, isCausal: Bool, headWidth: Int) {
-    (self.products, self.keys) = (products, keys)
-    (self.isCausal, self.headWidth) = (isCausal, headWidth)
+  package init(products: Int, seenKeys: Double, headWidth: Int) {
+    (self.products, self.seenKeys, self.headWidth) = (products, seenKeys, headWidth)
   }
-
-  /// Keys that a query sees.
-  package var seenKeys: Double { isCausal ? Double(keys) / 2 : Double(keys) }
 }
 
 /// How a framework runs what is no product.
@@ -98,7 +93,8 @@ package struct OperatorRates: Hashable, Sendable {
   package var recomputesWhole: Bool
   /// Bytes of gradients that are reduced together once a step; nil where each tensor is by itself.
   package var gradientBucket: Bytes?
-  /// Whether these are reduced while the last backward pass goes on.
+  /// Whether these are reduced while the last backward pass goes on, and shards of parameters are exchanged beside the
+  /// kernels of every micro-batch.
   package var overlapsGradients: Bool
   /// Bytes a logit that the framework's loss holds beside what the program does.
   package var logitBytes: Int

@@ -250,9 +250,9 @@ package struct Body: Hashable, Sendable {
   /// Buffers that the call hands on.
   package var gives: [SlotBuffer]
   package var instructions: [Instruction]
-  /// Of what computes a whole layer again, all kernels of its forward pass: those that frameworks run which leave none
-  /// of them out.
-  package var repeated: [KernelCall] = []
+  /// Of what computes a whole layer again, all kernels and collectives of its forward pass: those that frameworks run
+  /// which leave none of them out.
+  package var repeated: [Instruction] = []
 
   package init(
     name: String, blockClass: BlockClass, phase: Phase, buffers: [Buffer],

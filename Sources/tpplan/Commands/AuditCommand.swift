@@ -72,12 +72,10 @@ struct AuditCommand: ParsableCommand {
   /// Whoever overlaps much must know what of it is priced.
   private func noteOverlap(_ reading: inout LaunchReading) {
     let overlaps = reading.unpriced.contains { $0.contains("overlap") || $0.contains("prefetch") }
-    guard overlaps || reading.configuration.zero >= 2 else { return }
+    guard overlaps else { return }
     reading.notes.append(
-      "of overlap, only that of gradients reduced once a step is priced: all else counts as exposed"
-        + (reading.configuration.zero >= 2
-          ? ", what ZeRO \(reading.configuration.zero) reduces or gathers for every micro-batch too"
-          : ""))
+      "of overlap, only that of gradients, and of what ZeRO 2 and 3 gather and scatter, with kernels is "
+        + "priced: all else counts as exposed")
   }
 
   private func audit(_ head: SearchHead, _ reading: LaunchReading) throws -> AuditAnswer {

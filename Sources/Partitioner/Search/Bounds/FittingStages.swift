@@ -4,8 +4,8 @@ import PlanIR
 /// not fit as they are must be computed again, and those that fit nowhere have no plan.
 ///
 /// Each stage may hold any part of a layer. With S bytes of parameters a layer and K of a micro-batch, of
-/// which computing it again saves D, a stage of n layers with I micro-batches in flight must save
-/// (S + I K) n - M bytes of the M that it has, at a rate of no less than the cheapest kind's. The longer
+/// which computing it again saves D, a stage of n layers with I n - J passes through a layer in flight must save
+/// (S + I K) n - J K - M bytes of the M that it has, at a rate of no less than the cheapest kind's. The longer
 /// stages may take, the more layers they hold: the least time at which they hold all is found by halving.
 struct FittingStages {
   private let held: HeldStages
@@ -52,13 +52,13 @@ struct FittingStages {
   }
 
   private func limits(_ stage: Int, isInterleaved: Bool) -> Limits {
-    let (all, layer) = held.inFlight(stage, isInterleaved: isInterleaved)
-    let own = held.stored + all * held.kept
-    let free = room - held.instant(stage)
-    let most = min(held.layers(stage, within: room, inFlight: all), Double(held.layers))
+    let passes = held.inFlight(stage, isInterleaved: isInterleaved)
+    let own = held.stored + passes.all * held.kept
+    let free = room - held.instant(stage) + passes.less * held.kept
+    let most = min(held.layers(stage, within: room, passes), Double(held.layers))
     return Limits(
-      most: free < 0 ? 0 : most, each: own, room: free, slope: rate * own / layer,
-      worth: rate * free / layer)
+      most: free < 0 ? 0 : most, each: own, room: free, slope: rate * own / passes.layer,
+      worth: rate * free / passes.layer)
   }
 
   /// Layers that a stage of `limits` can hold if it may take `time` of a micro-batch.

@@ -123,19 +123,33 @@ package struct HeldStages {
 
   // MARK: - Whatever the order
 
-  /// Micro-batches in flight on a stage at least, and of one layer at most.
-  func inFlight(_ stage: Int, isInterleaved: Bool) -> (all: Double, layer: Double) {
-    let least = min(stages - stage, microBatches)
-    guard isInterleaved else { return (Double(least), Double(least)) }
-    let most = min(microBatches, max(stages, 2 * (stages - stage) - 1))
-    return (Double(least), Double(most))
+  /// Forward passes in flight on a stage, whatever the order.
+  struct InFlight {
+    /// Of n layers `all` n - `less` at least, and of one `layer` at most.
+    let all, less, layer: Double
+  }
+
+  /// Those of `stage`.
+  ///
+  /// Interleaved, P stages of V chunks take (V - 1) P + q passes ahead, q = 2 (P - stage) - 1: of n layers P n where q is P
+  /// or more. Where it is less the last chunk, which has n / V rounded up, has q in flight, not P: with two chunks, where
+  /// it is largest, no more than (P - q) (n + 1) / 2 passes through a layer are missing.
+  func inFlight(_ stage: Int, isInterleaved: Bool) -> InFlight {
+    let least = Double(min(stages - stage, microBatches))
+    guard isInterleaved else { return InFlight(all: least, less: 0, layer: least) }
+    let ahead = 2 * (stages - stage) - 1
+    let most = Double(min(microBatches, max(stages, ahead)))
+    guard microBatches >= stages else { return InFlight(all: least, less: 0, layer: most) }
+    let less = microBatches == stages ? 0 : Double(max(0, stages - ahead)) / 2
+    return InFlight(all: Double(stages) - less, less: less, layer: most)
   }
 
   /// Layers that a stage can hold in `room`, whatever they take.
-  func layers(_ stage: Int, within room: Double, inFlight all: Double) -> Double {
-    let whole = (room - instant(stage, gradient.whole)) / max(stored + all * kept, 1)
-    let lean = (room - instant(stage, gradient.lean)) / max(stored + all * (kept - saved), 1)
-    return max(0, whole, lean)
+  func layers(_ stage: Int, within room: Double, _ passes: InFlight) -> Double {
+    func most(_ gradient: Double, _ kept: Double) -> Double {
+      (room - instant(stage, gradient) + passes.less * kept) / max(stored + passes.all * kept, 1)
+    }
+    return max(0, most(gradient.whole, kept), most(gradient.lean, kept - saved))
   }
 
   /// What the fullest stage holds at least, found at once: all hold as many layers as there are, in parts of them, each
@@ -159,16 +173,16 @@ package struct HeldStages {
 
   /// What the fullest stage holds: cut in the best way, as much computed again as helps.
   package func leastBytes(isInterleaved: Bool) -> Int {
-    let inFlight = (0..<stages).map { self.inFlight($0, isInterleaved: isInterleaved).all }
+    let inFlight = (0..<stages).map { self.inFlight($0, isInterleaved: isInterleaved) }
     let empty = (0..<stages).reduce(0) { max($0, withoutLayers($1)) }
     let full = (0..<stages).reduce(0) {
-      max($0, instant($1) + Double(layers) * (stored + inFlight[$1] * kept))
+      max($0, instant($1) + Double(layers) * (stored + inFlight[$1].all * kept))
     }
     var (low, high) = (empty, max(empty, full) + 1)
     for _ in 0..<30 {
       let middle = (low + high) / 2
       let count = (0..<stages).reduce(0.0) {
-        $0 + layers($1, within: middle, inFlight: inFlight[$1]).rounded(.down)
+        $0 + layers($1, within: middle, inFlight[$1]).rounded(.down)
       }
       if count >= Double(layers) { high = middle } else { low = middle }
     }

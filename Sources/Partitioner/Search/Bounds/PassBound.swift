@@ -70,6 +70,8 @@ struct OnceBound: Hashable {
 /// What a layer, or a block of one, takes under a placement.
 struct LayerTimes {
   var passes = PassBound()
+  /// What of these is communication, but for shards that replicas exchange: nothing of it is beside kernels.
+  var sent = SentBound()
   /// What gradients of weights take more where nothing of them is sharded over data.
   var unsharded = Picoseconds.zero
   /// What computing it again takes.
@@ -77,8 +79,28 @@ struct LayerTimes {
 
   static func + (left: LayerTimes, right: LayerTimes) -> LayerTimes {
     LayerTimes(
-      passes: left.passes + right.passes, unsharded: left.unsharded + right.unsharded,
+      passes: left.passes + right.passes, sent: left.sent + right.sent,
+      unsharded: left.unsharded + right.unsharded,
       again: left.again.merging(right.again, +))
+  }
+}
+
+/// What is sent in the passes of one micro-batch, through a layer or several.
+struct SentBound: Hashable {
+  var forward = Picoseconds.zero
+  var backward = Picoseconds.zero
+
+  static func + (left: SentBound, right: SentBound) -> SentBound {
+    SentBound(forward: left.forward + right.forward, backward: left.backward + right.backward)
+  }
+
+  static func * (left: SentBound, right: Int) -> SentBound {
+    SentBound(forward: left.forward * right, backward: left.backward * right)
+  }
+
+  /// The lesser of each.
+  func least(_ other: SentBound) -> SentBound {
+    SentBound(forward: min(forward, other.forward), backward: min(backward, other.backward))
   }
 }
 
@@ -86,6 +108,8 @@ struct LayerTimes {
 struct LayerBound {
   var total = PassBound()
   var least: PassBound?
+  /// What of that is sent: of all layers, and of the one that sends least.
+  var sent: (total: SentBound, least: SentBound?) = (SentBound(), nil)
   /// What gradients of weights take more where nothing of them is sharded over data: all layers, and the one
   /// that takes least.
   private var unsharded: (total: Picoseconds, least: Picoseconds?) = (.zero, nil)
@@ -104,6 +128,8 @@ struct LayerBound {
   /// Adds `count` layers that each take `times`.
   mutating func add(_ times: LayerTimes, layers count: Int) {
     total = total + times.passes * count
+    sent.total = sent.total + times.sent * count
+    sent.least = sent.least.map { $0.least(times.sent) } ?? times.sent
     unsharded.total += times.unsharded * count
     unsharded.least = min(unsharded.least ?? times.unsharded, times.unsharded)
     least = least.map { $0.least(times.passes) } ?? times.passes
@@ -116,7 +142,9 @@ struct LayerBound {
       left.forward <= right.forward && left.inputGradient <= right.inputGradient
         && left.weightGradient <= right.weightGradient
     }
-    return isLeast(total, other.total)
+    func isLeast(_ left: SentBound, _ right: SentBound) -> Bool { left.least(right) == left }
+    return isLeast(total, other.total) && isLeast(sent.total, other.sent.total)
+      && isLeast(sent.least ?? SentBound(), other.sent.least ?? SentBound())
       && isLeast(least ?? PassBound(), other.least ?? PassBound())
       && unsharded.total <= other.unsharded.total
       && unsharded.least ?? .zero <= other.unsharded.least ?? .zero

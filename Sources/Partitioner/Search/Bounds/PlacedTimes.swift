@@ -56,7 +56,7 @@ struct PlacedTimes {
       sum
         + PassBound(
           forward: block.forward, inputGradient: block.inputGradient,
-          weightGradient: block.weightGradient)
+          weightGradient: block.weightGradient(isSplit: false))
     }
   }
 

@@ -6,10 +6,21 @@ struct ReplicaBound: Hashable {
   var passes = PassBound()
   /// Once a step.
   var once = OnceBound()
+  /// Whether that goes on beside kernels.
+  var isBeside = false
 
   /// The lesser of each.
   func least(_ other: ReplicaBound) -> ReplicaBound {
-    ReplicaBound(passes: passes.least(other.passes), once: once.least(other.once))
+    ReplicaBound(
+      passes: passes.least(other.passes), once: once.least(other.once),
+      isBeside: isBeside || other.isBeside)
+  }
+
+  /// What comes beside forward passes and before the step's end at least, of one micro-batch: of what goes on beside
+  /// kernels that of its backward pass.
+  var afterForward: Picoseconds {
+    let all = passes.inputGradient + passes.weightGradient + once.time + once.reductions
+    return isBeside ? all : all + passes.forward
   }
 
   /// Whether `other` takes no less, in any of it.
@@ -18,8 +29,26 @@ struct ReplicaBound: Hashable {
   /// The layers of `bound` with it.
   func added(to bound: LayerBound, layers: Int) -> LayerBound {
     var result = bound
-    result.total = bound.total + passes * layers
-    result.least = bound.least.map { $0 + passes }
+    guard isBeside else {
+      result.total = bound.total + passes * layers
+      result.least = bound.least.map { $0 + passes }
+      return result
+    }
+    result.total = beside(bound.total, bound.sent.total, layers: layers)
+    let sent = bound.sent.least ?? SentBound()
+    result.least = bound.least.map { beside($0, sent, layers: 1) }
+    return result
+  }
+
+  /// `bound` of `layers` that send so much of it: each takes the longer of what it computes and of what is exchanged,
+  /// backward of both gradients.
+  private func beside(_ bound: PassBound, _ sent: SentBound, layers: Int) -> PassBound {
+    let own = passes * layers
+    var result = bound
+    result.forward = max(bound.forward, sent.forward + own.forward)
+    result.weightGradient = max(
+      bound.weightGradient,
+      sent.backward + own.weightGradient + own.inputGradient - bound.inputGradient)
     return result
   }
 }
@@ -34,7 +63,7 @@ struct ReplicaTimes {
   private(set) var gather = Picoseconds.zero
   /// By the axes over which weights are sharded what that takes.
   private var sharded: [[String]: ReplicaBound] = [:]
-  /// Whether gradients are reduced beside the last backward pass.
+  /// Whether gradients are reduced beside the last backward pass, shards exchanged beside kernels.
   private let overlaps: Bool
 
   /// Of what is alone.
@@ -80,7 +109,7 @@ struct ReplicaTimes {
       // Times are rounded to picoseconds one by one.
       Picoseconds(max(0, time.count / copies - time.count / 100_000 - 100))
     }
-    var bound = ReplicaBound()
+    var bound = ReplicaBound(isBeside: overlaps)
     switch zero {
     case _ where isWhole:
       bound.passes = PassBound(forward: least(gather), weightGradient: least(scatter))
@@ -118,7 +147,7 @@ struct ReplicaTimes {
     }
     sharded[axes] = ReplicaBound(
       passes: PassBound(forward: Self.less(gather), weightGradient: Self.less(scatter)),
-      once: once(Self.less(reduce)))
+      once: once(Self.less(reduce)), isBeside: overlaps && axes.contains("data"))
   }
 
   /// Less than `time` by more than rounding makes, picosecond by picosecond, and chunk by chunk.
@@ -135,8 +164,7 @@ struct ReplicaTimes {
   /// Once a step whatever is sharded, of one micro-batch at least.
   func least(sharedBy copies: Int) -> OnceBound {
     let all = [(true, 3), (false, 1), (false, 2), (false, 0)].map { isWhole, zero in
-      let bound = bound(sharedBy: copies, isWhole: isWhole, zero: zero)
-      return bound.passes.all + bound.once.time + bound.once.reductions
+      bound(sharedBy: copies, isWhole: isWhole, zero: zero).afterForward
     }
     return once(all.min() ?? .zero)
   }
