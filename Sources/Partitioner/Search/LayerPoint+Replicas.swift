@@ -48,7 +48,8 @@ extension LayerPoint {
           guard axes.contains(where: { choices.mesh.axes[$0.axis].name == "data" }) else {
             continue
           }
-          segments[segment, default: ExchangedGradients()].add(reduction.bytes, over: axes)
+          segments[segment, default: ExchangedGradients()].add(
+            reduction.bytes, count: reduction.count, over: axes)
         }
       }
     }
@@ -61,11 +62,12 @@ struct ExchangedGradients {
   /// Those that are summed up over the same axes together.
   private(set) var groups: [(axes: [AxisReference], bytes: [Int])] = []
 
-  mutating func add(_ bytes: Int, over axes: [AxisReference]) {
+  mutating func add(_ bytes: Int, count: Int, over axes: [AxisReference]) {
+    let own = Array(repeating: bytes, count: count)
     if let known = groups.firstIndex(where: { $0.axes == axes }) {
-      groups[known].bytes.append(bytes)
+      groups[known].bytes += own
     } else {
-      groups.append((axes, [bytes]))
+      groups.append((axes, own))
     }
   }
 

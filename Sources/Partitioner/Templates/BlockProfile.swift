@@ -169,11 +169,11 @@ struct BlockProfile {
     }
   }
 
-  /// What is reduced once a step: over which of the group's axes, how many bytes.
-  var reductions: [(group: Int, bytes: Int)] {
+  /// What is reduced once a step: over which of the group's axes, how many tensors of how many bytes.
+  var reductions: [(group: Int, bytes: Int, count: Int)] {
     let values = sizes.values(1)
     return (template.reduceGradients?.uses ?? []).map {
-      ($0.group, values[$0.term] * $0.width * $0.count)
+      ($0.group, values[$0.term] * $0.width, $0.count)
     }
   }
 

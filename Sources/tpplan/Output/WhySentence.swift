@@ -24,15 +24,23 @@ enum WhySentence {
       ?? fitting.min { $0.plan.predicted.step < $1.plan.predicted.step }
   }
 
-  /// `megatron over 4 of a node's devices, 8 stages, 2 replicas`.
+  /// `megatron over 4 of a node's devices, 8 stages, 2 replicas`; of Tesseract of one row and column, which is hybrid
+  /// sharding, `8 stages, 2 copies of what 16 replicas share`.
   private static func subject(_ choices: PlanChoices) -> String {
     var parts: [String] = []
     let tensor = choices.tensorDegree
-    if tensor > 1 { parts.append("\(choices.layout.rawValue) over \(tensor) \(place(choices))") }
+    let isHybrid = choices.layout == .tesseract && tensor == choices.degree("depth")
+    if tensor > 1 && !isHybrid {
+      parts.append("\(choices.layout.rawValue) over \(tensor) \(place(choices))")
+    }
     for (axis, unit) in [("context", "parts of the sequence"), ("pipeline", "stages")]
     where choices.degree(axis) > 1 { parts.append("\(choices.degree(axis)) \(unit)") }
     let replicas = choices.degree("data")
-    if replicas > 1 { parts.append("\(replicas) replicas") }
+    if isHybrid && tensor > 1 {
+      parts.append("\(tensor) copies" + (replicas > 1 ? " of what \(replicas) replicas share" : ""))
+    } else if replicas > 1 {
+      parts.append("\(replicas) replicas")
+    }
     return parts.isEmpty ? "one device" : parts.joined(separator: ", ")
   }
 
