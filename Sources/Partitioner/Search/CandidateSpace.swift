@@ -199,11 +199,9 @@ struct CandidateSpace {
       }
   }
 
-  /// Whether copies of a tensor mesh are candidates beside those over data: what is pinned of data, or left out, may
-  /// leave them alone.
+  /// Whether copies of a tensor mesh are candidates beside those over data: what is pinned of data may leave them alone.
   private var keepsCopies: Bool {
     pins.data != nil || pins.tensor != nil || pins.microBatch != nil
-      || pins.exclusions.data != nil || pins.exclusions.microBatch != nil
       || (pins.layout != nil && pins.layout != .mixed)
   }
 
