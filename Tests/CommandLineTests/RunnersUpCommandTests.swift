@@ -47,7 +47,8 @@ import Testing
 
   @Test func `hybrid sharding is told as copies of what replicas share`() throws {
     let line = try CommandLine()
-    let search = "search tiny-gpt2 --devices 8 --layout tesseract --mesh 1x1x2 --pipeline 1 --zero 1 "
+    let search =
+      "search tiny-gpt2 --devices 8 --layout tesseract --mesh 1x1x2 --pipeline 1 --zero 1 "
     #expect(try line.run(search + "--context 1 --emit @/h.json").code == 0)
     let document = try line.run("explain @/h.json --runners-up --json").json()
     let why = try #require(document["why"] as? String)
