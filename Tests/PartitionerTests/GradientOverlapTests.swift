@@ -78,7 +78,11 @@ import Testing
     let apart = try plan(zero, stages: stages, overlaps: false)
     let beside = try Partitioner.predict(
       try training(), choices: apart.choices, cluster: cluster(overlaps: true))
-    #expect(beside.memory == apart.predicted.memory)
+    // What is exchanged beside kernels has buffers of its own.
+    var memory = beside.memory
+    memory.framework = apart.predicted.memory.framework
+    #expect(memory == apart.predicted.memory)
+    #expect((beside.memory.framework > memory.framework) == (zero > 1))
     let (now, before) = (beside.breakdown, apart.predicted.breakdown)
     #expect(now.compute == before.compute && now.optimizer == before.optimizer)
     let (exposedNow, exposedBefore) = (now.communicationExposed, before.communicationExposed)

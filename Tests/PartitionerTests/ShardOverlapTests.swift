@@ -101,6 +101,26 @@ import Testing
     #expect(isHidden)
   }
 
+  @Test(arguments: all)
+  func `layers that are gathered ahead, and gradients of a layer, are held beside the program`(
+    shards: Shards
+  ) throws {
+    let (apart, beside) = (cluster(false, bandwidth: 1), cluster(true, bandwidth: 1))
+    let plan = try plan(shards, apart)
+    #expect(plan.predicted.memory.framework == .zero)
+    let now = try Partitioner.predict(try training(), choices: plan.choices, cluster: beside)
+    let layers = try Partitioner.explain(
+      try training(), choices: plan.choices, cluster: apart, weighsAlternatives: false
+    ).blocks.filter { $0.count == 4 }
+    // Weights are shared by four replicas, a few elements of each tensor more or less.
+    let tensors = layers.flatMap(\.operands).filter { $0.kind == "parameter" }
+    let copies = shards.zero == 3 ? 4 : 1
+    let weights = tensors.reduce(0) { $0 + $1.deviceBytes.count * copies }
+    let gathered = shards.zero == 2 ? 0 : shards.weights == .again ? 2 : 1
+    // In mixed precision gradients have twice the bytes of weights.
+    #expect(now.memory.framework.count == (gathered + 2) * weights)
+  }
+
   @Test(arguments: [2, 3], [PipelineSchedule.oneForwardOneBackward, .zeroBubble])
   func `over stages the search prices shards as their program runs`(
     zero: Int, schedule: PipelineSchedule

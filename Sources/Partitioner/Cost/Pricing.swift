@@ -8,6 +8,7 @@ struct Pricing {
   let mesh: Mesh
   let training: TrainingGraph
   let cluster: Cluster
+  private let choices: PlanChoices
   /// The trace of ``order``, where the same plan is priced many times.
   var trace: StageTrace?
 
@@ -36,6 +37,8 @@ struct Pricing {
   /// What a framework allocates beside the program.
   var frameworkMemory: Bytes {
     cluster.device.framework(training, mesh, microBatches: microBatches)
+      + choices.exchangeBuffers(
+        chain.mostWeights, training.workload.precision, cluster.device)
   }
 
   /// When the step ends, and what each stage does when.
@@ -243,7 +246,7 @@ extension Pricing {
       chain: lowering.parts(
         block: { price($0.bodies, $0.parameters + $0.copies) }, joint: { price($0, []) }),
       map: lowering.map, order: PipelineOrder(choices), mesh: choices.mesh,
-      training: lowering.training, cluster: cluster)
+      training: lowering.training, cluster: cluster, choices: choices)
   }
 }
 

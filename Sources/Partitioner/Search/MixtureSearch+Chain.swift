@@ -3,17 +3,18 @@ import PlanIR
 // What whole mixtures hold, and how their backward passes go.
 
 extension MixtureSearch {
-  /// The peak of the mixture's fullest device.
+  /// The peak of the mixture's fullest device, and what exchanges beside kernels take.
   mutating func peak(
     _ assignment: Assignment, _ blocks: [BlockGroup: [MixedBlock]], _ choices: PlanChoices
   ) -> Bytes {
     let chain = chain(assignment, blocks, choices, empty: PricedBlock(), \.memory) {
       $0.memory($1, $2, fill: $3)
     }
-    let peak = MemoryModel<TotalBytes>(
-      chain: chain.map { HeldBlock($0) }, precision: training.workload.precision
-    ).peak().bytes
+    let precision = training.workload.precision
+    let peak = MemoryModel<TotalBytes>(chain: chain.map { HeldBlock($0) }, precision: precision)
+      .peak().bytes
     return Bytes(peak)
+      + choices.exchangeBuffers(chain.mostWeights, precision, request.cluster.device)
   }
 
   /// The mixture's chain of what `item` has of its blocks, `empty` where that is nothing, and `joint` of its
@@ -47,7 +48,8 @@ extension MixtureSearch {
       exits.append(exit)
     }
     return ChainParts(
-      counts: training.segments.map(\.count), blocks: blocks, joints: joints, exits: exits)
+      counts: training.segments.map(\.count), blocks: blocks, joints: joints, exits: exits,
+      areLayers: training.areLayers)
   }
 
   /// The joint between blocks of two classes, and the units of batch that it has; nil where nothing moves.

@@ -5,7 +5,7 @@ final class StageChain {
   let choices: PlanChoices
   let network: NetworkTable
   let request: SearchRequest
-  /// What the framework allocates.
+  /// What the framework allocates, for exchanges beside kernels too.
   let framework: Bytes
   let orders: [PipelineOrder]
   let held: ChainParts<HeldBlock<TotalBytes>>
@@ -24,8 +24,6 @@ final class StageChain {
     self.request = request
     self.choices = choices
     network = lowered.network
-    framework = request.cluster.device.framework(
-      request.training, choices.mesh, microBatches: choices.microBatches)
     let (stages, layers) = (choices.degree("pipeline"), request.training.layers)
     orders = space.orders(stages: stages, microBatches: choices.microBatches).map {
       PipelineOrder(
@@ -38,7 +36,12 @@ final class StageChain {
     try profile.check(batch, choices.mesh)
     computed = profile.computed(batch, network.costs[0])
     held = computed.map { HeldBlock($0) }
-    memory = StageMemory(request: request, choices: choices, chain: held, orders: orders)
+    let device = request.cluster.device
+    framework =
+      device.framework(request.training, choices.mesh, microBatches: choices.microBatches)
+      + choices.exchangeBuffers(
+        computed.mostWeights, request.training.workload.precision, device)
+    memory = StageMemory(request: request, chain: held, orders: orders, framework: framework)
     let layer = held.layer
     self.stages = HeldStages(
       stages: stages, microBatches: choices.microBatches, layers: layers, beside: held.beside,

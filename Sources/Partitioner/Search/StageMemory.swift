@@ -11,6 +11,8 @@ struct StageMemory {
   private let request: SearchRequest
   private let chain: ChainParts<HeldBlock<TotalBytes>>
   private let orders: [PipelineOrder]
+  /// What frameworks allocate beside.
+  private let framework: Bytes
   /// Whether stages of as many layers hold as much wherever their layers lie in the chain.
   private let isUniform: Bool
   private var peaks: [Key<StageChoice>: Bytes] = [:]
@@ -27,10 +29,10 @@ struct StageMemory {
   }
 
   init(
-    request: SearchRequest, choices: PlanChoices, chain: ChainParts<HeldBlock<TotalBytes>>,
-    orders: [PipelineOrder]
+    request: SearchRequest, chain: ChainParts<HeldBlock<TotalBytes>>, orders: [PipelineOrder],
+    framework: Bytes
   ) {
-    self.request = request
+    (self.request, self.framework) = (request, framework)
     self.chain = chain
     self.orders = orders
     isUniform = chain.areLayers.count { $0 } == 1
@@ -195,8 +197,6 @@ struct StageMemory {
     let model = MemoryModel(
       chain: chain, map: map, order: orders[order].settled,
       precision: request.training.workload.precision, only: stage)
-    let framework = request.cluster.device.framework(
-      request.training, choices.mesh, microBatches: choices.microBatches)
     let peak = Bytes(model.peak(of: stage).bytes) + framework
     peaks[key] = peak
     return peak

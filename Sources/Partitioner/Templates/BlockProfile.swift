@@ -216,7 +216,7 @@ struct BlockProfile {
     if !template.lean.isEmpty {
       block.lean = template.lean.mapValues { (own($0.forward), own($0.recompute)) }
     }
-    block.stored.add(Bytes(template.storedBytes(values)), .weight)
+    block.stored = template.storedUse(values)
     return block
   }
 }

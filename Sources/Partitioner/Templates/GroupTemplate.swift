@@ -103,12 +103,7 @@ final class BlockTemplate {
 }
 
 extension BlockTemplate {
-  /// What one repetition's parameters take, where `values` are the group's sizes.
-  func storedBytes(_ values: [Int]) -> Int {
-    stored.reduce(0) { $0 + values[$1.term] * $1.width }
-  }
-
-  /// The same by what they are.
+  /// What one repetition's parameters take by what they are, where `values` are the group's sizes.
   func storedUse(_ values: [Int]) -> MemoryUse {
     stored.reduce(into: MemoryUse()) { use, part in
       use.add(Bytes(values[part.term] * part.width), part.bufferClass)
