@@ -45,14 +45,16 @@ import Testing
     #expect(why.hasSuffix(verdict + (Self.parts[largest.key] ?? "")), "\(why)")
   }
 
-  @Test func `hybrid sharding is told as copies of what replicas share`() throws {
+  @Test(arguments: [(0, "8 replicas: "), (1, "2 copies of what 4 replicas share: ")])
+  func `hybrid sharding is told as copies of what replicas share`(
+    zero: Int, told: String
+  ) throws {
     let line = try CommandLine()
-    let search =
-      "search tiny-gpt2 --devices 8 --layout tesseract --mesh 1x1x2 --pipeline 1 --zero 1 "
-    #expect(try line.run(search + "--context 1 --emit @/h.json").code == 0)
+    let search = "search tiny-gpt2 --devices 8 --layout tesseract --mesh 1x1x2 --pipeline 1 "
+    #expect(try line.run(search + "--zero \(zero) --context 1 --emit @/h.json").code == 0)
     let document = try line.run("explain @/h.json --runners-up --json").json()
     let why = try #require(document["why"] as? String)
-    #expect(why.hasPrefix("2 copies of what 4 replicas share: "), "\(why)")
+    #expect(why.hasPrefix(told), "\(why)")
   }
 
   @Test func `one line a kind, and only those that are asked for`() throws {

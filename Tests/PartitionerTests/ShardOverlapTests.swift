@@ -102,6 +102,47 @@ import Testing
   }
 
   @Test(arguments: all)
+  func `blocks of one stage add up to the step`(shards: Shards) throws {
+    for bandwidth in [0.02, 1] {
+      let cluster = cluster(true, bandwidth: bandwidth)
+      let plan = try plan(shards, cluster)
+      let explained = try Partitioner.explain(
+        try training(), choices: plan.choices, cluster: cluster)
+      let blocks = explained.blocks.reduce(Picoseconds.zero) { $0 + $1.step }
+      // Gradients that are reduced beside the last backward pass are told with their block.
+      let once = explained.blocks.reduce(Picoseconds.zero) { sum, block in
+        let reduced = block.phases.filter { $0.phase == .reduceGradients }.flatMap(\.collectives)
+        return sum + reduced.reduce(.zero) { $0 + $1.time } * block.count
+      }
+      #expect(blocks >= plan.predicted.step && blocks <= plan.predicted.step + once)
+      for block in explained.blocks {
+        #expect(block.sources.total == block.step, "\(block.name)")
+        let own = try #require(block.alternatives.first { $0.layout == block.layout })
+        #expect(own.step ?? .zero <= block.step && own.sources.total == own.step)
+      }
+    }
+  }
+
+  @Test func `copies over depth exchange shards as those over data do`() throws {
+    let cluster = cluster(true, bandwidth: 1)
+    func step(_ mesh: [Int], data: Int, over: [String]) throws -> RankedPlan {
+      var pins = Pins()
+      (pins.layout, pins.mesh, pins.data, pins.pipeline) = (.tesseract, mesh, data, 1)
+      (pins.zero, pins.context, pins.gathersWeights) = (3, 1, .again)
+      pins.recompute = Recomputation.none
+      let answer = Search.run(
+        SearchRequest(
+          training: try training(), cluster: cluster, devices: 8, memory: .unlimited, pins: pins,
+          keep: 20))
+      return try #require(answer.plans.first { Set($0.choices.weightsOver) == Set(over) })
+    }
+    let depth = try step([1, 1, 8], data: 1, over: ["depth"])
+    let both = try step([1, 1, 4], data: 2, over: ["data", "depth"])
+    #expect(depth.predicted.step == both.predicted.step)
+    #expect(depth.predicted.memory.total == both.predicted.memory.total)
+  }
+
+  @Test(arguments: all)
   func `layers that are gathered ahead, and gradients of a layer, are held beside the program`(
     shards: Shards
   ) throws {

@@ -78,7 +78,7 @@ struct Alternatives {
         cost: cost)
       let all = priced.all(
         training.runs(of: place.segment, map), of: block.bodies, cost,
-        microBatches: choices.microBatches)
+        microBatches: choices.microBatches, isSplit: choices.schedule == .zeroBubble)
       return Explanation.Alternative(
         layout: shape.layout, mesh: shape.text, step: all.step, sources: all.sources,
         total: all.total, refusal: nil)
@@ -119,17 +119,19 @@ extension TrainingGraph {
 
 extension PricedBlock {
   /// What all layers of a block take of a step of `microBatches`, and send over all devices; `runs` say what of them is
-  /// computed again.
+  /// computed again; backward passes are split, or not.
   func all(
     _ runs: [(layers: Range<Int>, recompute: Recomputation)], of bodies: BlockBodies,
-    _ cost: ClusterCost, microBatches: Int
+    _ cost: ClusterCost, microBatches: Int, isSplit: Bool
   ) -> (step: Picoseconds, sources: SourcedTime, total: Bytes) {
     var (step, sources, total) = (Picoseconds.zero, SourcedTime(), Bytes.zero)
     for (layers, recompute) in runs {
-      step += self.step(cost, microBatches: microBatches, recomputing: recompute) * layers.count
-      sources.add(
-        cost.stepSources(of: bodies, microBatches: microBatches, recomputing: recompute),
-        times: layers.count)
+      let hidden = hidden(cost, recomputing: recompute, isSplit: isSplit) * microBatches
+      let all = self.step(cost, microBatches: microBatches, recomputing: recompute)
+      step += (all - hidden) * layers.count
+      var own = cost.stepSources(of: bodies, microBatches: microBatches, recomputing: recompute)
+      own.hide(hidden)
+      sources.add(own, times: layers.count)
       let each = sent(microBatches: microBatches, recomputing: recompute)
       total += Bytes(each.count * layers.count)
     }

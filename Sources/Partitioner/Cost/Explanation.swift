@@ -151,7 +151,9 @@ private struct Explainer {
       bodies, parameters: [], mesh: mesh, precision: precision, cost: cost)
     let microBatches = lowering.context.choices.microBatches
     let runs = lowering.training.runs(of: place.segment, lowering.map)
-    let all = priced.all(runs, of: bodies, cost, microBatches: microBatches)
+    let all = priced.all(
+      runs, of: bodies, cost, microBatches: microBatches,
+      isSplit: lowering.context.choices.schedule == .zeroBubble)
     return Explanation.BlockExplanation(
       name: graph.name, blockClass: graph.blockClass, layout: layout.layout.name,
       mesh: axes(layout), count: layers,
@@ -215,8 +217,25 @@ private struct Explainer {
     let summary = BodySummary(body, mesh: mesh, precision: precision, cost: cost)
     return Explanation.PhaseExplanation(
       phase: body.phase, kernels: summary.kernels, sources: cost.kernelSources(of: body),
-      collectives: body.instructions.compactMap { collective($0, body) },
+      collectives: collectives(body),
       peak: summary.peak.program, kept: summary.change.program)
+  }
+
+  /// Those of `body`; of a layer that frameworks compute again whole those of its forward pass, which send nothing where
+  /// the program leaves them out.
+  private func collectives(_ body: Body) -> [Explanation.CollectiveExplanation] {
+    let own = body.instructions.compactMap { collective($0, body) }
+    guard cost.recomputesWhole, !body.repeated.isEmpty else { return own }
+    var left = own.map { ($0.tensor, $0.axis) }
+    return body.repeated.compactMap { instruction in
+      guard var shown = collective(instruction, body) else { return nil }
+      if let place = left.firstIndex(where: { $0 == (shown.tensor, shown.axis) }) {
+        left.remove(at: place)
+      } else {
+        shown.total = .zero
+      }
+      return shown
+    }
   }
 
   private func collective(

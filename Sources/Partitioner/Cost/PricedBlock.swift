@@ -69,6 +69,15 @@ struct PricedBlock {
       inputGradient: inputGradient.time(cost), weightGradient: weightGradient.time(cost))
   }
 
+  /// What of a micro-batch goes on beside kernels.
+  func hidden(
+    _ cost: any CostModel, recomputing recompute: Recomputation, isSplit: Bool
+  ) -> Picoseconds {
+    let passes =
+      [forms.forward(recompute)] + (forms.again(recompute, isLast: true).map { [$0] } ?? [])
+    return passes.reduce(backward(cost).hidden(isSplit: isSplit)) { $0 + $1.time(cost).hidden }
+  }
+
   private var onceAStep: [BodySummary] { [reduceGradients, optimize] }
 
   /// What a block of one layer takes of a step of `microBatches`.

@@ -28,6 +28,11 @@ package struct SourcedTime: Hashable, Sendable {
     doubts[basis.source, default: 0] += basis.uncertainty.map { $0 * time.seconds } ?? .infinity
   }
 
+  /// Takes out `time` of communication that goes on beside kernels, which is modelled.
+  mutating func hide(_ time: Picoseconds) {
+    parts[.modelled, default: .zero] -= min(time, self[.modelled])
+  }
+
   /// Adds `other`, `count` times.
   package mutating func add(_ other: SourcedTime, times count: Int) {
     for source in FigureSource.allCases where count > 0 && other[source] > .zero {

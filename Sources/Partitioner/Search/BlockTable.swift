@@ -77,12 +77,23 @@ extension TrainingGraph {
   func tableForms(_ choices: PlanChoices) throws(ConstraintViolation) -> [PlanChoices] {
     let layout = try LayoutCatalog.layout(choices.blocks[.embedding] ?? choices.layout)
     let head = try LayoutCatalog.layout(choices.blocks[.head] ?? choices.layout)
+    // Where nothing splits the table all forms are one.
+    if choices.holdsCopies { return [choices.with(.gathered)] }
     var forms = model.has(.embedding) ? layout.tableForms(isTied: isTied) : [.gathered]
     if isTied { forms += head.tableForms(isTied: isTied).filter { !forms.contains($0) } }
-    return forms.map { form in
-      var choices = choices
-      choices.tableForm = form
-      return choices
-    }
+    return forms.map { choices.with($0) }
+  }
+}
+
+extension PlanChoices {
+  /// Whether its tensor mesh is Tesseract's of one row and column: copies of the model over depth.
+  package var holdsCopies: Bool {
+    layout == .tesseract && degree("row") * degree("col") == 1 && degree("depth") > 1
+  }
+
+  fileprivate func with(_ form: TableForm) -> PlanChoices {
+    var choices = self
+    choices.tableForm = form
+    return choices
   }
 }

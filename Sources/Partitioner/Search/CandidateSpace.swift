@@ -199,10 +199,12 @@ struct CandidateSpace {
       }
   }
 
-  /// Whether copies of a tensor mesh are candidates beside those over data: what is pinned of data may leave them alone.
+  /// Whether copies of a tensor mesh are candidates that data has too: what is pinned of data may leave them alone. A
+  /// pinned layout keeps its own name, but where something is to be sharded over data that there is nothing of.
   private var keepsCopies: Bool {
-    pins.data != nil || pins.tensor != nil || pins.microBatch != nil
-      || (pins.layout != nil && pins.layout != .mixed)
+    let keepsName = pins.layout != nil && pins.layout != .mixed && (pins.zero ?? 0) == 0
+    return keepsName || pins.data != nil || pins.tensor != nil || pins.mesh != nil
+      || pins.microBatch != nil
   }
 
   /// Those of `splits` that `shape` may have: where it holds copies that are no candidates without data, those with it.
@@ -214,11 +216,9 @@ struct CandidateSpace {
   /// Whether `shard` of a plan whose tensor mesh holds copies alone is that of a plan of more data: all copies hold
   /// all, or all of them a part.
   func coincides(_ shard: ShardedWeights, _ choices: PlanChoices) -> Bool {
-    guard choices.layout == .tesseract, !keepsCopies,
-      choices.degree("row") * choices.degree("col") == 1
-    else { return false }
+    guard choices.holdsCopies, !keepsCopies else { return false }
     let isWhole = shard.over.isEmpty && shard.zero == 0
-    return isWhole || choices.degree("data") == 1 || shard.over == ["data", "depth"]
+    return isWhole || choices.degree("data") == 1 || Set(shard.over) == ["data", "depth"]
   }
 
   /// The shapes that blocks of a mixture have.

@@ -44,10 +44,11 @@ package struct LaunchConfiguration: Hashable, Sendable {
 
 extension LaunchConfiguration {
   /// Whether gradients are reduced while the last backward pass goes on. DeepSpeed does so where it shards gradients
-  /// alone, and in no pipeline (`deepspeed/runtime/engine.py`); FSDP always.
+  /// alone, and in no pipeline (`deepspeed/runtime/engine.py`); FSDP always, that of Megatron-LM and PyTorch's in it too
+  /// (`megatron/training/arguments.py` sets `overlap_grad_reduce` where gradients are sharded).
   package var overlapsGradients: Bool {
     switch framework {
-    case .megatron: gradientOverlap ?? false
+    case .megatron: zero >= 2 || gradientOverlap ?? false
     case .deepspeed: zero >= 2 && pipeline == 1 && (gradientOverlap ?? (zero == 3))
     case .fsdp: gradientOverlap ?? true
     }

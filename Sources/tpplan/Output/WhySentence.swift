@@ -29,19 +29,31 @@ enum WhySentence {
   private static func subject(_ choices: PlanChoices) -> String {
     var parts: [String] = []
     let tensor = choices.tensorDegree
-    let isHybrid = choices.layout == .tesseract && tensor == choices.degree("depth")
-    if tensor > 1 && !isHybrid {
+    if tensor > 1 && !choices.holdsCopies {
       parts.append("\(choices.layout.rawValue) over \(tensor) \(place(choices))")
     }
     for (axis, unit) in [("context", "parts of the sequence"), ("pipeline", "stages")]
     where choices.degree(axis) > 1 { parts.append("\(choices.degree(axis)) \(unit)") }
     let replicas = choices.degree("data")
-    if isHybrid && tensor > 1 {
-      parts.append("\(tensor) copies" + (replicas > 1 ? " of what \(replicas) replicas share" : ""))
+    if choices.holdsCopies {
+      parts.append(copies(choices))
     } else if replicas > 1 {
       parts.append("\(replicas) replicas")
     }
     return parts.isEmpty ? "one device" : parts.joined(separator: ", ")
+  }
+
+  /// Who of copies over data and depth shares what: `2 copies of what 16 replicas share`; `32 replicas` where none do, or
+  /// all.
+  private static func copies(_ choices: PlanChoices) -> String {
+    let (data, depth) = (choices.degree("data"), choices.degree("depth"))
+    let sharesOverDepth = choices.weightsOver.contains("depth")
+    let sharesOverData = data > 1 && choices.zero > 0
+    return switch (sharesOverData, sharesOverDepth) {
+    case (true, false): "\(depth) copies of what \(data) replicas share"
+    case (false, true) where data > 1: "\(data) copies of what \(depth) replicas share"
+    default: "\(data * depth) replicas"
+    }
   }
 
   /// Whether a tensor mesh lies in a node.

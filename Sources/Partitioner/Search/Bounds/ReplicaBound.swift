@@ -147,7 +147,8 @@ struct ReplicaTimes {
     }
     sharded[axes] = ReplicaBound(
       passes: PassBound(forward: Self.less(gather), weightGradient: Self.less(scatter)),
-      once: once(Self.less(reduce)), isBeside: overlaps && axes.contains("data"))
+      once: once(Self.less(reduce)), isBeside: overlaps && !Phase.replicaAxes.isDisjoint(with: axes)
+    )
   }
 
   /// Less than `time` by more than rounding makes, picosecond by picosecond, and chunk by chunk.
