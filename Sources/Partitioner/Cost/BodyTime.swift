@@ -26,12 +26,6 @@ struct BodyTime: Hashable {
   mutating func add(_ time: Picoseconds, ofShards: Bool) {
     if ofShards { exchange += time } else { rest += time }
   }
-
-  static func + (left: BodyTime, right: BodyTime) -> BodyTime {
-    BodyTime(
-      kernels: left.kernels + right.kernels, exchange: left.exchange + right.exchange,
-      rest: left.rest + right.rest)
-  }
 }
 
 /// What a block's backward pass takes of a micro-batch.

@@ -5,8 +5,8 @@ package import PlanIR
 /// A layer's gradients are complete once its last backward pass is over, and are reduced in the order of that:
 /// the layers before it, which come later, are computed meanwhile (Li et al., PyTorch Distributed, VLDB 2020,
 /// section 3.2.3; Megatron-LM's `--overlap-grad-reduce`). Nothing goes on beside other communication, which may need
-/// the same links, so only the time of kernels counts beside which no shards are exchanged either. Of several chunks of a stage the first is the last to be computed:
-/// gradients of the others are complete when its pass begins.
+/// the same links, so only the time of kernels counts beside which no shards are exchanged either. Of several chunks of
+/// a stage the first is the last to be computed: gradients of the others are complete when its pass begins.
 package struct GradientOverlap {
   /// What kernels take of the last backward pass, as far as it was added.
   private var computed = Picoseconds.zero
