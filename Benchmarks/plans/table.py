@@ -166,8 +166,8 @@ workload is each model's default, the cluster `{cluster}`, 8 devices a node:
   on how many threads (64 at most), and what of the mesh was cut for it.
 
 Gradients are reduced while the last backward pass goes on, and what ZeRO 2 and 3 gather and scatter goes on beside
-kernels (`overlaps_gradients` of the cluster); all other communication counts as exposed. Small models on 512 devices take stages with a single micro-batch, most of whose step
-is bubble: launching kernels from an eager program is most of what any plan of theirs takes, wherever they run, and
+kernels (`overlaps_gradients` of the cluster); all other communication counts as exposed. Small models on 512 devices
+take stages with a single micro-batch, most of whose step is bubble: launching kernels from an eager program is most of what any plan of theirs takes, wherever they run, and
 with stages fewer weights are exchanged among fewer replicas.
 """
 

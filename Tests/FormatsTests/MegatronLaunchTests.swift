@@ -80,6 +80,9 @@ import Testing
       { $0.zero == 3 }
     ),
     (fsdp2, { $0.zero == 3 && $0.written.sharding == "--use-torch-fsdp2" }),
+    // It overlaps what it exchanges, asked for or not; the distributed optimizer where it is asked to.
+    (fsdp2, { $0.overlapsGradients && $0.gradientOverlap != true }),
+    ("--use-distributed-optimizer", { $0.zero == 1 && !$0.overlapsGradients }),
     (fsdp2 + " --torch-fsdp2-no-reshard-after-forward", { $0.zero == 2 }),
     ("--num-layers-per-virtual-pipeline-stage 96", { $0.chunks == .one }),
     (

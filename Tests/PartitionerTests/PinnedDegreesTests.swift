@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [nil, 0, 1])
+  @Test(arguments: [nil, 0, 1, 2, 3])
   func `replicas share what other replicas copy where that is faster`(zero: Int?) throws {
     let models = ModelCatalog(folders: [Golden.root.path + "/models"])
     let clusters = ClusterCatalog(folders: [Golden.root.path + "/models/clusters"])
@@ -58,6 +58,8 @@ import Testing
     }
     // All copies of a whole model are data's.
     #expect(copies.isEmpty == (zero == 0))
+    // Nothing splits the table: its forms are one.
+    #expect(copies.allSatisfy { $0.choices.tableForm == .gathered })
     let isOwn = copies.allSatisfy { $0.choices.zero > 0 || !$0.choices.weightsOver.isEmpty }
     #expect(isOwn)
   }

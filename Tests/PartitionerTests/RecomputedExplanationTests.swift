@@ -61,15 +61,16 @@ import Testing
   @Test func `a layer computed again whole waits for all that its forward pass sends`() throws {
     let proof = Self.proof(.full, stages: 1)
     let training = try TrainingGraph(model: proof.model, workload: proof.workload)
-    let explained = try Partitioner.explain(
-      training, choices: proof.choices, cluster: Self.cluster(repeatsAll: false),
-      weighsAlternatives: false)
-    func sent(_ phase: Phase) -> Picoseconds {
-      explained.blocks.filter { $0.count == proof.sample.layers }.flatMap(\.phases)
+    func sent(_ phase: Phase, repeatsAll: Bool = false) throws -> Picoseconds {
+      let explained = try Partitioner.explain(
+        training, choices: proof.choices, cluster: Self.cluster(repeatsAll: repeatsAll),
+        weighsAlternatives: false)
+      return explained.blocks.filter { $0.count == proof.sample.layers }.flatMap(\.phases)
         .filter { $0.phase == phase }.flatMap(\.collectives).reduce(.zero) { $0 + $1.time }
     }
-    let left = (sent(.forward) - sent(.recompute)) * proof.sample.layers
+    let left = (try sent(.forward) - sent(.recompute)) * proof.sample.layers
     #expect(left > .zero)
+    #expect(try sent(.recompute, repeatsAll: true) == sent(.forward))
     func predicted(_ repeatsAll: Bool) throws -> Prediction {
       try Partitioner.predict(
         training, choices: proof.choices, cluster: Self.cluster(repeatsAll: repeatsAll))

@@ -126,7 +126,8 @@ extension PricedBlock {
   ) -> (step: Picoseconds, sources: SourcedTime, total: Bytes) {
     var (step, sources, total) = (Picoseconds.zero, SourcedTime(), Bytes.zero)
     for (layers, recompute) in runs {
-      let hidden = hidden(cost, recomputing: recompute, isSplit: isSplit) * microBatches
+      let hidden =
+        hidden(cost, recomputing: recompute, isLast: true, isSplit: isSplit) * microBatches
       let all = self.step(cost, microBatches: microBatches, recomputing: recompute)
       step += (all - hidden) * layers.count
       var own = cost.stepSources(of: bodies, microBatches: microBatches, recomputing: recompute)

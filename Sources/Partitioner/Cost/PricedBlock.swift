@@ -69,13 +69,15 @@ struct PricedBlock {
       inputGradient: inputGradient.time(cost), weightGradient: weightGradient.time(cost))
   }
 
-  /// What of a micro-batch goes on beside kernels.
+  /// What of a micro-batch goes on beside kernels in a layer that is computed again so, of which it is the last block,
+  /// or not.
   func hidden(
-    _ cost: any CostModel, recomputing recompute: Recomputation, isSplit: Bool
+    _ cost: any CostModel, recomputing recompute: Recomputation, isLast: Bool, isSplit: Bool
   ) -> Picoseconds {
-    let passes =
-      [forms.forward(recompute)] + (forms.again(recompute, isLast: true).map { [$0] } ?? [])
-    return passes.reduce(backward(cost).hidden(isSplit: isSplit)) { $0 + $1.time(cost).hidden }
+    guard cost.overlapsGradients else { return .zero }
+    let again = forms.again(recompute, isLast: isLast)?.time(cost).hidden ?? .zero
+    return forms.forward(recompute).time(cost).hidden + again
+      + backward(cost).hidden(isSplit: isSplit)
   }
 
   private var onceAStep: [BodySummary] { [reduceGradients, optimize] }

@@ -261,10 +261,12 @@ extension ChainParts<PricedBlock>.Unit {
 
   /// What of a micro-batch goes on beside kernels in one of its layers.
   func hidden(_ cost: any CostModel, isSplit: Bool) -> Picoseconds {
-    guard cost.overlapsGradients else { return .zero }
-    let passes = items.map { $0.item.forms.forward(recompute) } + again
-    let forward = passes.reduce(Picoseconds.zero) { $0 + $1.time(cost).hidden }
-    return items.reduce(forward) { $0 + $1.item.backward(cost).hidden(isSplit: isSplit) }
+    items.enumerated().reduce(.zero) { sum, entry in
+      let isLast = entry.offset == items.count - 1
+      return sum
+        + entry.element.item.hidden(
+          cost, recomputing: recompute, isLast: isLast, isSplit: isSplit)
+    }
   }
 
   /// What one of its layers computes again, in order.

@@ -102,8 +102,9 @@ struct BlockProfile {
         passes: PassBound(
           forward: forwards[place].all, inputGradient: backward.inputGradient.all,
           weightGradient: backward.weightGradient(isSplit: false)),
-        sent: SentBound(
-          forward: forwards[place].rest, backward: inputs[place].rest + weights[place].rest),
+        sent: PassBound(
+          forward: forwards[place].rest, inputGradient: inputs[place].rest,
+          weightGradient: weights[place].rest),
         unsharded: max(.zero, unsharded - weight), again: agains.mapValues { $0[place].all })
     }
     if !isShared {

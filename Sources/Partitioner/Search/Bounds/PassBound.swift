@@ -71,7 +71,7 @@ struct OnceBound: Hashable {
 struct LayerTimes {
   var passes = PassBound()
   /// What of these is communication, but for shards that replicas exchange: nothing of it is beside kernels.
-  var sent = SentBound()
+  var sent = PassBound()
   /// What gradients of weights take more where nothing of them is sharded over data.
   var unsharded = Picoseconds.zero
   /// What computing it again takes.
@@ -85,31 +85,12 @@ struct LayerTimes {
   }
 }
 
-/// What is sent in the passes of one micro-batch, through a layer or several.
-struct SentBound: Hashable {
-  var forward = Picoseconds.zero
-  var backward = Picoseconds.zero
-
-  static func + (left: SentBound, right: SentBound) -> SentBound {
-    SentBound(forward: left.forward + right.forward, backward: left.backward + right.backward)
-  }
-
-  static func * (left: SentBound, right: Int) -> SentBound {
-    SentBound(forward: left.forward * right, backward: left.backward * right)
-  }
-
-  /// The lesser of each.
-  func least(_ other: SentBound) -> SentBound {
-    SentBound(forward: min(forward, other.forward), backward: min(backward, other.backward))
-  }
-}
-
 /// What a chain's layers take: all of them, and the one that takes least.
 struct LayerBound {
   var total = PassBound()
   var least: PassBound?
   /// What of that is sent: of all layers, and of the one that sends least.
-  var sent: (total: SentBound, least: SentBound?) = (SentBound(), nil)
+  var sent: (total: PassBound, least: PassBound?) = (PassBound(), nil)
   /// What gradients of weights take more where nothing of them is sharded over data: all layers, and the one
   /// that takes least.
   private var unsharded: (total: Picoseconds, least: Picoseconds?) = (.zero, nil)
@@ -142,9 +123,8 @@ struct LayerBound {
       left.forward <= right.forward && left.inputGradient <= right.inputGradient
         && left.weightGradient <= right.weightGradient
     }
-    func isLeast(_ left: SentBound, _ right: SentBound) -> Bool { left.least(right) == left }
     return isLeast(total, other.total) && isLeast(sent.total, other.sent.total)
-      && isLeast(sent.least ?? SentBound(), other.sent.least ?? SentBound())
+      && isLeast(sent.least ?? PassBound(), other.sent.least ?? PassBound())
       && isLeast(least ?? PassBound(), other.least ?? PassBound())
       && unsharded.total <= other.unsharded.total
       && unsharded.least ?? .zero <= other.unsharded.least ?? .zero

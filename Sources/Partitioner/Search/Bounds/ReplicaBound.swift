@@ -35,20 +35,21 @@ struct ReplicaBound: Hashable {
       return result
     }
     result.total = beside(bound.total, bound.sent.total, layers: layers)
-    let sent = bound.sent.least ?? SentBound()
+    let sent = bound.sent.least ?? PassBound()
     result.least = bound.least.map { beside($0, sent, layers: 1) }
     return result
   }
 
   /// `bound` of `layers` that send so much of it: each takes the longer of what it computes and of what is exchanged,
   /// backward of both gradients.
-  private func beside(_ bound: PassBound, _ sent: SentBound, layers: Int) -> PassBound {
+  private func beside(_ bound: PassBound, _ sent: PassBound, layers: Int) -> PassBound {
     let own = passes * layers
     var result = bound
     result.forward = max(bound.forward, sent.forward + own.forward)
     result.weightGradient = max(
       bound.weightGradient,
-      sent.backward + own.weightGradient + own.inputGradient - bound.inputGradient)
+      sent.inputGradient + sent.weightGradient + own.inputGradient + own.weightGradient
+        - bound.inputGradient)
     return result
   }
 }
