@@ -1,3 +1,5 @@
+import Formats
+import Foundation
 import Partitioner
 import PlanIR
 import TestSupport
@@ -177,6 +179,31 @@ import Testing
       #expect(!pruned.plans.isEmpty && pruned.mispriced.isEmpty)
       request.exhaustive = true
       #expect(Search.run(request).plans.map(\.predicted) == pruned.plans.map(\.predicted))
+    }
+  }
+
+  @Test(arguments: [LayoutName.data, .megatron, .summa, .tesseract], [0.3, 0.45, 1.2])
+  func `what is left out where each block hides its own shards is never better`(
+    layout: LayoutName, bandwidth: Double
+  ) throws {
+    // Most of a layer's weights, and of its kernels, are the mlp block's.
+    let model = try ModelCatalog(folders: [Golden.root.path + "/models"]).model("llama-3-8b")
+    var cluster = try ClusterCatalog(folders: [Golden.root.path + "/models/clusters"])
+      .cluster("h100-sxm")
+    (cluster.devicesPerNode, cluster.levels[0].devices) = (4, 4)
+    cluster.levels[0].bandwidth *= bandwidth
+    for gibibytes in [60, 75] {
+      var request = SearchRequest(
+        training: try TrainingGraph(
+          model: model, workload: Workload(globalBatch: 16, sequence: 4096)),
+        cluster: cluster, devices: 4, memory: .bytes(Bytes(gibibytes << 30)), keep: 1)
+      (request.pins.layout, request.pins.zero) = (layout, 3)
+      (request.pins.context, request.pins.pipeline) = (1, 1)
+      let pruned = Search.run(request)
+      request.exhaustive = true
+      let whole = Search.run(request)
+      #expect(
+        whole.plans.map(\.choices.canonicalText) == pruned.plans.map(\.choices.canonicalText))
     }
   }
 }

@@ -199,26 +199,48 @@ struct CandidateSpace {
       }
   }
 
-  /// Whether copies of a tensor mesh are candidates that data has too: what is pinned of data may leave them alone. A
-  /// pinned layout keeps its own name, but where something is to be sharded over data that there is nothing of.
+  /// Whether copies of a tensor mesh are candidates that data has too: what is pinned of data may leave them alone, and
+  /// networks may reach them otherwise. A pinned layout keeps its own name, but where something is to be sharded over data
+  /// that there is nothing of.
   private var keepsCopies: Bool {
     let keepsName = pins.layout != nil && pins.layout != .mixed && (pins.zero ?? 0) == 0
     return keepsName || pins.data != nil || pins.tensor != nil || pins.mesh != nil
-      || pins.microBatch != nil
+      || pins.microBatch != nil || hasNearNodes
   }
 
-  /// Those of `splits` that `shape` may have: where it holds copies that are no candidates without data, those with it.
+  /// Whether devices may be near each other in more ways than to share a node: then it matters which axis comes first.
+  private var hasNearNodes: Bool {
+    let cluster = request.cluster
+    return cluster.levels.contains {
+      $0.devices.map { $0 != cluster.devicesPerNode && $0 < request.devices } ?? false
+    }
+  }
+
+  /// Those of `splits` that `shape` may have: where it copies weights over an axis that data has too, those with data.
   func splits(_ splits: [DeviceSplit], of shape: LayoutShape) -> [DeviceSplit] {
-    guard shape.holdsCopies, !keepsCopies else { return splits }
+    guard shape.copiesWeights, !keepsCopies else { return splits }
     return splits.filter { $0.data > 1 }
   }
 
-  /// Whether `shard` of a plan whose tensor mesh holds copies alone is that of a plan of more data: all copies hold
-  /// all, or all of them a part.
+  /// Whether `shard` of a plan that copies weights over depth is that of another, as depth splits the batch alone, like
+  /// data: of a plan of more data where all copies hold all, or all of them a part; where weights are sharded over depth,
+  /// of the plan whose data and depth change places.
   func coincides(_ shard: ShardedWeights, _ choices: PlanChoices) -> Bool {
-    guard choices.holdsCopies, !keepsCopies else { return false }
+    guard choices.layout == .tesseract, choices.degree("depth") > 1, !keepsCopies else {
+      return false
+    }
     let isWhole = shard.over.isEmpty && shard.zero == 0
-    return isWhole || choices.degree("data") == 1 || Set(shard.over) == ["data", "depth"]
+    if isWhole || choices.degree("data") == 1 || Set(shard.over) == ["data", "depth"] {
+      return true
+    }
+    return shard.over == ["depth"] && shard.zero == 0 && depthMayBeData
+  }
+
+  /// Whether every plan sharded over depth alone has its twin sharded over data: nothing is left out that the twin has.
+  private var depthMayBeData: Bool {
+    let excluded = pins.exclusions
+    return pins.zero == nil && excluded.zero == nil && excluded.data == nil
+      && excluded.microBatch == nil
   }
 
   /// The shapes that blocks of a mixture have.

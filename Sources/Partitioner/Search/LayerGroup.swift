@@ -8,7 +8,8 @@ struct LayerGroup {
   /// The segment and class of each of its blocks.
   let segments: [Int]
   let classes: [BlockClass]
-  /// Of each block, whether it is the last of its layer.
+  /// Of each block its place in the layer, and whether it is the last.
+  let places: [Int]
   let areLast: [Bool]
 }
 
@@ -21,7 +22,7 @@ extension [LayerGroup] {
     var own = passes(size, cost, training)
     guard !panelled.isEmpty && panelled.count == count else { return own }
     for (index, stepped) in panelled.passes(size, cost, training).enumerated() {
-      own[index]?.times += stepped?.times ?? []
+      own[index]?.addPlacements(of: stepped)
     }
     return own
   }
@@ -36,7 +37,7 @@ extension [LayerGroup] {
       for (index, profile) in group.lowered.profiles.enumerated() {
         let own = profile.passes(
           units, cost, group.placements.routes, isLast: group.areLast[index], isShared: true
-        ).placed(group.placements.places)
+        ).placed(group.placements.places, block: group.places[index])
         let segment = group.segments[index]
         result[segment] = result[segment].map { $0 + own } ?? own
       }
@@ -89,6 +90,7 @@ final class MeshCosts {
         lowered: lowered, placements: routes(over: lowered.axes),
         segments: group.places.map(\.segment),
         classes: group.places.map { training.block($0).graph.blockClass },
+        places: group.places.map(\.block),
         areLast: group.places.map { $0.block + 1 == training.segments[$0.segment].blocks.count })
     }
   }
@@ -116,12 +118,21 @@ final class MeshCosts {
 }
 
 extension BlockPasses {
-  /// The same by placement, of which `places` are the places of those it is of.
-  fileprivate func placed(_ places: [Int]) -> BlockPasses {
-    guard places.count > times.count else { return self }
+  /// Adds what the same blocks take otherwise, as under more placements.
+  fileprivate mutating func addPlacements(of other: BlockPasses?) {
+    guard let other else { return }
+    for index in blocks.indices { blocks[index].times += other.blocks[index].times }
+    times += other.times
+  }
+
+  /// The same of the block at a place of its layer, by placement, of which `places` are the places of those it is of.
+  fileprivate func placed(_ places: [Int], block: Int) -> BlockPasses {
     var result = self
-    result.times = places.map { times[$0] }
-    if !once.isEmpty { result.once = places.map { once[$0] } }
+    if places.count > times.count {
+      result.times = places.map { times[$0] }
+      if !once.isEmpty { result.once = places.map { once[$0] } }
+    }
+    result.blocks = [PlacedBlock(place: block, times: result.times)]
     return result
   }
 }

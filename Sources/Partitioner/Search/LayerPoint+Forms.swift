@@ -34,7 +34,22 @@ extension LayerPoint {
     let own =
       knownGathered[form]?[size] ?? groups.passes(size, cost, request.training)
     knownGathered[form, default: [:]][size] = own
-    return bounds(own, replicas: choices.degree("data"), request)
+    return bounds(own, replicas: choices.degree("data"), sharing: true, request)
+  }
+
+  /// Whether layers of a node's `choices`, which gather nothing again, keep inputs, and weights, as they are gathered.
+  func keepsGathered(_ node: PlanChoices) -> (inputs: Bool, weights: Bool) {
+    let lowered = groups.map(\.lowered)
+    let over = node.weightsOver.flatMap { choices.mesh.whole($0) }
+    let gathersSharded = lowered.contains { group in
+      group.profiles.indices.contains { block in
+        group.readWeights(block).backward.contains { !over.subtracting($0.split).isEmpty }
+      }
+    }
+    return (
+      lowered.contains(where: \.keepsGatheredInputs),
+      gathersSharded || lowered.contains(where: \.keepsGatheredWeights)
+    )
   }
 
   /// What layers hold of a micro-batch of `size` at least where everything is gathered again.

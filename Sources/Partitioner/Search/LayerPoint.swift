@@ -19,21 +19,23 @@ struct LayerPoint {
   private let floor: LayerFloor
   /// Groups that are not lowered yet: the bounds of a point without them hold, too.
   private var pending: [BlockGroup] = []
-  /// All of its blocks.
+  /// All of its blocks, in the order of its groups.
   private(set) var blocks: [BlockGroup]
   /// Why it cannot be, seen when the rest of it was lowered.
   private(set) var refusal: ConstraintViolation?
   /// The same gathering again what may be, of all forms that which keeps least; lowered where asked for.
   var lean: [LayerGroup]?
   let costs: MeshCosts
-  /// By number of replicas, of each placement.
-  var knownReplicas: [Int: [ReplicaTimes]] = [:]
+  /// What replicas exchange of the blocks of each segment by their places, by placement.
+  var knownReplicas: [ReplicaKey: [[[Int: ReplicaTimes]]]] = [:]
   /// By size of micro-batch.
   private var known: [Int: [BlockPasses?]] = [:]
   private var knownLayers: [Int: [LayerBound]] = [:]
   private var knownStored: MemoryUse?
   /// Bytes of gradients that replicas exchange of one layer at least, once known.
   var knownExchanged: Int?
+  /// By axes over which weights are sharded.
+  var knownKept: [[String]: Int] = [:]
 
   var knownLean: [Int: LayerMemory] = [:]
   /// Whether anything of its nodes gathers again, or loops over panels, what others keep and gather whole.
@@ -62,7 +64,7 @@ struct LayerPoint {
   /// What layers take of a micro-batch at least, where the axes of its mesh lie in one way or another over
   /// nodes, with what replicas exchange there, and hold at least.
   struct Bounds {
-    var layers: [(layer: LayerBound, replicas: ReplicaTimes)]
+    var layers: [LayerBlocks]
     var memory: LayerMemory
   }
 
@@ -80,8 +82,8 @@ struct LayerPoint {
     try self.init(
       choices, shape, of: training.groupsBesideAttention, space, &trunks, &chains)
     self.splits = splits
-    blocks = training.groups.layers
     pending = training.groupsOfAttention
+    blocks += pending
   }
 
   /// Some groups of blocks of its layers alone.
@@ -128,7 +130,7 @@ struct LayerPoint {
     guard !isWhole else { return }
     let own = pending
     (pending, known, knownReplicas, knownLayers) = ([], [:], [:], [:])
-    (knownStored, knownExchanged) = (nil, nil)
+    (knownStored, knownExchanged, knownKept) = (nil, nil, [:])
     do throws(ConstraintViolation) {
       rest = try costs.groups(own, choices, &chains)
       if mayStep { panelledRest = costs.panels(own, choices, &chains) }
@@ -206,9 +208,11 @@ struct LayerPoint {
   }
 
   /// What the layers take and hold at least of a micro-batch of `size`, which divides, beside as many
-  /// replicas.
-  mutating func bounds(_ size: Int, replicas: Int, _ request: SearchRequest) -> Bounds {
-    bounds(passes(size, request.training), replicas: replicas, request)
+  /// replicas; where not `sharing`, of weights that are sharded as they are by and large.
+  mutating func bounds(
+    _ size: Int, replicas: Int, sharing: Bool, _ request: SearchRequest
+  ) -> Bounds {
+    bounds(passes(size, request.training), replicas: replicas, sharing: sharing, request)
   }
 
   /// What the layers take at least of a micro-batch of `size`, which divides, whatever replicas exchange.
@@ -239,18 +243,22 @@ struct LayerPoint {
 
   /// The same of layers that take `own`.
   mutating func bounds(
-    _ own: [BlockPasses?], replicas: Int, _ request: SearchRequest
+    _ own: [BlockPasses?], replicas: Int, sharing: Bool, _ request: SearchRequest
   ) -> Bounds {
     let training = request.training
-    var layers: [(layer: LayerBound, replicas: ReplicaTimes)] = []
-    let replicas = replicaTimes(replicas, request)
+    let replicas = replicaTimes(ReplicaKey(count: replicas, sharing: sharing), request)
+    var layers: [LayerBlocks] = []
     for place in 0..<(own.lazy.compactMap { $0?.times.count }.first ?? 0) {
       let replicas = replicas[place % costs.all.count]
-      let bound = Self.bound(own, place, training)
-      guard !layers.contains(where: { $0.layer.isLeast(bound) && $0.replicas.isLeast(replicas) })
-      else { continue }
-      layers.removeAll { bound.isLeast($0.layer) && replicas.isLeast($0.replicas) }
-      layers.append((bound, replicas))
+      var blocks = LayerBlocks()
+      for (index, (segment, passes)) in zip(training.segments, own).enumerated() {
+        guard let passes else { continue }
+        blocks.add(
+          passes.blocks, place, replicas.isEmpty ? [:] : replicas[index], layers: segment.count)
+      }
+      guard !layers.contains(where: { $0.isLeast(blocks) }) else { continue }
+      layers.removeAll { blocks.isLeast($0) }
+      layers.append(blocks)
     }
     return Bounds(layers: layers, memory: Self.least(own.map { $0?.memory }))
   }

@@ -39,6 +39,9 @@ struct LayoutShape: Hashable {
     }
   }
 
+  /// Whether it copies weights over depth, which splits the batch alone, as data does.
+  var copiesWeights: Bool { layout == .tesseract && degrees[2] > 1 }
+
   /// Whether it holds copies alone, as the data axis does of another mesh: Tesseract of one row and column. The same
   /// plan has other degrees, and micro-batches, than under data.
   var holdsCopies: Bool {

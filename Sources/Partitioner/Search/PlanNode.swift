@@ -10,6 +10,8 @@ final class PlanNode {
   let isLeaner: Bool
   /// What bounds it, and what is leaner, before it is lowered; nil where nothing is known.
   let bound: NodeBound?
+  /// Whether what is leaner waits beside it, not to be found when it is lowered or left out.
+  var isApart = false
 
   init(
     choices: PlanChoices, shape: LayoutShape, point: Int, isLeaner: Bool = false,
@@ -19,16 +21,18 @@ final class PlanNode {
     (self.isLeaner, self.bound) = (isLeaner, bound)
   }
 
-  /// The nodes that gather again, or loop over panels, what this one keeps and gathers whole; `groups` are
-  /// all its blocks.
-  func leaner(_ groups: [LoweredGroup], _ space: CandidateSpace) -> [PlanNode] {
+  /// The nodes that gather again, or loop over panels, what this one keeps and gathers whole; `keeps` says whether its
+  /// blocks keep inputs, and weights, as they are gathered.
+  func leaner(
+    _ keeps: (inputs: Bool, weights: Bool), _ space: CandidateSpace
+  ) -> [PlanNode] {
     let pins = space.request.pins
     guard let layout = try? LayoutCatalog.layout(choices.layout) else { return [] }
     func options(_ pinned: GatherChoice?, _ matters: Bool) -> [GatherChoice] {
       pinned.map { [$0] } ?? (matters ? GatherChoice.allCases : [.saved])
     }
-    let inputs = options(pins.gathersInputs, groups.contains(where: \.keepsGatheredInputs))
-    let weights = options(pins.gathersWeights, groups.contains(where: \.keepsGatheredWeights))
+    let inputs = options(pins.gathersInputs, keeps.inputs)
+    let weights = options(pins.gathersWeights, keeps.weights)
     return space.matmuls(layout, shape).flatMap { matmul in
       inputs.flatMap { inputs in
         weights.compactMap { weights -> PlanNode? in
@@ -128,8 +132,6 @@ final class LoweredNode {
     let choices = node.choices
     let training = request.training
     stages = choices.degree("pipeline")
-    framework = request.cluster.device.framework(
-      training, choices.mesh, microBatches: choices.microBatches)
     interleaves = space.interleaves(stages: stages, microBatches: choices.microBatches)
     (self.groups, self.network, self.parts) = (groups, network, parts)
     let batch = choices.degree("data") * choices.microBatch
@@ -148,6 +150,11 @@ final class LoweredNode {
     }
     layers = sums.layers(network.costs.count)
     memory = sums.least
+    framework =
+      request.cluster.device.framework(
+        training, choices.mesh, microBatches: choices.microBatches)
+      + choices.exchangeBuffers(
+        memory.stored.weights, training.workload.precision, request.cluster.device)
   }
 
   private var choices: PlanChoices { node.choices }

@@ -9,9 +9,9 @@ extension PlanSearch {
 
   /// What is leaner than a node that does not fit, where it might if its layers kept nothing.
   mutating func pushLeaner(than node: PlanNode, _ bound: NodeBound, _ asked: SearchRequest) {
-    guard mayBeLeaner(node) else { return }
     let least = bound.bound(
       asked, leaner: bound.memory.keepingNothing, head: leastHead(of: node))
+    guard mayBeLeaner(node) else { return }
     if least != nil {
       heap.push(.leaner(node, isBounded: false), bound: bound.least(request))
     } else {
@@ -19,10 +19,22 @@ extension PlanSearch {
     }
   }
 
+  /// What is leaner than a node that takes `bound` at least for what it must compute again to fit, where it may take less:
+  /// it holds less.
+  mutating func pushLeaner(
+    beside node: PlanNode, _ own: NodeBound, _ asked: SearchRequest, below bound: Int
+  ) {
+    guard request.objective == .time, own.least(request) < bound else { return }
+    let least = own.bound(asked, leaner: own.memory.keepingNothing, head: leastHead(of: node))
+    guard let least, least < bound, mayBeLeaner(node) else { return }
+    node.isApart = true
+    heap.push(.leaner(node, isBounded: false), bound: least)
+  }
+
   /// A node that is left out for what it must compute again to fit may be so to no end: what gathers again
   /// holds less.
   mutating func reviveLeaner(_ item: Item) {
-    guard case .open(let node) = item, !node.isLeaner, let bound = node.bound,
+    guard case .open(let node) = item, !node.isLeaner, !node.isApart, let bound = node.bound,
       mayBeLeaner(node)
     else { return }
     let least = bound.least(request)
@@ -77,9 +89,13 @@ extension PlanSearch {
 
   mutating func leaner(_ node: PlanNode, bound: Int) {
     do throws(ConstraintViolation) {
-      let layers = try points[node.point].layers(node.choices, training, &chains)
-      let groups = try layers + [chains.ends(node.choices)]
-      for other in node.leaner(groups, space) { push(other, atLeast: bound) }
+      var keeps = points[node.point].keepsGathered(node.choices)
+      if !keeps.inputs || !keeps.weights {
+        let ends = try chains.ends(node.choices)
+        keeps.inputs = keeps.inputs || ends.keepsGatheredInputs
+        keeps.weights = keeps.weights || ends.keepsGatheredWeights
+      }
+      for other in node.leaner(keeps, space) { push(other, atLeast: bound) }
     } catch {
       certify(CertificatePath.sharded(node.choices) + [Certificate.others], nil)
       ranking.refuse(error, count: counts.of(node))
@@ -98,9 +114,10 @@ extension PlanSearch {
       ).head
     let interleaves = space.interleaves(
       stages: choices.degree("pipeline"), microBatches: choices.microBatches)
+    let gathered = points[leaner.point].gathered(choices, request.training)
     let node = PlanNode(
       choices: choices, shape: leaner.shape, point: leaner.point, isLeaner: true,
-      bound: self.bound(choices, bounds, parts, interleaves))
+      bound: self.bound(choices, bounds, parts, interleaves, gathered: gathered))
     let asked = asked(atLeast: least)
     if let bound = node.bound?.bound(asked) {
       heap.push(.open(node), bound: max(least, bound))

@@ -135,7 +135,8 @@ extension PlanSearch {
     let clock = SpreadClock(split, microBatch, space)
     var least = Int.max
     for layer in points[point].layerBounds(microBatch, training) {
-      least = min(least, clock.step(layer, exchange, ends: .zero))
+      let all = layer.exchanging(exchange, layers: training.layers)
+      least = min(least, clock.step(all, once: exchange.once, ends: .zero))
     }
     return least == Int.max ? 0 : least
   }
@@ -147,17 +148,19 @@ extension PlanSearch {
     guard request.objective == .time else { return leastHeld(point, split, microBatch) }
     let clock = SpreadClock(split, microBatch, space)
     let ends = ends(point, split, microBatch)
-    let bounds = points[point].bounds(microBatch, replicas: split.data, request)
+    let bounds = points[point].bounds(
+      microBatch, replicas: split.data, sharing: shards.isPartial, request)
     let copies = points[point].copies
     var least = Int.max
-    for (layer, replicas) in bounds.layers {
+    for blocks in bounds.layers {
       guard shards.isPartial else {
-        let exchange = ReplicaBound(once: replicas.least(sharedBy: copies))
-        least = min(least, clock.step(layer, exchange, ends: ends))
+        let (layer, once) = blocks.bound(sharedBy: copies)
+        least = min(least, clock.step(layer, once: once, ends: ends))
         continue
       }
       for shard in shards.all {
-        least = min(least, clock.step(layer, replicas.bound(sharding: shard), ends: ends))
+        let (layer, once) = blocks.bound(sharding: shard, gathersAgain: false)
+        least = min(least, clock.step(layer, once: once, ends: ends))
       }
     }
     return least == Int.max ? 0 : least
@@ -187,11 +190,11 @@ private struct SpreadClock {
     cores = space.cores
   }
 
-  /// Of layers of which replicas exchange `exchange`, with what the ends take of a micro-batch.
-  func step(_ layer: LayerBound, _ exchange: ReplicaBound, ends: Picoseconds) -> Int {
+  /// Of layers that take `once` a step, with what the ends take of a micro-batch.
+  func step(_ layer: LayerBound, once: OnceBound, ends: Picoseconds) -> Int {
     StageBound(
-      stages: stages, microBatches: microBatches, layers: layers,
-      exchange.added(to: layer, layers: layers), once: exchange.once, ends: ends, cores: cores
+      stages: stages, microBatches: microBatches, layers: layers, layer, once: once, ends: ends,
+      cores: cores
     ).step(interleaves)
   }
 }

@@ -29,7 +29,7 @@ extension PlanSearch {
     let routes = closest.routes(split.data, of: space.rates.cluster, request)
     guard request.objective == .time, !routes.isEmpty else { return ReplicaBound() }
     let times = ReplicaTimes(
-      bytes: points[point].exchanged(), meeting: routes, training.workload.precision,
+      bytes: points[point].exchanged(training), meeting: routes, training.workload.precision,
       overlaps: request.cluster.device.operators.overlapsGradients)
     return open.all.dropFirst().reduce(times.bound(sharding: first)) {
       $0.least(times.bound(sharding: $1))

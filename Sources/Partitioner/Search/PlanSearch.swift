@@ -149,14 +149,16 @@ struct PlanSearch {
     if split.stages > 1 && training.isTied { choices.tableGradients = .apart }
     choices.microBatch = microBatch
     choices.microBatches = training.workload.globalBatch / split.data / microBatch
-    let bounds = points[point].bounds(microBatch, replicas: split.data, request)
+    let bounds = points[point].bounds(
+      microBatch, replicas: split.data, sharing: true, request)
     let asked = asked(atLeast: least)
     let interleaves = space.interleaves(
       stages: split.stages, microBatches: choices.microBatches)
     let parts = points[point].trunk.ends.parts(microBatch, &chains)
     for shard in space.shards(choices) {
       (choices.weightsOver, choices.zero) = (shard.over, shard.zero)
-      let own = bound(choices, bounds, parts, interleaves)
+      let gathered = points[point].gathered(choices, training)
+      let own = bound(choices, bounds, parts, interleaves, gathered: gathered)
       let node = PlanNode(
         choices: choices, shape: points[point].shape, point: point, bound: own)
       if own.isTooLong(request) {
@@ -164,6 +166,7 @@ struct PlanSearch {
         ranking.refuse(.tooLong, count: counts.of(node))
       } else if let bound = own.bound(asked) {
         heap.push(.open(node), bound: bound)
+        pushLeaner(beside: node, own, asked, below: bound)
       } else {
         certify(CertificatePath.node(choices), nil)
         leaveOut(counts.of(node), asked)
@@ -172,27 +175,30 @@ struct PlanSearch {
     }
   }
 
-  /// What bounds a node of `choices` whose layers are bounded by `bounds`.
+  /// What bounds a node of `choices` whose layers are bounded by `bounds`, each of which keeps `gathered` bytes of sharded
+  /// weights as they are gathered.
   func bound(
     _ choices: PlanChoices, _ bounds: LayerPoint.Bounds, _ parts: StageParts,
-    _ interleaves: [Bool]
+    _ interleaves: [Bool], gathered: Int
   ) -> NodeBound {
-    let isWhole = choices.zero <= 1 && choices.weightsOver.isEmpty
-    let layers = bounds.layers.map { layer, replicas in
-      let own = replicas.bound(sharding: ShardedWeights(choices))
-      let layer = own.added(
-        to: isWhole ? layer.withWholeGradients : layer, layers: training.layers)
+    let weights = ShardedWeights(choices)
+    let layers = bounds.layers.map { blocks in
+      let (layer, once) = blocks.bound(
+        sharding: weights, gathersAgain: choices.gathersWeights == .again)
       let clock = StageBound(
         stages: choices.degree("pipeline"), microBatches: choices.microBatches,
-        layers: training.layers, layer, once: own.once, parts, cores: space.cores)
+        layers: training.layers, layer, once: once, parts, cores: space.cores)
       return (layer: layer, clock: clock)
     }
     return NodeBound(
-      layers: layers, memory: bounds.memory,
+      layers: layers, memory: bounds.memory.keeping(gathered),
       stored: bounds.memory.stored.bytes(sharding: choices),
       beside: parts.memory.bytes(sharding: choices),
       framework: request.cluster.device.framework(
-        training, choices.mesh, microBatches: choices.microBatches), interleaves: interleaves)
+        training, choices.mesh, microBatches: choices.microBatches)
+        + choices.exchangeBuffers(
+          bounds.memory.stored.leastWeights(sharding: choices), training.workload.precision,
+          request.cluster.device), interleaves: interleaves)
   }
 
   private mutating func lower(_ node: PlanNode, bound: Int) {
@@ -211,6 +217,7 @@ struct PlanSearch {
       }
       push(lowered, 0)
       // What is leaner may take less than what of this node holds as little as is asked.
+      guard !node.isApart else { return }
       let asksLeaner = self.asked(atLeast: node.bound?.least(request) ?? 0)
       pushLeaner(node) { lowered.bound(asksLeaner, keeping: $0.kept, head: $1) }
     } catch {

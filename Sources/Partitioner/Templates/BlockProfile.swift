@@ -178,6 +178,18 @@ struct BlockProfile {
     }
   }
 
+  /// The weights that its forward pass reads as they are stored, and its input gradient, each in bytes with the axes that
+  /// split it, by the places of their parts.
+  var readWeights: (forward: [SplitWeight], backward: [SplitWeight]) {
+    let values = sizes.values(1)
+    func read(_ body: BodyTemplate?) -> [SplitWeight] {
+      (body?.weights ?? []).map { ($0.split, values[$0.term] * $0.width) }
+    }
+    return (read(template.forward), read(template.inputGradient))
+  }
+
+  typealias SplitWeight = (split: [[Int]], bytes: Int)
+
   /// The block at `units` units of batch.
   func priced(_ units: Int, _ cost: ClusterCost) -> ProfiledBlock {
     let values = sizes.values(units)
@@ -248,13 +260,23 @@ struct ProfiledBlock {
 /// What a block, or several of one layer, take of a micro-batch by placement, and hold.
 struct BlockPasses {
   var times: [LayerTimes] = []
+  /// The same block by block.
+  var blocks: [PlacedBlock] = []
   /// Once a step, by placement.
   var once: [OnceBound] = []
   var memory = LayerMemory()
 
+  /// A block of a layer, by placement.
+  struct PlacedBlock {
+    /// Its place in the layer.
+    let place: Int
+    var times: [LayerTimes]
+  }
+
   static func + (left: BlockPasses, right: BlockPasses) -> BlockPasses {
     var result = left
     result.times = zip(left.times, right.times).map(+)
+    result.blocks = left.blocks + right.blocks
     result.once = zip(left.once, right.once).map(+)
     result.memory.add(right.memory)
     return result

@@ -7,6 +7,8 @@ struct BodyTemplate {
   /// What kernels touch: for each a range of these.
   private var touched: [(term: Int, width: Int)] = []
   private(set) var uses: [Use] = []
+  /// The weights that it reads as they are stored.
+  private(set) var weights: [StoredWeight] = []
   /// Allocations, and, with negative widths, frees, in order.
   private var events: [(term: Int, width: Int)] = []
 
@@ -32,10 +34,23 @@ struct BodyTemplate {
     var count: Int
   }
 
+  /// A weight as it is stored: the axes that split it, by the places of their parts, and how much of it one device has.
+  struct StoredWeight {
+    let split: [[Int]]
+    let term, width: Int
+  }
+
   /// Takes `body` apart; what it is made of goes to `builder`.
   init(_ body: Body, _ builder: inout TemplateBuilder) {
     phase = body.phase
     let sizes = builder.sizes(of: body)
+    for (buffer, size) in zip(body.buffers, sizes) {
+      guard case .parameter(.weight, _)? = buffer.stored, !phase.isOnceAStep else { continue }
+      weights.append(
+        StoredWeight(
+          split: builder.places(of: buffer.type.sharding.axes), term: size.place,
+          width: size.width))
+    }
     for instruction in body.instructions {
       switch instruction {
       case .allocate(let buffer):
@@ -262,8 +277,11 @@ struct TemplateBuilder {
     terms.place(of: reader.count(type))
   }
 
+  /// `axes`, each by the places of its parts.
+  func places(of axes: [AxisReference]) -> [[Int]] { axes.map { parts.places(of: [$0]) } }
+
   mutating func group(_ axes: [AxisReference]) -> Int {
-    let group = axes.map { parts.places(of: [$0]) }
+    let group = places(of: axes)
     if let place = groups.firstIndex(of: group) { return place }
     groups.append(group)
     return groups.count - 1

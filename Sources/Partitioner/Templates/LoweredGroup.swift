@@ -42,6 +42,18 @@ struct LoweredGroup {
     return LoweredGroup(template, parts, vocabulary: vocabulary)
   }
 
+  /// The weights that the forward pass of a block reads as they are stored, and its input gradient: the axes that split
+  /// each, and its bytes.
+  func readWeights(_ block: Int) -> (forward: [SplitWeight], backward: [SplitWeight]) {
+    let read = profiles[block].readWeights
+    func placed(_ weights: [BlockProfile.SplitWeight]) -> [SplitWeight] {
+      weights.map { (parts.axes($0.split), $0.bytes) }
+    }
+    return (placed(read.forward), placed(read.backward))
+  }
+
+  typealias SplitWeight = (split: [AxisReference], bytes: Int)
+
   /// The same group with the vocabulary padded to `vocabulary`.
   func padding(_ vocabulary: Int) -> LoweredGroup {
     LoweredGroup(template, parts, vocabulary: vocabulary)

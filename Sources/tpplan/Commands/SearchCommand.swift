@@ -99,13 +99,11 @@ struct SearchCommand: ParsableCommand {
   }
 
   private static let defaultTop = 10
-  /// The best plan, and what it is better than.
-  private static let leastKept = 2
 
   private func search(_ asked: SearchHead) throws -> SearchAnswer {
     try HeadSearch(
       head: asked, pins: pins.pins, objective: objective, isExhaustive: exhaustive,
-      keep: max(top ?? Self.defaultTop, Self.leastKept), keepsFront: pareto,
+      keep: top ?? Self.defaultTop, keepsFront: pareto,
       comparesLayouts: byLayout,
       certifies: certificate != nil, timings: timings
     ).answer()

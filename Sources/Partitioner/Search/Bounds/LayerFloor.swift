@@ -11,6 +11,8 @@ package struct LayerFloor {
 
   /// Of one layer on one device.
   private struct Share {
+    /// The place of the first of them in the layer.
+    let block: Int
     /// Seconds of one sequence.
     var forward = 0.0
     var inputGradient = 0.0
@@ -35,7 +37,7 @@ package struct LayerFloor {
       else { continue }
       for (place, profile) in zip(group.places, lowered.profiles) {
         let seconds = profile.leastOfOperations(cost)
-        var share = segments[place.segment] ?? Share()
+        var share = segments[place.segment] ?? Share(block: place.block)
         share.forward += seconds.forward
         share.inputGradient += seconds.inputGradient
         share.weightGradient += seconds.weightGradient
@@ -51,6 +53,9 @@ package struct LayerFloor {
     var result = own
     for (segment, least) in least(size: size, tensor: tensor, context: context) {
       guard var passes = result[segment] else { continue }
+      passes.blocks.append(
+        BlockPasses.PlacedBlock(
+          place: least.block, times: passes.times.map { _ in LayerTimes(passes: least.passes) }))
       for index in passes.times.indices {
         passes.times[index].passes = passes.times[index].passes + least.passes
       }
@@ -63,7 +68,7 @@ package struct LayerFloor {
   /// What attention of one layer of each segment takes and holds at least.
   package func least(
     size: Int, tensor: Int, context: Int
-  ) -> [Int: (passes: PassBound, stored: MemoryUse)] {
+  ) -> [Int: (block: Int, passes: PassBound, stored: MemoryUse)] {
     // What is rounded to whole picoseconds, op by op, may be less than its share.
     let part = Double(size) / Double(tensor * context) * 0.999
     return segments.mapValues { share in
@@ -72,7 +77,7 @@ package struct LayerFloor {
         inputGradient: Picoseconds(seconds: share.inputGradient * part),
         weightGradient: Picoseconds(seconds: share.weightGradient * part))
       // Biases of heads lie where heads do, which context splits, too.
-      return (passes, share.stored.shared(by: tensor * context))
+      return (share.block, passes, share.stored.shared(by: tensor * context))
     }
   }
 }

@@ -31,6 +31,16 @@ struct LayerMemory {
     return result
   }
 
+  /// The same if it kept as many `bytes` more, where it is not computed again whole; they may be free before the fullest
+  /// instant of its gradients.
+  func keeping(_ bytes: Int) -> LayerMemory {
+    guard bytes > 0 else { return self }
+    var result = self
+    result.transient = max(0, transient - bytes)
+    for kind in [Recomputation.none, .selective] { result.kept[kind]? += bytes }
+    return result
+  }
+
   /// The lesser of each.
   func least(_ other: LayerMemory) -> LayerMemory {
     var result = self

@@ -29,6 +29,30 @@ package struct PassBound: Hashable {
       weightGradient: left.weightGradient * right)
   }
 
+  /// Whether `other` takes no less, in any of them.
+  func isLeast(_ other: PassBound) -> Bool {
+    forward <= other.forward && inputGradient <= other.inputGradient
+      && weightGradient <= other.weightGradient
+  }
+
+  /// The passes of what sends `sent` of them, all of it waited for, with what replicas `exchange`.
+  func exchanging(_ exchange: ReplicaBound, sent: PassBound) -> PassBound {
+    let own = exchange.passes
+    guard exchange.isBeside else { return self + own }
+    let forward = BodyTime(
+      kernels: forward - sent.forward, exchange: own.forward, rest: sent.forward)
+    let backward = BackwardTime(
+      inputGradient: BodyTime(
+        kernels: inputGradient - sent.inputGradient, exchange: own.inputGradient,
+        rest: sent.inputGradient),
+      weightGradient: BodyTime(
+        kernels: weightGradient - sent.weightGradient, exchange: own.weightGradient,
+        rest: sent.weightGradient))
+    return PassBound(
+      forward: forward.all, inputGradient: backward.inputGradient.all,
+      weightGradient: backward.weightGradient(isSplit: false))
+  }
+
   /// The lesser of each.
   func least(_ other: PassBound) -> PassBound {
     PassBound(
@@ -90,44 +114,36 @@ struct LayerBound {
   var total = PassBound()
   var least: PassBound?
   /// What of that is sent: of all layers, and of the one that sends least.
-  var sent: (total: PassBound, least: PassBound?) = (PassBound(), nil)
-  /// What gradients of weights take more where nothing of them is sharded over data: all layers, and the one
-  /// that takes least.
-  private var unsharded: (total: Picoseconds, least: Picoseconds?) = (.zero, nil)
+  private(set) var sent: (total: PassBound, least: PassBound?) = (PassBound(), nil)
   /// What computing a layer again takes at least.
   var again: ByRecomputation<Picoseconds> = [:]
-
-  /// The same where nothing of weights and gradients is sharded over data.
-  var withWholeGradients: LayerBound {
-    var result = self
-    result.total.weightGradient += unsharded.total
-    result.least?.weightGradient += unsharded.least ?? .zero
-    result.unsharded = (.zero, nil)
-    return result
-  }
 
   /// Adds `count` layers that each take `times`.
   mutating func add(_ times: LayerTimes, layers count: Int) {
     total = total + times.passes * count
     sent.total = sent.total + times.sent * count
     sent.least = sent.least.map { $0.least(times.sent) } ?? times.sent
-    unsharded.total += times.unsharded * count
-    unsharded.least = min(unsharded.least ?? times.unsharded, times.unsharded)
     least = least.map { $0.least(times.passes) } ?? times.passes
     again.merge(times.again) { min($0, $1) }
   }
 
+  /// The same with what replicas `exchange` of each of as many layers, told of no block apart.
+  func exchanging(_ exchange: ReplicaBound, layers: Int) -> LayerBound {
+    var result = self
+    var all = exchange
+    all.passes = exchange.passes * layers
+    result.total = total.exchanging(all, sent: sent.total)
+    result.least = least.map { $0.exchanging(exchange, sent: sent.least ?? PassBound()) }
+    return result
+  }
+
   /// Whether `other` takes no less, in any of it.
   func isLeast(_ other: LayerBound) -> Bool {
-    func isLeast(_ left: PassBound, _ right: PassBound) -> Bool {
-      left.forward <= right.forward && left.inputGradient <= right.inputGradient
-        && left.weightGradient <= right.weightGradient
+    func isLeast(_ left: PassBound?, _ right: PassBound?) -> Bool {
+      (left ?? PassBound()).isLeast(right ?? PassBound())
     }
-    return isLeast(total, other.total) && isLeast(sent.total, other.sent.total)
-      && isLeast(sent.least ?? PassBound(), other.sent.least ?? PassBound())
-      && isLeast(least ?? PassBound(), other.least ?? PassBound())
-      && unsharded.total <= other.unsharded.total
-      && unsharded.least ?? .zero <= other.unsharded.least ?? .zero
+    return total.isLeast(other.total) && sent.total.isLeast(other.sent.total)
+      && isLeast(sent.least, other.sent.least) && isLeast(least, other.least)
       && again.allSatisfy { $0.value <= other.again[$0.key] ?? $0.value }
   }
 }

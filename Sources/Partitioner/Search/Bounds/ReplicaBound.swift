@@ -25,37 +25,10 @@ struct ReplicaBound: Hashable {
 
   /// Whether `other` takes no less, in any of it.
   func isLeast(_ other: ReplicaBound) -> Bool { least(other) == self }
-
-  /// The layers of `bound` with it.
-  func added(to bound: LayerBound, layers: Int) -> LayerBound {
-    var result = bound
-    guard isBeside else {
-      result.total = bound.total + passes * layers
-      result.least = bound.least.map { $0 + passes }
-      return result
-    }
-    result.total = beside(bound.total, bound.sent.total, layers: layers)
-    let sent = bound.sent.least ?? PassBound()
-    result.least = bound.least.map { beside($0, sent, layers: 1) }
-    return result
-  }
-
-  /// `bound` of `layers` that send so much of it: each takes the longer of what it computes and of what is exchanged,
-  /// backward of both gradients.
-  private func beside(_ bound: PassBound, _ sent: PassBound, layers: Int) -> PassBound {
-    let own = passes * layers
-    var result = bound
-    result.forward = max(bound.forward, sent.forward + own.forward)
-    result.weightGradient = max(
-      bound.weightGradient,
-      sent.inputGradient + sent.weightGradient + own.inputGradient + own.weightGradient
-        - bound.inputGradient)
-    return result
-  }
 }
 
-/// What it takes replicas at least to reduce, scatter and gather one layer's parameters, none of which is
-/// sharded over anything else.
+/// What it takes replicas at least to reduce, scatter and gather the parameters of a layer, or a block of one, none of
+/// which is sharded over anything else.
 struct ReplicaTimes {
   /// Gradients as they are stored: summed up on all replicas, or scattered.
   private(set) var reduce = Picoseconds.zero
@@ -63,9 +36,17 @@ struct ReplicaTimes {
   /// Weights, each replica having a chunk.
   private(set) var gather = Picoseconds.zero
   /// By the axes over which weights are sharded what that takes.
-  private var sharded: [[String]: ReplicaBound] = [:]
+  private var sharded: [[String]: Sharded] = [:]
   /// Whether gradients are reduced beside the last backward pass, shards exchanged beside kernels.
   private let overlaps: Bool
+
+  /// What it takes where weights are sharded, and to gather them again for gradients.
+  private struct Sharded {
+    var bound: ReplicaBound
+    var again: Picoseconds
+
+    func isLeast(_ other: Sharded) -> Bool { bound.isLeast(other.bound) && again <= other.again }
+  }
 
   /// Of what is alone.
   init() { overlaps = false }
@@ -128,28 +109,36 @@ struct ReplicaTimes {
     overlaps ? OnceBound(reductions: time) : OnceBound(time: time)
   }
 
-  /// Adds what weights take that are sharded over `axes`: of gradients each, and of weights each, over `routes`
-  /// the parts that are gathered and scattered in every micro-batch, and over `rest` the chunks that are
-  /// reduced once a step.
+  /// Adds what weights take that are sharded over `axes`: of gradients each, over `route` the parts that are scattered in
+  /// every micro-batch, and over `rest` the chunks that are reduced once a step; of weights each, over routes what is
+  /// gathered in every micro-batch, forward and, where it is gathered again, backward.
   mutating func add(
-    _ gradients: [(route: Route, rest: Route, bytes: [Int], copies: Int)], over axes: [String],
-    _ precision: Precision
+    _ gradients: [(route: Route, rest: Route, bytes: [Int], copies: Int)],
+    forward: [(route: Route, bytes: [Int])], backward: [(route: Route, bytes: [Int])],
+    over axes: [String], _ precision: Precision
   ) {
     let width = precision.bytes(of: .mainGradient)
-    let weight = precision.bytes(of: .weight)
-    var (gather, scatter, reduce) = (Picoseconds.zero, Picoseconds.zero, Picoseconds.zero)
+    var (scatter, reduce) = (Picoseconds.zero, Picoseconds.zero)
     for own in gradients {
       for bytes in own.bytes {
-        gather += own.route.time(.allGather, bytes: bytes / width * weight, width: weight)
         scatter += own.route.time(.reduceScatter, bytes: bytes, width: width)
         reduce += own.rest.time(
           .bucketedAllReduce, bytes: max(0, bytes / own.copies - width), width: width)
       }
     }
-    sharded[axes] = ReplicaBound(
-      passes: PassBound(forward: Self.less(gather), weightGradient: Self.less(scatter)),
-      once: once(Self.less(reduce)), isBeside: overlaps && !Phase.replicaAxes.isDisjoint(with: axes)
-    )
+    func gathered(_ weights: [(route: Route, bytes: [Int])]) -> Picoseconds {
+      let width = precision.bytes(of: .weight)
+      return Self.less(
+        weights.reduce(.zero) { sum, own in
+          own.bytes.reduce(sum) { $0 + own.route.time(.allGather, bytes: $1, width: width) }
+        })
+    }
+    sharded[axes] = Sharded(
+      bound: ReplicaBound(
+        passes: PassBound(forward: gathered(forward), weightGradient: Self.less(scatter)),
+        once: once(Self.less(reduce)),
+        isBeside: overlaps && !Phase.replicaAxes.isDisjoint(with: axes)),
+      again: gathered(backward))
   }
 
   /// Less than `time` by more than rounding makes, picosecond by picosecond, and chunk by chunk.
@@ -157,37 +146,36 @@ struct ReplicaTimes {
     Picoseconds(max(0, time.count - time.count / 10_000 - 1000))
   }
 
-  /// Where weights, gradients and optimizer state are sharded so.
-  func bound(sharding weights: ShardedWeights) -> ReplicaBound {
-    if let own = sharded[weights.over] { return own }
-    return bound(sharedBy: weights.copies, isWhole: weights.isWhole, zero: weights.zero)
+  /// Where weights, gradients and optimizer state are sharded so; weights gathered again for gradients where
+  /// `gathersAgain`.
+  func bound(sharding weights: ShardedWeights, gathersAgain: Bool = false) -> ReplicaBound {
+    if var own = sharded[weights.over] {
+      if gathersAgain { own.bound.passes.inputGradient = own.again }
+      return own.bound
+    }
+    var own = bound(sharedBy: weights.copies, isWhole: weights.isWhole, zero: weights.zero)
+    guard weights.over.isEmpty, [1, 2].contains(weights.zero), let scattered = sharded[["data"]]
+    else { return own }
+    // Gradients are scattered over replicas as where weights are sharded, their chunks summed up over what else has copies.
+    own.once = own.once + scattered.bound.once
+    if weights.zero == 2 {
+      own.passes = PassBound(weightGradient: scattered.bound.passes.weightGradient)
+    }
+    return own
   }
 
-  /// Once a step whatever is sharded, of one micro-batch at least.
-  func least(sharedBy copies: Int) -> OnceBound {
-    let all = [(true, 3), (false, 1), (false, 2), (false, 0)].map { isWhole, zero in
-      bound(sharedBy: copies, isWhole: isWhole, zero: zero).afterForward
-    }
-    return once(all.min() ?? .zero)
+  /// The ways in which parameters may be shared, over replicas too or not.
+  static let forms = [(true, 3), (false, 1), (false, 2), (false, 0)]
+
+  /// Once a step where they are shared so, of one micro-batch at least.
+  func once(sharedBy copies: Int, isWhole: Bool, zero: Int) -> OnceBound {
+    once(bound(sharedBy: copies, isWhole: isWhole, zero: zero).afterForward)
   }
 
   /// Whether `other` takes no less, in any of it.
   func isLeast(_ other: ReplicaTimes) -> Bool {
     reduce <= other.reduce && scatter <= other.scatter && gather <= other.gather
       && sharded.allSatisfy { axes, own in other.sharded[axes].map(own.isLeast) ?? false }
-  }
-
-  /// The lesser of each.
-  func least(_ other: ReplicaTimes) -> ReplicaTimes {
-    var result = self
-    result.reduce = min(reduce, other.reduce)
-    result.scatter = min(scatter, other.scatter)
-    result.gather = min(gather, other.gather)
-    result.sharded = [:]
-    for (axes, own) in sharded {
-      result.sharded[axes] = other.sharded[axes].map(own.least)
-    }
-    return result
   }
 }
 
@@ -220,18 +208,26 @@ struct ReplicaNetwork {
     contention = request.cluster.contention(among: request.devices, request.timings)
   }
 
-  /// What a layer takes that has `gradients`, where weights may be sharded over each of `sets` of axes; of replicas
-  /// that are alone that is all that is told.
+  /// What each of `blocks` takes, where weights may be sharded over each of `sets` of axes; of replicas that are alone
+  /// that is all that is told.
   func times(
-    _ gradients: ExchangedGradients, sharding sets: [[String]], isAlone: Bool
-  ) -> ReplicaTimes {
+    _ blocks: [Int: ExchangedParameters], sharding sets: [[String]], isAlone: Bool
+  ) -> [Int: ReplicaTimes] {
     var routes = KnownRoutes(self)
+    return blocks.mapValues { times($0, sharding: sets, isAlone: isAlone, &routes) }
+  }
+
+  private func times(
+    _ parameters: ExchangedParameters, sharding sets: [[String]], isAlone: Bool,
+    _ routes: inout KnownRoutes
+  ) -> ReplicaTimes {
+    let gradients = parameters.gradients.groups
     var times = ReplicaTimes(
-      isAlone ? [] : gradients.groups.map { (routes.route(over: $0.axes), $0.bytes) },
+      isAlone ? [] : gradients.map { (routes.route(over: $0.axes), $0.bytes) },
       replicas: routes.route(over: mesh.whole("data")),
       precision, overlaps: cluster.device.operators.overlapsGradients)
     for set in sets {
-      let own = gradients.groups.map { gradient in
+      let own = gradients.map { gradient in
         let over = gradient.axes.filter { set.contains(mesh.axes[$0.axis].name) }
         let rest = gradient.axes.filter { axis in
           !over.contains(axis) && !(isAlone && mesh.axes[axis.axis].name == "data")
@@ -242,7 +238,16 @@ struct ReplicaNetwork {
           copies: copies
         )
       }
-      times.add(own, over: set, precision)
+      let axes = set.flatMap { mesh.whole($0) }
+      func gathered(_ weights: TensorsByAxes) -> [(route: Route, bytes: [Int])] {
+        weights.groups.compactMap { own in
+          let over = axes.subtracting(own.axes)
+          return over.isEmpty ? nil : (routes.route(over: over), own.bytes)
+        }
+      }
+      times.add(
+        own, forward: gathered(parameters.forward), backward: gathered(parameters.backward),
+        over: set, precision)
     }
     return times
   }

@@ -33,6 +33,11 @@ extension MemoryUse {
       + self.optimizer.count / optimizer
   }
 
+  /// Bytes of weights alone, the same.
+  func leastWeights(sharding choices: PlanChoices) -> Bytes {
+    Bytes(weights.count / choices.weightsOver.reduce(1) { $0 * choices.degree($1) })
+  }
+
   /// The same as `choices` say.
   func bytes(sharding choices: PlanChoices) -> Int {
     bytes(sharding: ShardedWeights(choices), data: choices.degree("data"))
