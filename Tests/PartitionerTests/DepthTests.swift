@@ -139,14 +139,19 @@ import Testing
   @Test func `where networks join several nodes, it matters which axis comes first`() throws {
     var cluster = try cluster("h100-sxm")
     (cluster.devicesPerNode, cluster.levels[0].devices) = (2, 2)
-    /// Whether a search looks at plans of several replicas whose weights are sharded over depth alone.
-    func looksAtDepth(_ cluster: Cluster) throws -> Bool {
+    /// The decisions about Tesseract that a search looks at.
+    func decisions(_ cluster: Cluster, zero: Int? = nil) throws -> [[String]] {
       var request = SearchRequest(
         training: try training(), cluster: cluster, devices: 8, memory: .unlimited, keep: 1)
-      (request.pins.context, request.pins.pipeline, request.certifies) = (1, 1, true)
-      let certificate = try #require(Search.run(request).certificate)
-      return certificate.leaves.contains { leaf in
-        leaf.path.contains("data 2 pipeline 1") && leaf.path.contains("zero 0 weights over depth")
+      (request.pins.context, request.pins.pipeline, request.pins.zero) = (1, 1, zero)
+      request.certifies = true
+      let leaves = try #require(Search.run(request).certificate).leaves
+      return leaves.map(\.path).filter { $0.first?.hasPrefix("tesseract") ?? false }
+    }
+    /// Whether it looks at plans of several replicas whose weights are sharded over depth alone.
+    func looksAtDepth(_ cluster: Cluster) throws -> Bool {
+      try decisions(cluster).contains {
+        $0.contains("data 2 pipeline 1") && $0.contains("zero 0 weights over depth")
       }
     }
     #expect(try !looksAtDepth(cluster))
@@ -154,6 +159,9 @@ import Testing
     (rail.name, rail.devices, rail.bandwidth) = ("rail", 4, rail.bandwidth * 4)
     cluster.levels.insert(rail, at: 1)
     #expect(try looksAtDepth(cluster))
+    // Where something is to be sharded over data there is data.
+    let sharing = try decisions(cluster, zero: 3)
+    #expect(!sharing.isEmpty && !sharing.contains { $0.contains("data 1 pipeline 1") })
     let plans = try plans(cluster, columns: 1, stages: 1, zero: 3)
     let differ = try plans.contains {
       guard $0.choices.weightsOver == ["data"] else { return false }

@@ -202,10 +202,13 @@ struct CandidateSpace {
   /// Whether copies of a tensor mesh are candidates that data has too: what is pinned of data may leave them alone, and
   /// networks may reach them otherwise. A pinned layout keeps its own name, but where something is to be sharded over data
   /// that there is nothing of.
-  private var keepsCopies: Bool {
+  private var keepsCopies: Bool { pinsKeepCopies || hasNearNodes }
+
+  /// The same by what is pinned alone.
+  private var pinsKeepCopies: Bool {
     let keepsName = pins.layout != nil && pins.layout != .mixed && (pins.zero ?? 0) == 0
     return keepsName || pins.data != nil || pins.tensor != nil || pins.mesh != nil
-      || pins.microBatch != nil || hasNearNodes
+      || pins.microBatch != nil
   }
 
   /// Whether devices may be near each other in more ways than to share a node: then it matters which axis comes first.
@@ -216,9 +219,11 @@ struct CandidateSpace {
     }
   }
 
-  /// Those of `splits` that `shape` may have: where it copies weights over an axis that data has too, those with data.
+  /// Those of `splits` that `shape` may have: where it copies weights over an axis that data has too, or what is pinned is
+  /// to be sharded over data, those with data.
   func splits(_ splits: [DeviceSplit], of shape: LayoutShape) -> [DeviceSplit] {
-    guard shape.copiesWeights, !keepsCopies else { return splits }
+    let isShared = (pins.zero ?? 0) > 0
+    guard shape.copiesWeights, !pinsKeepCopies, isShared || !hasNearNodes else { return splits }
     return splits.filter { $0.data > 1 }
   }
 
