@@ -39,10 +39,12 @@ extension LayerPoint {
   }
 
   /// Bytes that a layer keeps at least of weights that `choices` shard, as they are gathered for its forward pass, where
-  /// its gradients do not gather them again.
+  /// its gradients do not gather them again; nothing is told of loops over panels.
   mutating func gathered(_ choices: PlanChoices, _ training: TrainingGraph) -> Int {
     let axes = choices.weightsOver
-    guard !axes.isEmpty, choices.gathersWeights == .saved else { return 0 }
+    guard !axes.isEmpty, choices.gathersWeights == .saved, choices.matmul == .gathered else {
+      return 0
+    }
     if let found = knownKept[axes] { return found }
     let over = axes.flatMap { self.choices.mesh.whole($0) }
     let segments = exchangedParameters(training).filter { !$0.isEmpty }.map { blocks in
