@@ -208,7 +208,7 @@ struct LayerPoint {
   }
 
   /// What the layers take and hold at least of a micro-batch of `size`, which divides, beside as many
-  /// replicas; where not `sharing`, of weights that are sharded as they are by and large.
+  /// replicas; what these exchange is told for each set of axes over which weights may be sharded where `sharing`.
   mutating func bounds(
     _ size: Int, replicas: Int, sharing: Bool, _ request: SearchRequest
   ) -> Bounds {
