@@ -2,7 +2,7 @@ import PlanIR
 
 extension AttentionWork {
   /// What a kernel of fused attention does; nil of any other.
-  init?(_ kind: KernelKind, _ types: [TensorType]) {
+  init?(_ kind: KernelKind, _ operands: @autoclosure () -> [TensorType]) {
     let (products, settings): (Int, AttentionSettings)
     switch kind {
     case .operation(.attention(let given)), .attentionStep(let given, _):
@@ -11,6 +11,7 @@ extension AttentionWork {
       (products, settings) = (5, given)
     default: return nil
     }
+    let types = operands()
     guard let keys = types.first(where: { $0.dimensions.contains(.keyValueHeads) }),
       let place = keys.index(of: .sequence), let width = keys.index(of: .headWidth)
     else { return nil }

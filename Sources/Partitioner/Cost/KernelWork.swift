@@ -113,7 +113,8 @@ extension KernelForm<SizeTerm> {
     var (flops, added) = (Flops.none, 0)
     var kernel: TimedKernel? = TimedKernel(call)
     var traits = KernelTraits(family: KernelFamily(call, in: body))
-    let types = call.reads.map { body.buffers[$0].type }
+    // Most kernels are told by what they touch alone.
+    lazy var types = call.reads.map { body.buffers[$0].type }
     if let count = Self.stepFlops(call.kind, types, sizes) { flops = .count(count) }
     if case .operation(let kind) = call.kind {
       switch kind {
@@ -130,8 +131,11 @@ extension KernelForm<SizeTerm> {
       case .embedding, .embeddingGradient:
         bytes = Self.lookupBytes(call, body, precision, sizes)
       default:
-        let all = types + call.writes.map { body.buffers[$0].type }
-        if let count = Self.attentionFlops(kind, all, sizes) { flops = .count(count) }
+        if let count = Self.attentionFlops(
+          kind, types + call.writes.map { body.buffers[$0].type }, sizes)
+        {
+          flops = .count(count)
+        }
       }
     }
     traits.attention = AttentionWork(call.kind, types)
@@ -157,7 +161,7 @@ extension KernelForm<SizeTerm> {
   /// removes half in every step, and of what a window leaves each step is given its share. A ring's length is known,
   /// and with it the keys'.
   private static func stepFlops(
-    _ kind: KernelKind, _ types: [TensorType], _ sizes: SizeReader
+    _ kind: KernelKind, _ operands: @autoclosure () -> [TensorType], _ sizes: SizeReader
   ) -> SizeTerm? {
     let products: Int
     let settings: AttentionSettings
@@ -166,6 +170,7 @@ extension KernelForm<SizeTerm> {
     case .attentionGradientStep(let given, _): (products, settings) = (5, given)
     default: return nil
     }
+    let types = operands()
     guard let queries = types.first(where: { $0.dimensions.contains(.heads) }),
       let keys = types.first(where: { $0.dimensions.contains(.keyValueHeads) })
     else { return nil }
@@ -178,11 +183,10 @@ extension KernelForm<SizeTerm> {
   /// Products of queries, keys and values: two forward, and backward four. Fused they leave out what the mask removes,
   /// and backward computes the scores again, so five (Dao, arXiv 2205.14135, section 3); apart they compute all.
   private static func attentionFlops(
-    _ kind: OperationKind, _ types: [TensorType], _ sizes: SizeReader
+    _ kind: OperationKind, _ operands: @autoclosure () -> [TensorType], _ sizes: SizeReader
   ) -> SizeTerm? {
     let products: Int
     var fused: AttentionSettings?
-    var queries = types.first { $0.dimensions.contains(.headWidth) }
     switch kind {
     case .attention(let given): (products, fused) = (2, given)
     case .attentionGradient(let given): (products, fused) = (5, given)
@@ -190,10 +194,11 @@ extension KernelForm<SizeTerm> {
       .attentionContextGradientValue, .attentionScoresGradientQuery,
       .attentionScoresGradientKey:
       products = 1
-      queries = types.first { $0.dimensions.contains(.keySequence) }
     default: return nil
     }
-    guard let queries else { return nil }
+    let types = operands()
+    let told: Dimension = fused == nil ? .keySequence : .headWidth
+    guard let queries = types.first(where: { $0.dimensions.contains(told) }) else { return nil }
     var rows = sizes.term(queries) { [.batch, .sequence, .heads].contains($0) }
     let keys = queries.sizes[queries.index(of: .sequence) ?? 0]
     let all = products * 2 * keys

@@ -49,11 +49,6 @@ struct PlacedRoutes {
     }
   }
 
-  /// Of groups over `axes`, `costs` being those of placements on one cluster.
-  init(over axes: [[AxisReference]], _ costs: [ClusterCost]) {
-    self.init(axes.map { DistinctRoutes(over: $0, costs) }, Array(costs.indices))
-  }
-
   /// Calls `tell` with what a message of `group` takes under each placement, in no order.
   func eachTime(
     _ group: Int, _ pattern: CollectiveUse.Pattern, bytes: Int, width: Int,

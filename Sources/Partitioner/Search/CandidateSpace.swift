@@ -17,7 +17,7 @@ struct CandidateSpace {
   /// What attention takes and holds at least.
   let attention: LayerFloor
   /// Schedules of several stages that the pins leave.
-  let schedules: [PipelineSchedule]
+  private(set) var schedules: [PipelineSchedule]
 
   init(_ request: SearchRequest) {
     self.request = request
@@ -27,6 +27,14 @@ struct CandidateSpace {
     ends = EndsBound(request, rates)
     attention = LayerFloor(request, rates)
     schedules = Self.schedules(request.pins)
+  }
+
+  /// The same of what `pins` leave.
+  func pinned(_ pins: Pins) -> CandidateSpace {
+    var other = self
+    other.request.pins = pins
+    other.schedules = Self.schedules(pins)
+    return other
   }
 
   /// What their devices share.

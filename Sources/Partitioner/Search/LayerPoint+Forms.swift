@@ -193,8 +193,3 @@ extension ChainTable {
     return least ?? none
   }
 }
-
-extension NetworkTable {
-  /// What the groups over which `group` communicates meet, by placement.
-  func routes(_ group: LoweredGroup) -> PlacedRoutes { PlacedRoutes(over: group.axes, costs) }
-}

@@ -22,7 +22,7 @@ extension LayerPoint {
     let made = costs.all.map { cost in
       let network = ReplicaNetwork(
         choices.mesh, cost.placement, of: cost.cluster, replicas: key.count, request)
-      return segments.map { network.times($0, sharding: sets, isAlone: isAlone) }
+      return network.times(segments, sharding: sets, isAlone: isAlone)
     }
     knownReplicas[key] = made
     return made

@@ -35,9 +35,9 @@ struct MixtureShapes {
   ) {
     (self.request, self.space, self.split, self.shapes) = (request, space, split, shapes)
     // Some of its blocks may have what is pinned while others cannot.
-    var unpinned = request
-    (unpinned.pins.sequenceParallel, unpinned.pins.matmul) = (nil, nil)
-    open = CandidateSpace(unpinned)
+    var pins = request.pins
+    (pins.sequenceParallel, pins.matmul) = (nil, nil)
+    open = space.pinned(pins)
     let own = points.filter { $0.context == 1 && $0.shape.devices == split.tensor }
     whole = Dictionary(own.map { ($0.choices, $0) }) { first, _ in first }
   }

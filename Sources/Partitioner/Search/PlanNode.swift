@@ -184,7 +184,7 @@ final class LoweredNode {
     StageBound(
       stages: stages, microBatches: choices.microBatches, layers: request.training.layers,
       layers[placement].bound, once: layers[placement].once ?? OnceBound(), parts[placement],
-      cores: SharedCores(contention: network.costs[placement].contention))
+      interleaves: interleaves, cores: SharedCores(contention: network.costs[placement].contention))
   }
 
   /// Its chains, one for each form of the table.

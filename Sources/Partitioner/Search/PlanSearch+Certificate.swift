@@ -23,11 +23,8 @@ extension PlanSearch {
       certify([CertificatePath.point(choices)], bound)
     case .spread(let point, let split, let sizes):
       let path = CertificatePath.spread(points[point].choices, split)
-      for size in sizes { certify(path + [CertificatePath.microBatch(size)], bound) }
-    case .bounded(let point, let split, let sizes):
-      let path = CertificatePath.spread(points[point].choices, split)
       for (size, bound) in sizes { certify(path + [CertificatePath.microBatch(size)], bound) }
-    case .batch(let point, let split, let size):
+    case .batch(let point, let split, let size, _):
       let path = CertificatePath.spread(points[point].choices, split)
       certify(path + [CertificatePath.microBatch(size)], bound)
     case .open(let node): certify(CertificatePath.node(node.choices), bound)

@@ -15,11 +15,8 @@ extension PlanSearch {
       count = points[point].splits.reduce(0) { $0 + counts.of($1, choices) }
     case .spread(let point, let split, let sizes):
       let choices = points[point].choices
-      count = counts.of(split, choices, microBatches: sizes)
-    case .bounded(let point, let split, let sizes):
-      let choices = points[point].choices
       count = counts.of(split, choices, microBatches: sizes.map(\.size))
-    case .batch(let point, let split, let size):
+    case .batch(let point, let split, let size, _):
       count = counts.of(split, points[point].choices, microBatches: [size])
     case .open(let node), .leaner(let node, _): count = counts.of(node)
     case .lowered(let node, let next): count = each(node) * (node.ranked.count - next)

@@ -61,16 +61,18 @@ extension PlanSearch {
     ranking.refuse(violation, count: splits.reduce(0) { $0 + counts.of($1, choices) })
   }
 
-  /// The least that a step takes over all ways to spread a point's layers; nil where none divides and leaves them
-  /// room.
+  /// The least that a step takes over all ways to spread a point's layers; nil where none divides and leaves their
+  /// parameters room.
   private mutating func bound(_ point: Int) -> Int? {
     let trunk = points[point].isTrunk ? points[point].trunk : nil
     if let known = trunk?.leastStep { return known }
     var least: Int?
     for split in points[point].splits {
       let sizes = space.microBatches(data: split.data).filter { points[point].divides($0) }
-      guard let first = sizes.first, let exchange = leastExchange(point, split, first)
-      else { continue }
+      guard let first = sizes.first else { continue }
+      let exchanges = exchanges(point, split, first)
+      guard !exchanges.isEmpty else { continue }
+      let exchange = exchanges.least
       for size in sizes {
         let own = leastBound(point, split, size, exchange)
         least = min(least ?? own, own)
@@ -98,47 +100,50 @@ extension PlanSearch {
     }
   }
 
-  /// Bounds the micro-batches that divide; refuses those that do not.
+  /// Bounds the micro-batches that divide; refuses those that do not, or leave their parameters no room.
   private mutating func bound(_ point: Int, _ split: DeviceSplit) {
     let all = space.microBatches(data: split.data)
     let sizes = all.filter { points[point].divides($0) }
     refuse(point, split, sizes: all.filter { !sizes.contains($0) })
     guard let first = sizes.first else { return }
-    guard let exchange = leastExchange(point, split, first) else {
-      let choices = points[point].choices
-      for size in sizes {
-        certify(
-          CertificatePath.spread(choices, split) + [CertificatePath.microBatch(size)], nil)
-      }
-      return ranking.refuseOverMemory(count: counts.of(split, choices, microBatches: sizes))
+    let exchanges = exchanges(point, split, first)
+    guard !exchanges.isEmpty else { return refuseOverMemory(point, split, sizes: sizes) }
+    let bounds = sizes.map { size in
+      (size: size, bound: leastBound(point, split, size, exchanges.least))
     }
-    let least = sizes.map { leastBound(point, split, $0, exchange) }.min() ?? 0
-    heap.push(.spread(point: point, split, sizes: sizes), bound: least)
+    heap.push(.spread(point: point, split, bounds), bound: bounds.map(\.bound).min() ?? 0)
   }
 
-  /// Bounds each of `sizes`, with what replicas exchange.
-  mutating func spread(
-    _ point: Int, _ split: DeviceSplit, _ sizes: [Int], atLeast least: Int
+  private mutating func refuseOverMemory(_ point: Int, _ split: DeviceSplit, sizes: [Int]) {
+    let choices = points[point].choices
+    for size in sizes {
+      certify(
+        CertificatePath.spread(choices, split) + [CertificatePath.microBatch(size)], nil)
+    }
+    if !sizes.isEmpty {
+      ranking.refuseOverMemory(count: counts.of(split, choices, microBatches: sizes))
+    }
+  }
+
+  /// Puts micro-batches of each of `sizes` where they belong.
+  mutating func spread(_ point: Int, _ split: DeviceSplit, _ sizes: [SizeBound]) {
+    for (size, bound) in sizes {
+      heap.push(.batch(point: point, split, microBatch: size, isPlaced: false), bound: bound)
+    }
+  }
+
+  /// Bounds micro-batches by what fits, then by what replicas exchange where they lie.
+  mutating func place(
+    _ point: Int, _ split: DeviceSplit, _ size: Int, atLeast least: Int
   ) {
-    guard let first = sizes.first else { return }
-    let shards = openShards(point, split, first)
-    let bounds = sizes.map { (size: $0, bound: max(least, bound(point, split, $0, shards))) }
-    guard let bound = bounds.map(\.bound).min() else { return }
-    heap.push(.bounded(point: point, split, bounds), bound: bound)
-  }
-
-  /// What a step takes at least whatever the ends take, where replicas exchange `exchange` of a layer.
-  private mutating func leastBound(
-    _ point: Int, _ split: DeviceSplit, _ microBatch: Int, _ exchange: ReplicaBound
-  ) -> Int {
-    guard request.objective == .time else { return leastHeld(point, split, microBatch) }
-    let clock = SpreadClock(split, microBatch, space)
-    var least = Int.max
-    for layer in points[point].layerBounds(microBatch, training) {
-      let all = layer.exchanging(exchange, layers: training.layers)
-      least = min(least, clock.step(all, once: exchange.once, ends: .zero))
+    guard let fitting = fittingBound(point, split, size) else {
+      return refuseOverMemory(point, split, sizes: [size])
     }
-    return least == Int.max ? 0 : least
+    var bound = max(least, fitting)
+    if !ranking.isBeaten(bound) {
+      bound = max(bound, self.bound(point, split, size, openShards(point, split, size)))
+    }
+    heap.push(.batch(point: point, split, microBatch: size, isPlaced: true), bound: bound)
   }
 
   /// What a step takes at least, whether or not it fits; where memory is asked for, what the fullest device holds.
@@ -170,31 +175,8 @@ extension PlanSearch {
   private mutating func ends(
     _ point: Int, _ split: DeviceSplit, _ microBatch: Int
   ) -> Picoseconds {
-    if request.timings.isEmpty { return space.ends.head(split, microBatch) }
+    if request.timings.isEmpty { return space.ends.head(split, microBatch).all }
     return points[point].trunk.ends.least(
       microBatch, hasStages: split.stages > 1, &chains)
-  }
-}
-
-/// Bounds the steps of layers on one split, in one size of micro-batches.
-private struct SpreadClock {
-  private let stages, microBatches, layers: Int
-  private let interleaves: [Bool]
-  private let cores: SharedCores
-
-  init(_ split: DeviceSplit, _ microBatch: Int, _ space: CandidateSpace) {
-    let training = space.request.training
-    (stages, layers) = (split.stages, training.layers)
-    microBatches = training.workload.globalBatch / split.data / microBatch
-    interleaves = space.interleaves(stages: stages, microBatches: microBatches)
-    cores = space.cores
-  }
-
-  /// Of layers that take `once` a step, with what the ends take of a micro-batch.
-  func step(_ layer: LayerBound, once: OnceBound, ends: Picoseconds) -> Int {
-    StageBound(
-      stages: stages, microBatches: microBatches, layers: layers, layer, once: once, ends: ends,
-      cores: cores
-    ).step(interleaves)
   }
 }

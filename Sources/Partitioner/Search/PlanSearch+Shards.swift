@@ -7,6 +7,19 @@ struct OpenShards {
   fileprivate(set) var isPartial = false
 }
 
+/// A way to shard parameters, and what replicas exchange of a layer then.
+struct ShardExchange {
+  let weights: ShardedWeights
+  let bound: ReplicaBound
+}
+
+extension [ShardExchange] {
+  /// Whatever is sharded.
+  var least: ReplicaBound {
+    dropFirst().reduce(first?.bound ?? ReplicaBound()) { $0.least($1.bound) }
+  }
+}
+
 extension PlanSearch {
   /// Those of `split`, by what the point's groups that are lowered store; micro-batches of `size` divide.
   mutating func openShards(_ point: Int, _ split: DeviceSplit, _ size: Int) -> OpenShards {
@@ -21,19 +34,18 @@ extension PlanSearch {
     return OpenShards(all: open, isPartial: open.count < all.count)
   }
 
-  /// What replicas of `split` exchange of a layer at least, wherever they lie and whatever of parameters is sharded;
-  /// nil where no way to shard them leaves room.
-  mutating func leastExchange(_ point: Int, _ split: DeviceSplit, _ size: Int) -> ReplicaBound? {
-    let open = openShards(point, split, size)
-    guard let first = open.all.first else { return open.isPartial ? nil : ReplicaBound() }
+  /// What replicas of `split` exchange of a layer at least, wherever they lie, where parameters are sharded in each way
+  /// that leaves room.
+  mutating func exchanges(_ point: Int, _ split: DeviceSplit, _ size: Int) -> [ShardExchange] {
+    let open = openShards(point, split, size).all
     let routes = closest.routes(split.data, of: space.rates.cluster, request)
-    guard request.objective == .time, !routes.isEmpty else { return ReplicaBound() }
+    guard request.objective == .time, !routes.isEmpty else {
+      return open.map { ShardExchange(weights: $0, bound: ReplicaBound()) }
+    }
     let times = ReplicaTimes(
       bytes: points[point].exchanged(training), meeting: routes, training.workload.precision,
       overlaps: request.cluster.device.operators.overlapsGradients)
-    return open.all.dropFirst().reduce(times.bound(sharding: first)) {
-      $0.least(times.bound(sharding: $1))
-    }
+    return open.map { ShardExchange(weights: $0, bound: times.bound(sharding: $0)) }
   }
 
   /// What the fullest device holds at least, however parameters are sharded and whatever is gathered or computed again.

@@ -27,10 +27,9 @@ struct PlanSearch {
     /// A point's layers over any replicas and stages.
     case point(Int)
     /// Over some, in any micro-batch of a size that divides.
-    case spread(point: Int, DeviceSplit, sizes: [Int])
-    /// The same, each size with its bound.
-    case bounded(point: Int, DeviceSplit, [(size: Int, bound: Int)])
-    case batch(point: Int, DeviceSplit, microBatch: Int)
+    case spread(point: Int, DeviceSplit, [SizeBound])
+    /// In micro-batches of one size; bounded with what replicas exchange where they lie, or not.
+    case batch(point: Int, DeviceSplit, microBatch: Int, isPlaced: Bool)
     /// A node that is not lowered.
     case open(PlanNode)
     /// What gathers again, or loops over panels, what a node keeps and gathers whole.
@@ -45,6 +44,9 @@ struct PlanSearch {
     /// Of a front: a schedule and a cut that may hold a limit.
     case limited(StageSearch, StageSearch.Candidate, limit: Bytes?)
   }
+
+  /// A size of micro-batches, and what they take at least.
+  typealias SizeBound = (size: Int, bound: Int)
 
   init(_ request: SearchRequest, _ space: CandidateSpace, _ splits: [DeviceSplit]) {
     self.request = request
@@ -73,9 +75,11 @@ struct PlanSearch {
     findPoints()
     var seen = 0
     while let (item, bound) = heap.pop() {
-      seen += 1
-      if ranking.isAnswered(request.probe, seen: seen) { return }
-      if seen % SearchProgress.interval == 0 { tell(seen, bound) }
+      if !isBoundAnew(item) {
+        seen += 1
+        if ranking.isAnswered(request.probe, seen: seen) { return }
+        if seen % SearchProgress.interval == 0 { tell(seen, bound) }
+      }
       if ranking.isBeaten(bound) {
         if certificate != nil { certify(item, bound) }
         ranking.note(tooLong: bound)
@@ -86,9 +90,11 @@ struct PlanSearch {
       if tighten(item, bound) { continue }
       switch item {
       case .point(let point): open(point, atLeast: bound)
-      case .spread(let point, let split, let sizes): spread(point, split, sizes, atLeast: bound)
-      case .bounded(let point, let split, let sizes): batches(point, split, sizes)
-      case .batch(let point, let split, let size): nodes(point, split, size, atLeast: bound)
+      case .spread(let point, let split, let sizes): spread(point, split, sizes)
+      case .batch(let point, let split, let size, isPlaced: false):
+        place(point, split, size, atLeast: bound)
+      case .batch(let point, let split, let size, isPlaced: true):
+        nodes(point, split, size, atLeast: bound)
       case .open(let node): lower(node, bound: bound)
       case .leaner(let node, isBounded: false): boundLeaner(node, atLeast: bound)
       case .leaner(let node, isBounded: true): leaner(node, bound: bound)
@@ -111,6 +117,11 @@ struct PlanSearch {
     }
   }
 
+  /// Whether an item is bounded once more before it is looked into.
+  private func isBoundAnew(_ item: Item) -> Bool {
+    if case .batch(_, _, _, isPlaced: false) = item { true } else { false }
+  }
+
   private func tell(_ seen: Int, _ bound: Int) {
     let isTime = request.objective == .time && !request.exhaustive && !request.keepsFront
     request.progress?(
@@ -130,14 +141,6 @@ struct PlanSearch {
       ranking.refuse(
         points[point].indivisible(size, split),
         count: counts.of(split, choices, microBatches: [size]))
-    }
-  }
-
-  private mutating func batches(
-    _ point: Int, _ split: DeviceSplit, _ sizes: [(size: Int, bound: Int)]
-  ) {
-    for (size, bound) in sizes {
-      heap.push(.batch(point: point, split, microBatch: size), bound: bound)
     }
   }
 
@@ -187,7 +190,8 @@ struct PlanSearch {
         sharding: weights, gathersAgain: choices.gathersWeights == .again)
       let clock = StageBound(
         stages: choices.degree("pipeline"), microBatches: choices.microBatches,
-        layers: training.layers, layer, once: once, parts, cores: space.cores)
+        layers: training.layers, layer, once: once, parts, interleaves: interleaves,
+        cores: space.cores)
       return (layer: layer, clock: clock)
     }
     return NodeBound(

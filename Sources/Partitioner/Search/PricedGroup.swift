@@ -82,6 +82,24 @@ struct PricedGroup {
 struct NetworkTable {
   let placements: [[AxisPlacement]]
   let costs: [ClusterCost]
+  private let known = KnownRoutes()
+
+  /// What groups meet, found once for all that communicate over the same axes.
+  private final class KnownRoutes {
+    var routes: [[AxisReference]: DistinctRoutes] = [:]
+  }
+
+  /// What the groups over which `group` communicates meet, by placement.
+  func routes(_ group: LoweredGroup) -> PlacedRoutes {
+    PlacedRoutes(group.axes.map(routes), Array(costs.indices))
+  }
+
+  private func routes(over axes: [AxisReference]) -> DistinctRoutes {
+    if let found = known.routes[axes] { return found }
+    let made = DistinctRoutes(over: axes, costs)
+    known.routes[axes] = made
+    return made
+  }
 
   /// Every placement of `mesh`.
   init(_ request: SearchRequest, mesh: Mesh) {

@@ -10,6 +10,8 @@ struct Ranking {
   private let prunes: Bool
   /// The best so far, best first.
   private(set) var best: [Entry] = []
+  /// What a plan must not exceed, of what is asked for, to be one of them; nil while any is.
+  private var worst: Int?
   /// Those that no other beats in time and memory both, fastest first; kept where asked.
   private(set) var front: [Entry] = []
   private(set) var space = SearchAnswer.Space()
@@ -73,17 +75,19 @@ struct Ranking {
 
   /// The time that a plan must not exceed to be kept, by time; nil while any is.
   var worstKept: Picoseconds? {
-    guard prunes, order.objective == .time, !keepsFront, best.count >= keep else { return nil }
-    return best.last?.step
+    guard prunes, order.objective == .time, !keepsFront else { return nil }
+    return worst.map { Picoseconds($0) }
+  }
+
+  /// What a candidate may be bounded by from below at most, in what is asked for, to be kept.
+  var bar: Int {
+    guard prunes else { return .max }
+    let kept = keepsFront ? Int.max : worst ?? .max
+    return order.objective == .time ? min(kept, Picoseconds.longestStep.count) : kept
   }
 
   /// Whether no candidate that `bound` bounds from below, in what is asked for, can be kept.
-  func isBeaten(_ bound: Int) -> Bool {
-    guard prunes else { return false }
-    if order.objective == .time && bound > Picoseconds.longestStep.count { return true }
-    guard !keepsFront, best.count >= keep, let last = best.last else { return false }
-    return bound > (order.objective == .time ? last.step.count : last.memory.count)
-  }
+  func isBeaten(_ bound: Int) -> Bool { bound > bar }
 
   /// Where the front is asked for, what no plan that takes `step` or more may hold to be of it: what one holds that
   /// takes less. Nil while nothing does.
@@ -133,6 +137,9 @@ struct Ranking {
     if best.count < keep || best.last.map({ order.precedes(entry, $0) }) ?? true {
       Self.insert(entry, into: &best, order)
       if best.count > keep { best.removeLast() }
+      if best.count == keep {
+        worst = best.last.map { order.key($0.step, $0.memory).0 }
+      }
     }
     if keepsFront { addToFront(entry) }
   }

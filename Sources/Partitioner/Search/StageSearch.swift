@@ -54,27 +54,26 @@ final class StageSearch {
   /// Finds schedules and cuts that may be kept where stages may hold `limit`: those from the one numbered `next` on, and
   /// the next cuts.
   func grow(_ ranking: Ranking, limit: Bytes?, from next: Int = 0) {
-    let (most, room) = (mostLayers(ranking), chain.room(limit))
+    let (most, room, bar) = (mostLayers(ranking), chain.room(limit), ranking.bar)
     let part = rest.next(
       upTo: most, room: room?.limits, time: timeLimits(ranking),
       all: request.exhaustive || request.certifies)
     var found = Array(candidates[next...])
     let known = found.count
     found.reserveCapacity(known + part.cuts.count * orders.count)
-    var table =
-      request.exhaustive
-      ? nil : FittingTable(chain.stages, orders, fitting(limit), most: max(0, rest.most))
+    var bounds = CandidateBounds(
+      chain, times, cores, room,
+      FittingTable(chain.stages, orders, fitting(limit), most: max(0, rest.most)),
+      bar: bar)
     var over = 0
     for cut in part.cuts {
       let counts = cut.layers(layers, stages: stages)
       for index in orders.indices {
-        guard room?.holds(index, counts) ?? true,
-          let own = candidate(index, cut, counts, &table, ranking)
-        else {
+        guard let own = bounds.candidate(index, cut, counts) else {
           over += 1
           continue
         }
-        if !ranking.isBeaten(own.bound) { found.append(own) }
+        if own.bound <= bar { found.append(own) }
       }
     }
     left = part.cuts.count * orders.count - over - (found.count - known)
@@ -129,32 +128,6 @@ final class StageSearch {
     FittingStages(
       chain.stages, room: (limit ?? Bytes(Int.max / 2)) - chain.framework, passes: times.layer,
       again: times.again)
-  }
-
-  /// A schedule and a cut, bounded where there is a `table`; nil where a stage does not fit.
-  private func candidate(
-    _ order: Int, _ cut: StageCut, _ counts: [Int], _ table: inout FittingTable?,
-    _ ranking: Ranking
-  ) -> Candidate? {
-    let isTime = request.objective == .time
-    var held = Bytes.zero
-    if table != nil && (!isTime || request.keepsFront) {
-      held = (table?.bytes(order, counts)).map { Bytes($0) + chain.framework } ?? .zero
-    }
-    guard isTime else {
-      return Candidate(order: order, cut: cut, bound: held.count, memory: held)
-    }
-    var more: [Picoseconds] = []
-    if table != nil {
-      guard let own = table?.more(order, counts) else { return nil }
-      more = own
-    }
-    // Most cuts are left out for their busiest stage alone.
-    var bound = CutBound.busiest(orders[order], times, layers: counts, more: more, cores)
-    if !ranking.isBeaten(bound) {
-      bound = CutBound(orders[order], times, layers: counts, more: more, cores).step
-    }
-    return Candidate(order: order, cut: cut, bound: bound, memory: held)
   }
 
   /// The number of the first candidate, from the one numbered `next` on, that may hold no more than `limit`.

@@ -133,13 +133,20 @@ struct BlockProfile {
     return memory
   }
 
-  /// What each body of a micro-batch takes at least, of one unit of batch more: seconds of its kernels, and
-  /// what it takes to launch them.
-  func leastOfMicroBatch(_ cost: ClusterCost) -> [(seconds: Double, launches: Picoseconds)] {
+  /// Seconds that a body's kernels take at least of one unit of batch more, and what it takes to launch them.
+  typealias LeastWork = (seconds: Double, launches: Picoseconds)
+
+  /// What each body of a micro-batch takes at least.
+  func leastOfMicroBatch(
+    _ cost: ClusterCost
+  ) -> (forward: LeastWork, inputGradient: LeastWork, weightGradient: LeastWork) {
     let (one, two) = (sizes.values(1), sizes.values(2))
-    return [template.forward, template.inputGradient, template.weightGradient].compactMap {
-      $0?.least(of: one, two, cost)
+    func least(_ body: BodyTemplate?) -> LeastWork {
+      body?.least(of: one, two, cost) ?? (0, .zero)
     }
+    return (
+      least(template.forward), least(template.inputGradient), least(template.weightGradient)
+    )
   }
 
   /// Seconds that the operations of each body of a micro-batch take at least, of one unit of batch more, products at

@@ -29,8 +29,8 @@ final class GroupTemplate {
     var known: [[AxisReference]] = [[]]
     for block in lowered.blocks {
       for body in block.bodies.all {
-        for buffer in body.buffers {
-          let axes = buffer.type.axes(of: .batch)
+        for index in body.buffers.indices {
+          let axes = body.buffers[index].type.axes(of: .batch)
           if known.contains(axes) { continue }
           known.append(axes)
           batchSplits.append(axes.map { parts.places(of: [$0]) })

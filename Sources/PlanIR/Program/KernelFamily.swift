@@ -48,7 +48,7 @@ package enum KernelFamily: Int, Hashable, Sendable, CaseIterable {
   /// That of `call`, one of the kernels of `body`.
   package init(_ call: KernelCall, in body: Body) {
     switch call.kind {
-    case .operation(let kind): self.init(kind, operands: call.reads.map { body.buffers[$0].type })
+    case .operation(let kind): self.init(kind, isBroadcast: Self.isBroadcast(call, in: body))
     case .copy, .slice, .panel, .place, .load, .zero: self = .copy
     case .attentionStep: self = .attention
     case .attentionGradientStep: self = .attentionGradient
@@ -56,10 +56,10 @@ package enum KernelFamily: Int, Hashable, Sendable, CaseIterable {
     }
   }
 
-  private init(_ kind: OperationKind, operands: [TensorType]) {
+  private init(_ kind: OperationKind, isBroadcast: @autoclosure () -> Bool) {
     switch kind {
     case .matmul: self = .product
-    case .add: self = Self.isBroadcast(operands) ? .bias : .add
+    case .add: self = isBroadcast() ? .bias : .add
     case .sumRows: self = .sumRows
     case .pass, .features, .cotangentLoss, .cotangentGradient: self = .copy
     case .normStatistics: self = .normStatistics
@@ -91,7 +91,8 @@ package enum KernelFamily: Int, Hashable, Sendable, CaseIterable {
   }
 
   /// Whether the second operand has fewer dimensions than the first.
-  private static func isBroadcast(_ operands: [TensorType]) -> Bool {
-    operands.count == 2 && operands[1].dimensions.count < operands[0].dimensions.count
+  private static func isBroadcast(_ call: KernelCall, in body: Body) -> Bool {
+    func rank(_ place: Int) -> Int { body.buffers[call.reads[place]].type.dimensions.count }
+    return call.reads.count == 2 && rank(1) < rank(0)
   }
 }

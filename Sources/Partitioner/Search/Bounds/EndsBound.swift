@@ -8,18 +8,20 @@ import PlanIR
 /// share of what the head keeps of a sequence: parts make up the whole, whether or not they are gathered again. So do those
 /// of parameters.
 struct EndsBound {
-  private var embedding: [Work] = []
-  private var head: [Work] = []
+  private var embedding: [Bodies] = []
+  private var head: [Bodies] = []
   /// Bytes that the head keeps of one sequence on one device.
   private var kept = 0
   /// What their parameters take on one device.
   private var stored = MemoryUse()
 
-  /// A body of one device.
-  private struct Work {
-    /// Of one sequence.
-    let seconds: Double
-    let launches: Picoseconds
+  /// A block on one device.
+  private struct Bodies {
+    let forward, inputGradient, weightGradient: BlockProfile.LeastWork
+
+    init(_ profile: BlockProfile, _ cost: ClusterCost) {
+      (forward, inputGradient, weightGradient) = profile.leastOfMicroBatch(cost)
+    }
   }
 
   /// Of the ends of `request`'s model; nothing where kernels have measured times.
@@ -38,8 +40,12 @@ struct EndsBound {
         kept += Self.kept(profile) * training.segments[place.segment].count
       }
       guard request.timings.isEmpty else { continue }
-      let own = profile.leastOfMicroBatch(cost).map { Work(seconds: $0, launches: $1) }
-      if training.block(place).graph.blockClass == .head { head += own } else { embedding += own }
+      let own = Bodies(profile, cost)
+      if training.block(place).graph.blockClass == .head {
+        head.append(own)
+      } else {
+        embedding.append(own)
+      }
     }
   }
 
@@ -59,23 +65,27 @@ struct EndsBound {
       + headBytes(data * size, devices: data * tensor)
   }
 
-  /// What the head takes of `sequences` on `devices` together.
-  func head(_ sequences: Int, devices: Int) -> Picoseconds { least(head, sequences, devices) }
-
-  /// What embedding and head take.
+  /// What embedding and head take of `sequences` on `devices` together.
   func all(_ sequences: Int, devices: Int) -> Picoseconds {
-    least(embedding, sequences, devices) + least(head, sequences, devices)
+    passes(embedding + head, sequences, devices).all
   }
 
   /// The head of a micro-batch on the devices of one stage.
-  func head(_ split: DeviceSplit, _ microBatch: Int) -> Picoseconds {
-    head(split.data * microBatch, devices: split.data * split.context * split.tensor)
+  func head(_ split: DeviceSplit, _ microBatch: Int) -> PassBound {
+    passes(
+      head, split.data * microBatch, split.data * split.context * split.tensor)
   }
 
-  private func least(_ bodies: [Work], _ sequences: Int, _ devices: Int) -> Picoseconds {
-    bodies.reduce(.zero) { sum, body in
-      let share = body.seconds * Double(sequences) / Double(devices) * 0.999
-      return sum + max(Picoseconds(seconds: share), body.launches)
+  private func passes(_ blocks: [Bodies], _ sequences: Int, _ devices: Int) -> PassBound {
+    func least(_ work: BlockProfile.LeastWork) -> Picoseconds {
+      let share = work.seconds * Double(sequences) / Double(devices) * 0.999
+      return max(Picoseconds(seconds: share), work.launches)
+    }
+    return blocks.reduce(PassBound()) { sum, block in
+      sum
+        + PassBound(
+          forward: least(block.forward), inputGradient: least(block.inputGradient),
+          weightGradient: least(block.weightGradient))
     }
   }
 }

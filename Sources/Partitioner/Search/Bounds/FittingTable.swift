@@ -25,16 +25,15 @@ struct FittingTable {
     known = Array(repeating: nil, count: orders.count * held.stages * width)
   }
 
-  /// What each stage of a cut takes of a micro-batch more at least, for what it must compute again; nil where one
-  /// does not fit.
-  mutating func more(_ order: Int, _ counts: [Int]) -> [Picoseconds]? {
-    var result: [Picoseconds] = []
-    result.reserveCapacity(counts.count)
+  /// Whether every stage of a cut fits; sets `more` to what each takes of a micro-batch more at least for that, for what
+  /// it must compute again.
+  mutating func fits(_ order: Int, _ counts: [Int], _ more: inout [Picoseconds]) -> Bool {
+    more.removeAll(keepingCapacity: true)
     for (stage, count) in counts.enumerated() {
-      guard let more = entry(order, stage, count).more else { return nil }
-      result.append(more)
+      guard let own = entry(order, stage, count).more else { return false }
+      more.append(own)
     }
-    return result
+    return true
   }
 
   /// What the fullest stage of a cut holds at least.

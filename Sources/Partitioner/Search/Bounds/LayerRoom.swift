@@ -37,6 +37,19 @@ package struct LayerRoom {
     self.limits = limits
   }
 
+  private init(most: [[Int]], fullest: Int, limits: CutLimits) {
+    (self.most, self.fullest, self.limits) = (most, fullest, limits)
+    areOpen = most.map { _ in true }
+  }
+
+  /// Of stages that can hold all layers each.
+  static func unlimited(_ held: HeldStages, orders: Int) -> LayerRoom {
+    let most = Array(repeating: held.layers, count: held.stages)
+    return LayerRoom(
+      most: Array(repeating: most, count: orders), fullest: held.layers,
+      limits: CutLimits(most: held.layers, stages: held.stages))
+  }
+
   /// Whether stages can hold as many layers each under an order.
   package func holds(_ order: Int, _ counts: [Int]) -> Bool {
     guard areOpen[order] else { return false }

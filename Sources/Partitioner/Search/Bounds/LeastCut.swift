@@ -53,25 +53,52 @@ package struct LeastCut {
   }
 
   /// The least of the greatest that any stage takes under `schedule`.
-  private func least(_ schedule: some Schedule) -> Double {
+  private func least<Own: Schedule>(_ schedule: Own) -> Double {
+    let crossing = Crossing(self, schedule)
     let inside = stages - 2
-    guard inside > 0 else { return ends(layers, schedule) }
-    func left(_ most: Int) -> Double { ends(max(0, layers - most * inside), schedule) }
-    let most = (1..<max(1, layers)).first(toMeet: {
-      schedule.inside(Double($0)) >= left($0)
-    })
-    let bound = max(schedule.inside(Double(most)), left(most))
-    guard most > 1 else { return bound }
-    return min(bound, max(schedule.inside(Double(most - 1)), left(most - 1)))
+    guard inside > 0 else { return crossing.ends(layers) }
+    func left(_ most: Int) -> Double { crossing.ends(max(0, layers - most * inside)) }
+    let most = (1..<max(1, layers)).first(
+      near: crossing.inside(layers, stages: inside),
+      toMeet: { schedule.inside(Double($0)) >= left($0) })
+    // Those inside take more from `most` on, before it the ends do; unless they always do.
+    let own = schedule.inside(Double(most))
+    let bound = most < layers ? own : max(own, left(most))
+    return most > 1 ? min(bound, left(most - 1)) : bound
   }
 
-  /// The same of the first stage and the last, which have `count` layers between them.
-  private func ends(_ count: Int, _ schedule: some Schedule) -> Double {
-    func first(_ own: Int) -> Double { schedule.first(Double(own)) }
-    func last(_ own: Int) -> Double { schedule.last(Double(count - own)) }
-    let own = (0..<count).first(toMeet: { first($0) >= last($0) })
-    let bound = max(first(own), last(own))
-    return own > 0 ? min(bound, max(first(own - 1), last(own - 1))) : bound
+  /// Where what stages take under a schedule crosses: about where it would if a layer more took all of them as much more
+  /// as its passes, from where each step is looked at.
+  private struct Crossing<Own: Schedule> {
+    private let schedule: Own
+    /// What a layer more takes, and what stages without layers do.
+    private let slope, first, last, inside: Double
+
+    init(_ cut: LeastCut, _ schedule: Own) {
+      self.schedule = schedule
+      slope = max(1, cut.least.all * cut.microBatches + cut.once.time)
+      (first, last) = (schedule.first(0), schedule.last(0))
+      inside = schedule.inside(0)
+    }
+
+    /// Layers of each stage of `stages` inside, of so many `layers`.
+    func inside(_ layers: Int, stages: Int) -> Int {
+      let beside = (first + last) / 2 - inside
+      return whole((beside / slope + Double(layers) / 2) / (1 + Double(stages) / 2))
+    }
+
+    /// What the first stage and the last take, which have `count` layers between them.
+    func ends(_ count: Int) -> Double {
+      func first(_ own: Int) -> Double { schedule.first(Double(own)) }
+      func last(_ own: Int) -> Double { schedule.last(Double(count - own)) }
+      let guess = whole(Double(count) / 2 + (self.last - self.first) / slope / 2)
+      let own = (0..<count).first(near: guess, toMeet: { first($0) >= last($0) })
+      // The first takes more from `own` on, before it the last does; unless it always does.
+      let bound = own < count ? first(own) : max(first(own), last(own))
+      return own > 0 ? min(bound, last(own - 1)) : bound
+    }
+
+    private func whole(_ number: Double) -> Int { Int(min(max(number.rounded(.up), 0), 1e9)) }
   }
 
   /// All micro-batches of a stage, and what it does once a step: gradients are reduced no earlier than beside

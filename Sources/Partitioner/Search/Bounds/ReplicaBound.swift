@@ -208,13 +208,15 @@ struct ReplicaNetwork {
     contention = request.cluster.contention(among: request.devices, request.timings)
   }
 
-  /// What each of `blocks` takes, where weights may be sharded over each of `sets` of axes; of replicas that are alone
-  /// that is all that is told.
+  /// What each block of `segments` takes, where weights may be sharded over each of `sets` of axes; of replicas that are
+  /// alone that is all that is told.
   func times(
-    _ blocks: [Int: ExchangedParameters], sharding sets: [[String]], isAlone: Bool
-  ) -> [Int: ReplicaTimes] {
+    _ segments: [[Int: ExchangedParameters]], sharding sets: [[String]], isAlone: Bool
+  ) -> [[Int: ReplicaTimes]] {
     var routes = KnownRoutes(self)
-    return blocks.mapValues { times($0, sharding: sets, isAlone: isAlone, &routes) }
+    return segments.map { blocks in
+      blocks.mapValues { times($0, sharding: sets, isAlone: isAlone, &routes) }
+    }
   }
 
   private func times(

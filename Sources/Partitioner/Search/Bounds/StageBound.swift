@@ -34,17 +34,21 @@ package struct StageBound {
     self.init(stages, microBatches, layers, bound, once, ends, cores, cut: (0, 0))
   }
 
-  /// The same where it is known what the ends take, and how stages hand on the stream.
+  /// The same where it is known what the ends take, and how stages hand on the stream; of steps that are interleaved, or
+  /// not, as `interleaves` say.
   init(
     stages: Int, microBatches: Int, layers: Int, _ bound: LayerBound, once: OnceBound,
-    _ parts: StageParts, cores: SharedCores
+    _ parts: StageParts, interleaves: [Bool], cores: SharedCores
   ) {
     let cut = LeastCut(
       stages: stages, microBatches: microBatches, layers: layers,
       least: bound.least ?? PassBound(), total: bound.total, once: once, parts)
     self.init(
       stages, microBatches, layers, bound, once, parts.all(stages: stages), cores,
-      cut: (cut.step(isInterleaved: false), cut.step(isInterleaved: true)))
+      cut: (
+        interleaves.contains(false) ? cut.step(isInterleaved: false) : 0,
+        interleaves.contains(true) ? cut.step(isInterleaved: true) : 0
+      ))
   }
 
   private init(
