@@ -260,7 +260,6 @@ import Testing
       ["--megatron", "--micro-batch-size 1", "--cluster", "local", "--timings", ""], 64,
       "--timings: expected a file"
     ),
-    (["--fsdp", "@/hybrid.yaml", "--micro-batch", "1"], 1, ""),
   ]
 
   @Test(arguments: wrong.indices)
@@ -268,7 +267,6 @@ import Testing
     let wrong = Self.wrong[index]
     let line = try CommandLine()
     try line.write("{\"bf16\": 1}", "bad.json")
-    try line.write("fsdp_config:\n  fsdp_sharding_strategy: HYBRID_SHARD\n", "hybrid.yaml")
     try line.write("{\"train_batch_size\": 30}", "indivisible.json")
     try line.write("gradient_accumulation_steps: 3\nfsdp_config: {}\n", "steps.yaml")
     try line.write(

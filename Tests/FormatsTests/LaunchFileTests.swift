@@ -104,9 +104,9 @@ import Testing
     #expect(reading.ignored.contains("fsdp_sharding_strategy"))
     #expect(reading.notes.contains { $0.contains("data x context") })
     #expect(try accelerate(mesh + sizes(4, 1, 1, 2)).configuration.zero == 0)
-    for wrong in [sizes(2, 2, 1, 2), sizes(1, 2, 1, 2)] {
-      #expect(throws: FormatError.self) { try accelerate(mesh + wrong) }
-    }
+    let hybrid = try accelerate(mesh + sizes(2, 4, 1, 1)).configuration
+    #expect(hybrid.copies == .count(2) && hybrid.zero == 3)
+    #expect(throws: FormatError.self) { try accelerate(mesh + sizes(1, 2, 1, 2)) }
   }
 
   @Test func `gradients that accumulate are told to be priced otherwise`() throws {
@@ -131,18 +131,18 @@ import Testing
     #expect(notes.contains { $0.contains("18 bytes") } == (precision == "bf16"), "\(notes)")
   }
 
-  private static let strategies: [(String, Int, Bool)] = [
-    ("FULL_SHARD", 3, false), ("1", 3, false), ("SHARD_GRAD_OP", 2, false), ("NO_SHARD", 0, false),
-    ("HYBRID_SHARD", 3, true), ("5", 2, true),
+  private static let strategies: [(String, Int, LaunchCopies)] = [
+    ("FULL_SHARD", 3, .one), ("1", 3, .one), ("SHARD_GRAD_OP", 2, .one), ("NO_SHARD", 0, .one),
+    ("HYBRID_SHARD", 3, .perNode), ("5", 2, .perNode),
   ]
 
   @Test(arguments: strategies.indices)
   func `a sharding strategy is a stage of ZeRO`(_ index: Int) throws {
-    let (name, zero, isHybrid) = Self.strategies[index]
+    let (name, zero, copies) = Self.strategies[index]
     let reading = try accelerate(
       "mixed_precision: bf16\nfsdp_config:\n  fsdp_sharding_strategy: \(name)\n")
     #expect(reading.configuration.zero == zero)
-    #expect(reading.configuration.shardsWithinNodes == isHybrid)
+    #expect(reading.configuration.copies == copies)
   }
 
   @Test func `FSDP 2 says whether weights are sharded again, in JSON too`() throws {

@@ -77,7 +77,7 @@ private struct FSDPReader {
     if case .string(let name)? = type?.value, name.uppercased() != "FSDP" {
       reading.notes.append(
         "distributed_type \(name): accelerate shards nothing unless it is FSDP: priced unsharded")
-      (reading.configuration.zero, reading.configuration.shardsWithinNodes) = (0, false)
+      (reading.configuration.zero, reading.configuration.copies) = (0, .one)
     }
     return reading
   }
@@ -148,12 +148,7 @@ private struct FSDPReader {
     reading.configuration.contextAttention = .ring
     let (copies, shards) = (sizes["dp_replicate_size"] ?? 1, sizes["dp_shard_size"] ?? 1)
     if shards == 1 { reading.configuration.zero = 0 }
-    if shards > 1 && copies > 1 {
-      throw node.malformed(
-        expected:
-          "dp_replicate_size or dp_shard_size 1: copies of shards are not built in this version",
-        found: "\(copies) copies of \(shards) shards", remedy: "one of them 1")
-    }
+    reading.configuration.copies = shards > 1 && copies > 1 ? .count(copies) : .one
     let all = [copies, shards, reading.configuration.tensor, reading.configuration.context]
     let product = ModelLimits.product(all, upTo: PlanLimits.devices)
     if let devices = reading.devices, product != devices {
@@ -199,11 +194,9 @@ private struct FSDPReader {
     case "SHARD_GRAD_OP", "2", "FALSE": reading.configuration.zero = 2
     case "NO_SHARD", "3": reading.configuration.zero = 0
     case "HYBRID_SHARD", "4":
-      reading.configuration.written.sharding = "HYBRID_SHARD"
-      (reading.configuration.zero, reading.configuration.shardsWithinNodes) = (3, true)
+      (reading.configuration.zero, reading.configuration.copies) = (3, .perNode)
     case "HYBRID_SHARD_ZERO2", "_HYBRID_SHARD_ZERO2", "5":
-      reading.configuration.written.sharding = "HYBRID_SHARD_ZERO2"
-      (reading.configuration.zero, reading.configuration.shardsWithinNodes) = (2, true)
+      (reading.configuration.zero, reading.configuration.copies) = (2, .perNode)
     default:
       throw node.malformed(
         expected: "FULL_SHARD, SHARD_GRAD_OP, NO_SHARD, HYBRID_SHARD, HYBRID_SHARD_ZERO2 or 1 to 5")

@@ -102,7 +102,8 @@ package struct Audit {
   /// The best plan of every other layout with the launch's degrees; a framework may not have it.
   private func layoutChanges(_ present: RankedPlan) -> [AuditChange] {
     let choices = present.choices
-    guard choices.tensorDegree > 1, choices.degree("context") == 1, request.pins.layout == nil,
+    guard choices.tensorDegree > 1, !choices.holdsCopies, choices.degree("context") == 1,
+      request.pins.layout == nil,
       choices.recompute == .none || choices.recompute == .full
     else { return [] }
     var pins = Pins()

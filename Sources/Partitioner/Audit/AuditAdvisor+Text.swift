@@ -14,10 +14,10 @@ extension AuditAdvisor {
       return "a tensor degree of \(choices.tensorDegree) crosses nodes of \(perNode) devices, and "
         + "every layer waits for the network between them"
     case .tinyMicroBatch:
-      return "micro-batches of \(choices.microBatch), \(choices.microBatches) a step, pay each for "
+      return "micro-batches of \(microBatch), \(choices.microBatches) a step, pay each for "
         + "the latency of every kernel and collective"
     case .largeMicroBatch:
-      return "micro-batches of \(choices.microBatch) hold more activations than fit"
+      return "micro-batches of \(microBatch) hold more activations than fit"
     case .fewMicroBatches:
       let bubble = present.predicted.breakdown.bubble.seconds
       let share = (bubble / present.predicted.step.seconds * 1000).rounded() / 10

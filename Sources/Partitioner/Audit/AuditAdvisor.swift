@@ -11,6 +11,8 @@ struct AuditAdvisor {
 
   private var configuration: LaunchConfiguration { request.configuration }
   private var choices: PlanChoices { present.choices }
+  /// Sequences of one data rank at a time, copies of what these shard counted.
+  var microBatch: Int { configuration.microBatch ?? choices.microBatch }
   /// Gains below this are no advice.
   private static let leastGain = 0.01
 
@@ -51,7 +53,7 @@ struct AuditAdvisor {
     switch rule {
     case .tensorAcrossNodes: return spread("tensor") > 1
     case .tinyMicroBatch: return choices.microBatches > 1
-    case .largeMicroBatch: return choices.microBatch > 1 && !pricing.fits(present)
+    case .largeMicroBatch: return microBatch > 1 && !pricing.fits(present)
     case .fewMicroBatches: return stages > 1 && min(bubble(present), filling) > 0.1
     case .unevenStages: return stages > 1
     case .sequenceParallelismOff: return isMegatron && !choices.sequenceParallel
@@ -86,7 +88,9 @@ struct AuditAdvisor {
     case .needlessPipeline:
       return change.knob == .pipeline && other.stages.count < choices.stages.count
     case .needlessTensor: return change.knob == .tensor && other.tensorDegree < choices.tensorDegree
-    case .shardedAcrossNodes: return change.knob == .zero && other.zero < 3
+    case .shardedAcrossNodes:
+      return [.zero, .copies].contains(change.knob)
+        && (other.zero < 3 || spread("data", other) == 1)
     case .selectiveOfFused: return false
     }
   }

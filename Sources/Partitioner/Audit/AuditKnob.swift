@@ -6,7 +6,7 @@ package enum AuditKnob: String, Hashable, Sendable, CaseIterable {
   case contextAttention = "context_attention"
   case microBatch = "micro_batch"
   case sequenceParallel = "sequence_parallel"
-  case zero
+  case zero, copies
   case gradientOverlap = "gradient_overlap"
   case recompute, schedule, stages, ranks, layout
 }

@@ -141,15 +141,38 @@ struct AuditVariants {
     // FSDP 2 shards gradients at least; where a mesh has it shard nothing, that is no word of its own.
     let isSecond = base.framework == .fsdp && base.written.sharder == .secondFSDP
     let all = isSecond ? (base.zero < 2 ? [] : [2, 3]) : [0, 1, 2, 3]
-    return all.filter { $0 != base.zero }.map { zero in
-      let sharder = base.written.sharder
-      let from = base.written.sharding ?? words.sharding(base.zero, by: sharder)
-      // Megatron has PyTorch's FSDP in one form and another; what else shards is said without it.
-      let others = base.framework == .megatron && sharder == .secondFSDP
-      let kept = others ? LaunchSharder.usual : sharder
-      return variant(.zero, from, words.sharding(zero, by: kept)) {
-        ($0.zero, $0.shardsWithinNodes) = (zero, false)
-        ($0.written.sharding, $0.written.sharder) = (nil, kept)
+    // FSDP 2 tells copies apart.
+    let others = all.filter { $0 != base.zero || (!isSecond && base.copies != .one) }.map {
+      sharding($0, isSecond ? base.copies : .one)
+    }
+    return others + hybridSharding()
+  }
+
+  private func sharding(_ zero: Int, _ copies: LaunchCopies) -> Variant {
+    let sharder = base.written.sharder
+    let from = base.written.sharding ?? words.sharding(base.zero, base.copies, by: sharder)
+    // Megatron has PyTorch's FSDP in one form and another; what else shards is said without it.
+    let others = base.framework == .megatron && sharder == .secondFSDP
+    let kept = others ? LaunchSharder.usual : sharder
+    return variant(.zero, from, words.sharding(zero, copies, by: kept)) {
+      ($0.zero, $0.copies) = (zero, copies)
+      ($0.written.sharding, $0.written.sharder) = (nil, kept)
+    }
+  }
+
+  /// What is sharded copied over nodes, or as often as FSDP 2's mesh says.
+  private func hybridSharding() -> [Variant] {
+    guard base.framework == .fsdp, base.tensor == 1 else { return [] }
+    guard base.written.sharder == .secondFSDP else {
+      return [2, 3].filter { base.copies != .perNode || $0 != base.zero }
+        .map { sharding($0, .perNode) }
+    }
+    guard base.zero >= 2 else { return [] }
+    let data = devices / base.context / base.pipeline
+    let present: Int = if case .count(let count) = base.copies { count } else { 1 }
+    return divisors(of: data).filter { $0 != present && $0 < data }.map { count in
+      variant(.copies, words.copies(present, of: data), words.copies(count, of: data)) {
+        $0.copies = count == 1 ? .one : .count(count)
       }
     }
   }

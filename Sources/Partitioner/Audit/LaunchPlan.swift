@@ -24,13 +24,15 @@ struct LaunchPlan {
     try checkDevices()
     let data = devices / modelDevices
     try checkHeads()
-    try checkSharding()
+    let copies = try copies(data: data)
     let (microBatch, microBatches) = try batches(data: data)
     let isMegatron = configuration.tensor > 1
-    let layout = isMegatron ? LayoutName.megatron : .data
+    // Copies are the replicas on a mesh of nothing else, of which each has a part of the data axis's micro-batch.
+    let layout = isMegatron ? LayoutName.megatron : copies > 1 ? .tesseract : .data
     let mesh = Mesh([
-      MeshAxis("data", data), MeshAxis("pipeline", configuration.pipeline),
+      MeshAxis("data", data / copies), MeshAxis("pipeline", configuration.pipeline),
       MeshAxis("context", configuration.context), MeshAxis("tensor", configuration.tensor),
+      MeshAxis(Self.copyAxis, copies),
     ])
     var choices = PlanChoices(
       layout: layout,
@@ -38,10 +40,10 @@ struct LaunchPlan {
       mesh: mesh, placement: placement(mesh),
       sequenceParallel: isMegatron && configuration.sequenceParallel,
       gathersInputs: isMegatron && configuration.sequenceParallel ? .again : .saved,
-      keyValue: .copied, microBatch: microBatch, microBatches: microBatches,
+      keyValue: .copied, microBatch: microBatch * copies, microBatches: microBatches,
       layers: training.layers)
     if configuration.context > 1 { choices.contextAttention = configuration.contextAttention }
-    choices.zero = data > 1 ? configuration.zero : 0
+    choices.zero = data > copies ? configuration.zero : 0
     if choices.zero == 3 { (choices.weightsOver, choices.gathersWeights) = (["data"], .again) }
     if configuration.pipeline > 1 && training.isTied { choices.tableGradients = .apart }
     try addStages(to: &choices)
@@ -83,14 +85,41 @@ struct LaunchPlan {
     }
   }
 
-  /// Within one node sharding over its devices is sharding over all.
-  private func checkSharding() throws(ConstraintViolation) {
-    guard configuration.shardsWithinNodes, devices > cluster.devicesPerNode else { return }
-    throw ConstraintViolation(
-      constraint: "sharding within nodes, copied over them, is not built in this version",
-      found: "HYBRID_SHARD on \(devices) devices, \(cluster.devicesPerNode) a node",
-      needed: "FULL_SHARD, SHARD_GRAD_OP or NO_SHARD, or one node",
-      remedy: "FULL_SHARD, or --devices \(cluster.devicesPerNode)")
+  /// Tesseract's, of one row and column.
+  private static let copyAxis = "depth"
+
+  /// Copies of what is sharded over `data` ranks; one where nothing is, or each rank would have one.
+  private func copies(data: Int) throws(ConstraintViolation) -> Int {
+    guard configuration.zero > 0 else { return 1 }
+    let count: Int
+    switch configuration.copies {
+    case .one: return 1
+    case .perNode:
+      let perNode = launchedPerNode ?? cluster.devicesPerNode
+      if devices <= perNode { return 1 }
+      guard devices % perNode == 0 else {
+        throw ConstraintViolation(
+          constraint: "devices divisible by those of a node, each with a copy of what it shards",
+          found: "\(devices) over nodes of \(perNode)", needed: "a multiple of \(perNode)",
+          remedy: "--devices \(devices / perNode * perNode)")
+      }
+      count = devices / perNode
+    case .count(let given): count = given
+    }
+    guard configuration.tensor == 1 else {
+      throw ConstraintViolation(
+        constraint: "copies of shards beside a tensor degree are not built in this version",
+        found: "\(count) copies, tensor degree \(configuration.tensor)",
+        needed: "a tensor degree of 1, or one copy",
+        remedy: "\(words.tensor) 1, or sharding over all data ranks")
+    }
+    guard data % count == 0 else {
+      throw ConstraintViolation(
+        constraint: "data ranks divisible by the copies of what they shard",
+        found: "\(data) over \(count)", needed: "\(data) % \(count) == 0",
+        remedy: "\(divisors(of: data).last { $0 <= count } ?? 1) copies")
+    }
+    return count == data ? 1 : count
   }
 
   private func batches(data: Int) throws(ConstraintViolation) -> (Int, Int) {
@@ -117,10 +146,11 @@ struct LaunchPlan {
 
   // MARK: - Placement
 
-  /// Ranks as the framework numbers them: tensor innermost, then context, data, stages; or stages
+  /// Ranks as the framework numbers them: tensor innermost, then context, data, copies, stages; or stages
   /// before data. As many share a node as the launch counts, where the cluster's have room for them.
   private func placement(_ mesh: Mesh) -> [AxisPlacement] {
-    let outer = configuration.stagesBeforeData ? ["pipeline", "data"] : ["data", "pipeline"]
+    let replicas = ["data", Self.copyAxis]
+    let outer = configuration.stagesBeforeData ? ["pipeline"] + replicas : replicas + ["pipeline"]
     let order = ["tensor", "context"] + outer
     let possible = Placement.all(mesh, perNode: cluster.devicesPerNode)
     func inside(_ placement: [AxisPlacement]) -> [Int] {

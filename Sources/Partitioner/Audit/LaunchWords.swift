@@ -52,9 +52,10 @@ package struct LaunchWords: Sendable {
     }
   }
 
-  /// What is sharded over data where `sharder` does so.
-  func sharding(_ zero: Int, by sharder: LaunchSharder) -> String {
-    switch (framework, sharder) {
+  /// What is sharded over data, in `copies`, where `sharder` does so.
+  func sharding(_ zero: Int, _ copies: LaunchCopies, by sharder: LaunchSharder) -> String {
+    if copies == .perNode { return zero == 3 ? "HYBRID_SHARD" : "HYBRID_SHARD_ZERO2" }
+    return switch (framework, sharder) {
     case (.megatron, .megatronFSDP): strategy(zero)
     case (.megatron, _):
       [
@@ -65,6 +66,11 @@ package struct LaunchWords: Sendable {
     case (.fsdp, .secondFSDP): "fsdp_reshard_after_forward: \(zero == 3)"
     case (.fsdp, _): zero == 3 ? "FULL_SHARD" : zero == 2 ? "SHARD_GRAD_OP" : "NO_SHARD"
     }
+  }
+
+  /// Copies of what data ranks shard, as accelerate's mesh has them.
+  func copies(_ count: Int, of data: Int) -> String {
+    "dp_replicate_size \(count), dp_shard_size \(data / count)"
   }
 
   private func strategy(_ zero: Int) -> String {

@@ -113,14 +113,11 @@ extension Collective {
 }
 
 extension Phase {
-  /// Axes of replicas, whose shards of parameters frameworks exchange beside kernels.
-  static let replicaAxes: Set<String> = ["data", "depth"]
-
-  /// Whether what a body of it moves of `type` over `axes` of `mesh` are shards of parameters that replicas exchange:
-  /// over data, or Tesseract's depth, over which weights are copies unless they are sharded.
+  /// Whether what a body of it moves of `type` over `axes` of `mesh` are shards of parameters that replicas exchange, which
+  /// frameworks do beside kernels.
   func exchangesShards(_ type: TensorType, over axes: [AxisReference], _ mesh: Mesh) -> Bool {
     guard !isOnceAStep, [.weight, .mainGradient].contains(type.width) else { return false }
-    return axes.contains { Self.replicaAxes.contains(mesh.axes[$0.axis].name) }
+    return axes.contains { LayoutCatalog.replicaAxes.contains(mesh.axes[$0.axis].name) }
   }
 }
 

@@ -15,6 +15,9 @@ package protocol Layout: Sendable {
   /// over them: weights may be sharded over these too.
   var copyAxes: [String] { get }
 
+  /// Those of them that split the batch alone, as the data axis does: what lies on the others is a replica.
+  var replicaAxes: [String] { get }
+
   /// Whether the residual stream may be split along the sequence in addition.
   var hasSequenceParallelism: Bool { get }
 
@@ -37,6 +40,7 @@ package protocol Layout: Sendable {
 
 extension Layout {
   package var copyAxes: [String] { [] }
+  package var replicaAxes: [String] { [] }
   package var hasSequenceParallelism: Bool { false }
   package var hasPanels: Bool { false }
 

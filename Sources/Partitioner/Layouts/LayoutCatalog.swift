@@ -16,6 +16,14 @@ package enum LayoutCatalog {
       remedy: "--layout megatron")
   }
 
+  /// Axes of replicas: data, and those that split the batch alone in any layout.
+  static let replicaAxes = Set(["data"] + all.flatMap(\.replicaAxes))
+
+  /// The axes of the layout called `name` that split the batch alone.
+  package static func replicaAxes(of name: LayoutName) -> [String] {
+    all.first { $0.name == name }?.replicaAxes ?? []
+  }
+
   /// Whether products of the layout called `name` may loop over panels.
   static func hasPanels(_ name: LayoutName) -> Bool {
     all.contains { $0.name == name && $0.hasPanels }

@@ -16,6 +16,7 @@ package struct TesseractLayout: Layout {
   package let name = LayoutName.tesseract
   package let axisNames = ["row", "col", "depth"]
   package let copyAxes = ["depth"]
+  package let replicaAxes = ["depth"]
   package let hasPanels = true
 
   package func tableForms(isTied: Bool) -> [TableForm] { [.gathered, .scattered, .head] }

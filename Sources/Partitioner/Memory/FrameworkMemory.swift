@@ -38,7 +38,7 @@ extension PlanChoices {
   func exchangeBuffers(
     _ weights: Bytes, _ precision: Precision, _ device: Cluster.Device
   ) -> Bytes {
-    let gathers = weightsOver.contains { Phase.replicaAxes.contains($0) && degree($0) > 1 }
+    let gathers = weightsOver.contains { LayoutCatalog.replicaAxes.contains($0) && degree($0) > 1 }
     guard device.operators.overlapsGradients, gathers || (zero == 2 && degree("data") > 1) else {
       return .zero
     }

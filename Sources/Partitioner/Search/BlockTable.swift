@@ -86,9 +86,15 @@ extension TrainingGraph {
 }
 
 extension PlanChoices {
-  /// Whether its tensor mesh is Tesseract's of one row and column: copies of the model over depth.
+  /// The axes of its tensor mesh that hold several replicas of the model.
+  package var replicaAxes: [String] {
+    LayoutCatalog.replicaAxes(of: layout).filter { degree($0) > 1 }
+  }
+
+  /// Whether its tensor mesh holds replicas alone.
   package var holdsCopies: Bool {
-    layout == .tesseract && degree("row") * degree("col") == 1 && degree("depth") > 1
+    let own = replicaAxes
+    return !own.isEmpty && own.reduce(1) { $0 * degree($1) } == tensorDegree
   }
 
   fileprivate func with(_ form: TableForm) -> PlanChoices {

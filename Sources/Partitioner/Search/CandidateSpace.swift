@@ -231,26 +231,26 @@ struct CandidateSpace {
   /// to be sharded over data, those with data.
   func splits(_ splits: [DeviceSplit], of shape: LayoutShape) -> [DeviceSplit] {
     let isShared = (pins.zero ?? 0) > 0
-    guard shape.copiesWeights, !pinsKeepCopies, isShared || !hasNearNodes else { return splits }
+    guard shape.replicas > 1, !pinsKeepCopies, isShared || !hasNearNodes else { return splits }
     return splits.filter { $0.data > 1 }
   }
 
-  /// Whether `shard` of a plan that copies weights over depth is that of another, as depth splits the batch alone, like
-  /// data: of a plan of more data where all copies hold all, or all of them a part; where weights are sharded over depth,
-  /// of the plan whose data and depth change places.
+  /// Whether `shard` of a plan with replicas on its tensor mesh is that of another, as these split the batch alone, like
+  /// data: of a plan of more data where all copies hold all, or all of them a part; where weights are sharded over the mesh's
+  /// replicas, of the plan where these and data change places.
   func coincides(_ shard: ShardedWeights, _ choices: PlanChoices) -> Bool {
-    guard choices.layout == .tesseract, choices.degree("depth") > 1, !keepsCopies else {
-      return false
-    }
+    let own = choices.replicaAxes
+    guard !own.isEmpty, !keepsCopies else { return false }
     let isWhole = shard.over.isEmpty && shard.zero == 0
-    if isWhole || choices.degree("data") == 1 || Set(shard.over) == ["data", "depth"] {
+    if isWhole || choices.degree("data") == 1 || Set(shard.over) == Set(["data"] + own) {
       return true
     }
-    return shard.over == ["depth"] && shard.zero == 0 && depthMayBeData
+    return shard.over == own && shard.zero == 0 && replicasMayBeData
   }
 
-  /// Whether every plan sharded over depth alone has its twin sharded over data: nothing is left out that the twin has.
-  private var depthMayBeData: Bool {
+  /// Whether every plan sharded over its mesh's replicas alone has its twin sharded over data: nothing is left out that the
+  /// twin has.
+  private var replicasMayBeData: Bool {
     let excluded = pins.exclusions
     return pins.zero == nil && excluded.zero == nil && excluded.data == nil
       && excluded.microBatch == nil

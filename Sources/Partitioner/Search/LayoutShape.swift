@@ -39,14 +39,17 @@ struct LayoutShape: Hashable {
     }
   }
 
-  /// Whether it copies weights over depth, which splits the batch alone, as data does.
-  var copiesWeights: Bool { layout == .tesseract && degrees[2] > 1 }
-
-  /// Whether it holds copies alone, as the data axis does of another mesh: Tesseract of one row and column. The same
-  /// plan has other degrees, and micro-batches, than under data.
-  var holdsCopies: Bool {
-    layout == .tesseract && degrees[0] * degrees[1] == 1 && degrees[2] > 1
+  /// Replicas of the model on it, beside those of the data axis.
+  var replicas: Int {
+    guard let own = try? LayoutCatalog.layout(layout) else { return 1 }
+    return zip(own.axisNames, degrees).reduce(1) {
+      own.replicaAxes.contains($1.0) ? $0 * $1.1 : $0
+    }
   }
+
+  /// Whether it holds replicas alone, as the data axis does of another mesh. The same plan has other degrees, and
+  /// micro-batches, than under data.
+  var holdsCopies: Bool { replicas > 1 && replicas == devices }
 }
 
 /// The divisors of `number`, in ascending order.

@@ -157,13 +157,14 @@ private struct TemplateChoices: Hashable {
     // Blocks without attention know nothing of the order in which keys come round.
     let isRing = choices.contextAttention == .ring && classes.contains(.attention)
     self.isRing = isRing
-    // Loops run over rows and columns, depth leaves them as they are; rings over the context.
+    // Loops run over rows and columns, replicas leave them as they are; rings over the context.
     let looped: (String) -> Bool = { name in
-      if choices.blockMeshes.isEmpty {
-        return (isRing && name == "context")
-          || (!looping.isEmpty && !["data", "pipeline", "context", "depth"].contains(name))
-      }
-      return !looping.isEmpty && !["data", "pipeline"].contains(name)
+      let isWhole = choices.blockMeshes.isEmpty
+      if isRing && isWhole && name == "context" { return true }
+      guard !looping.isEmpty else { return false }
+      return isWhole
+        ? !["pipeline", "context"].contains(name) && !LayoutCatalog.replicaAxes.contains(name)
+        : !["data", "pipeline"].contains(name)
     }
     degrees = choices.mesh.axes.map { looped($0.name) ? $0.size : 0 }
     let hasEnds = classes.contains { $0 == .embedding || $0 == .head }

@@ -14,8 +14,8 @@ package struct LaunchConfiguration: Hashable, Sendable {
   package var sequenceParallel = false
   /// What is sharded over data: 1 optimizer state, 2 gradients too, 3 weights too.
   package var zero = 0
-  /// Whether what is sharded is sharded within a node only, and copied over nodes.
-  package var shardsWithinNodes = false
+  /// How many copies there are of what is sharded.
+  package var copies = LaunchCopies.one
   /// Whether gradients are to be reduced while the last backward pass goes on; nil where the launch leaves that to
   /// its framework.
   package var gradientOverlap: Bool?
@@ -112,6 +112,14 @@ package enum LaunchRecomputation: Hashable, Sendable {
   case none, selective, full
   /// The first layers of each chunk of a stage.
   case block(Int)
+}
+
+/// Copies of what a launch shards over data: hybrid sharding, where there are several.
+package enum LaunchCopies: Hashable, Sendable {
+  case one
+  /// One on each node.
+  case perNode
+  case count(Int)
 }
 
 /// How a launch cuts stages into chunks.

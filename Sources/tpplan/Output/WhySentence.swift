@@ -24,8 +24,8 @@ enum WhySentence {
       ?? fitting.min { $0.plan.predicted.step < $1.plan.predicted.step }
   }
 
-  /// `megatron over 4 of a node's devices, 8 stages, 2 replicas`; of Tesseract of one row and column, which is hybrid
-  /// sharding, `8 stages, 2 copies of what 16 replicas share`.
+  /// `megatron over 4 of a node's devices, 8 stages, 2 replicas`; of a mesh of replicas alone, which is hybrid sharding,
+  /// `8 stages, 2 copies of what 16 replicas share`.
   private static func subject(_ choices: PlanChoices) -> String {
     var parts: [String] = []
     let tensor = choices.tensorDegree
@@ -43,16 +43,16 @@ enum WhySentence {
     return parts.isEmpty ? "one device" : parts.joined(separator: ", ")
   }
 
-  /// Who of copies over data and depth shares what: `2 copies of what 16 replicas share`; `32 replicas` where none do, or
-  /// all.
+  /// Who of replicas on the data axis and on the mesh shares what: `2 copies of what 16 replicas share`; `32 replicas`
+  /// where none do, or all.
   private static func copies(_ choices: PlanChoices) -> String {
-    let (data, depth) = (choices.degree("data"), choices.degree("depth"))
-    let sharesOverDepth = choices.weightsOver.contains("depth")
+    let (data, own) = (choices.degree("data"), choices.tensorDegree)
+    let sharesOverMesh = choices.weightsOver.contains { choices.replicaAxes.contains($0) }
     let sharesOverData = data > 1 && choices.zero > 0
-    return switch (sharesOverData, sharesOverDepth) {
-    case (true, false): "\(depth) copies of what \(data) replicas share"
-    case (false, true) where data > 1: "\(data) copies of what \(depth) replicas share"
-    default: "\(data * depth) replicas"
+    return switch (sharesOverData, sharesOverMesh) {
+    case (true, false): "\(own) copies of what \(data) replicas share"
+    case (false, true) where data > 1: "\(data) copies of what \(own) replicas share"
+    default: "\(data * own) replicas"
     }
   }
 

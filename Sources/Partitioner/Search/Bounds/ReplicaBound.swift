@@ -137,7 +137,7 @@ struct ReplicaTimes {
       bound: ReplicaBound(
         passes: PassBound(forward: gathered(forward), weightGradient: Self.less(scatter)),
         once: once(Self.less(reduce)),
-        isBeside: overlaps && !Phase.replicaAxes.isDisjoint(with: axes)),
+        isBeside: overlaps && !LayoutCatalog.replicaAxes.isDisjoint(with: axes)),
       again: gathered(backward))
   }
 
