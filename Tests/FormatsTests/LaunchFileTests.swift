@@ -143,6 +143,8 @@ import Testing
       "mixed_precision: bf16\nfsdp_config:\n  fsdp_sharding_strategy: \(name)\n")
     #expect(reading.configuration.zero == zero)
     #expect(reading.configuration.copies == copies)
+    let tells = reading.notes.contains { $0.contains("depth is the copies") }
+    #expect(tells == (copies != .one))
   }
 
   @Test func `FSDP 2 says whether weights are sharded again, in JSON too`() throws {

@@ -74,6 +74,7 @@ private struct FSDPReader {
       try readDegrees(degrees)
     }
     noteAccumulation()
+    noteCopies()
     if case .string(let name)? = type?.value, name.uppercased() != "FSDP" {
       reading.notes.append(
         "distributed_type \(name): accelerate shards nothing unless it is FSDP: priced unsharded")
@@ -171,6 +172,14 @@ private struct FSDPReader {
     reading.notes.append(
       "gradients that accumulate are priced as sharded and reduced in every micro-batch; accelerate keeps them whole "
         + "and reduces once a step, unless sync_each_batch")
+  }
+
+  /// Plans have no word of their own for copies.
+  private mutating func noteCopies() {
+    guard reading.configuration.copies != .one else { return }
+    reading.notes.append(
+      "copies of what data ranks shard are told as tesseract of one row and column: depth is the copies, and the "
+        + "micro-batch that of all copies together")
   }
 
   private func flag(_ node: JSONNode) throws(FormatError) -> Bool {
