@@ -147,6 +147,13 @@ import Testing
     #expect(tells == (copies != .one))
   }
 
+  @Test func `copies are not told of where accelerate shards nothing`() throws {
+    let reading = try accelerate(
+      "distributed_type: MULTI_GPU\nfsdp_config:\n  fsdp_sharding_strategy: HYBRID_SHARD\n")
+    #expect(reading.configuration.zero == 0 && reading.configuration.copies == .one)
+    #expect(!reading.notes.contains { $0.contains("depth is the copies") })
+  }
+
   @Test func `FSDP 2 says whether weights are sharded again, in JSON too`() throws {
     let reading = try accelerate(
       #"{"fsdp_config": {"fsdp_version": 2, "fsdp_reshard_after_forward": false}}"#)

@@ -74,12 +74,12 @@ private struct FSDPReader {
       try readDegrees(degrees)
     }
     noteAccumulation()
-    noteCopies()
     if case .string(let name)? = type?.value, name.uppercased() != "FSDP" {
       reading.notes.append(
         "distributed_type \(name): accelerate shards nothing unless it is FSDP: priced unsharded")
       (reading.configuration.zero, reading.configuration.copies) = (0, .one)
     }
+    noteCopies()
     return reading
   }
 
