@@ -76,6 +76,19 @@ import Testing
     #expect(advice.contains { ($0["text"] as? String)?.contains("across nodes") == true })
   }
 
+  @Test func `no change is from a word to the same word`() throws {
+    let old = mesh(2, 8).replacing("\"fsdp_version\":2", with: "\"fsdp_version\":1")
+    for text in [old, mesh(2, 8), strategy("HYBRID_SHARD"), strategy("SHARD_GRAD_OP")] {
+      let document = try audit(text, memory: "20GiB").json()
+      let changes = try #require(document["changes"] as? [[String: Any]])
+      let path = try #require(document["path"] as? [[String: Any]])
+      #expect(!changes.isEmpty)
+      for change in changes + path {
+        #expect(change["from"] as? String != change["to"] as? String, "\(change)")
+      }
+    }
+  }
+
   @Test(arguments: [true, false])
   func `copies that cannot be are an answer of no, with the reason`(_ hasTensor: Bool) throws {
     let outcome =

@@ -141,11 +141,16 @@ struct AuditVariants {
     // FSDP 2 shards gradients at least; where a mesh has it shard nothing, that is no word of its own.
     let isSecond = base.framework == .fsdp && base.written.sharder == .secondFSDP
     let all = isSecond ? (base.zero < 2 ? [] : [2, 3]) : [0, 1, 2, 3]
-    // FSDP 2 tells copies apart.
-    let others = all.filter { $0 != base.zero || (!isSecond && base.copies != .one) }.map {
-      sharding($0, isSecond ? base.copies : .one)
+    let others = all.filter { $0 != base.zero || (!tellsCopies && base.copies != .one) }.map {
+      sharding($0, tellsCopies ? base.copies : .one)
     }
     return others + hybridSharding()
+  }
+
+  /// Whether copies are told by a mesh of their own, as FSDP 2's are, not by the strategy.
+  private var tellsCopies: Bool {
+    if case .count = base.copies { return true }
+    return base.framework == .fsdp && base.written.sharder == .secondFSDP
   }
 
   private func sharding(_ zero: Int, _ copies: LaunchCopies) -> Variant {
@@ -163,7 +168,7 @@ struct AuditVariants {
   /// What is sharded copied over nodes, or as often as FSDP 2's mesh says.
   private func hybridSharding() -> [Variant] {
     guard base.framework == .fsdp, base.tensor == 1 else { return [] }
-    guard base.written.sharder == .secondFSDP else {
+    guard tellsCopies else {
       return [2, 3].filter { base.copies != .perNode || $0 != base.zero }
         .map { sharding($0, .perNode) }
     }

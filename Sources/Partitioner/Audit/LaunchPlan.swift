@@ -28,7 +28,7 @@ struct LaunchPlan {
     let (microBatch, microBatches) = try batches(data: data)
     let isMegatron = configuration.tensor > 1
     // Copies are the replicas on a mesh of nothing else, of which each has a part of the data axis's micro-batch.
-    let layout = isMegatron ? LayoutName.megatron : copies > 1 ? .tesseract : .data
+    let layout = isMegatron ? LayoutName.megatron : copies > 1 ? Self.copying.name : .data
     let mesh = Mesh([
       MeshAxis("data", data / copies), MeshAxis("pipeline", configuration.pipeline),
       MeshAxis("context", configuration.context), MeshAxis("tensor", configuration.tensor),
@@ -85,8 +85,9 @@ struct LaunchPlan {
     }
   }
 
-  /// Tesseract's, of one row and column.
-  private static let copyAxis = "depth"
+  /// The layout that copies are a mesh of, of one row and column, and the axis that they lie on.
+  private static let copying = TesseractLayout()
+  private static let copyAxis = copying.replicaAxes[0]
 
   /// Copies of what is sharded over `data` ranks; one where nothing is, or each rank would have one.
   private func copies(data: Int) throws(ConstraintViolation) -> Int {

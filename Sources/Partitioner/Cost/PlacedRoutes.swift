@@ -28,6 +28,21 @@ struct DistinctRoutes {
   }
 }
 
+/// What groups meet under placements on one cluster, found once for all that communicate over the same axes.
+final class RouteTable {
+  private let costs: [ClusterCost]
+  private var known: [[AxisReference]: DistinctRoutes] = [:]
+
+  init(_ costs: [ClusterCost]) { self.costs = costs }
+
+  func routes(over axes: [AxisReference]) -> DistinctRoutes {
+    if let found = known[axes] { return found }
+    let made = DistinctRoutes(over: axes, costs)
+    known[axes] = made
+    return made
+  }
+}
+
 /// What several groups of devices meet, by placement.
 struct PlacedRoutes {
   /// How many placements.

@@ -58,7 +58,7 @@ final class MeshCosts {
   let asNumbered: ClusterCost
   let all: [ClusterCost]
   /// What groups meet, by placement.
-  private var routes: [[AxisReference]: DistinctRoutes] = [:]
+  private let table: RouteTable
 
   init(_ mesh: Mesh, _ rates: ClusterRates) {
     let own = mesh.axes.filter { $0.name != "data" }
@@ -69,6 +69,7 @@ final class MeshCosts {
         ClusterCost(rates, mesh: whole, placement: $0)
       }
     }
+    table = RouteTable(all)
     asNumbered = ClusterCost(rates, mesh: mesh, placement: [])
   }
 
@@ -106,14 +107,7 @@ final class MeshCosts {
 
   /// By placement what each of `groups` meets.
   func routes(over groups: [[AxisReference]]) -> AlikePlacements {
-    AlikePlacements(groups.map(routes), placements: all.count)
-  }
-
-  private func routes(over axes: [AxisReference]) -> DistinctRoutes {
-    if let known = routes[axes] { return known }
-    let made = DistinctRoutes(over: axes, all)
-    routes[axes] = made
-    return made
+    AlikePlacements(groups.map(table.routes), placements: all.count)
   }
 }
 

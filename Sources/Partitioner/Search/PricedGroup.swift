@@ -82,23 +82,11 @@ struct PricedGroup {
 struct NetworkTable {
   let placements: [[AxisPlacement]]
   let costs: [ClusterCost]
-  private let known = KnownRoutes()
-
-  /// What groups meet, found once for all that communicate over the same axes.
-  private final class KnownRoutes {
-    var routes: [[AxisReference]: DistinctRoutes] = [:]
-  }
+  private let table: RouteTable
 
   /// What the groups over which `group` communicates meet, by placement.
   func routes(_ group: LoweredGroup) -> PlacedRoutes {
-    PlacedRoutes(group.axes.map(routes), Array(costs.indices))
-  }
-
-  private func routes(over axes: [AxisReference]) -> DistinctRoutes {
-    if let found = known.routes[axes] { return found }
-    let made = DistinctRoutes(over: axes, costs)
-    known.routes[axes] = made
-    return made
+    PlacedRoutes(group.axes.map(table.routes), Array(costs.indices))
   }
 
   /// Every placement of `mesh`.
@@ -118,5 +106,6 @@ struct NetworkTable {
       request.cluster, request.training.workload.precision, request.timings,
       devices: mesh.deviceCount)
     costs = placements.map { ClusterCost(rates, mesh: mesh, placement: $0) }
+    table = RouteTable(costs)
   }
 }
